@@ -1,0 +1,46 @@
+/** What the agent service is handed (L1): generated clients of its peers, models and settings. */
+import type { Client } from "@connectrpc/connect";
+import type { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import type { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Log } from "../kernel/log.ts";
+import type { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
+import type { Models } from "./models/create-models.ts";
+
+/** An agent as it is configured. */
+export interface AgentSettings {
+  readonly agentId: string;
+  readonly displayName: string;
+  readonly description: string;
+  /** As its maker names it. */
+  readonly model: string;
+  /** The system prompt; empty for none. */
+  readonly instructions: string;
+  /** Patterns such as `filesystem.*`; empty for all tools. */
+  readonly tools: readonly string[];
+  /** Default 32. */
+  readonly maxSteps: number;
+  /** Of one model call. Default 8 192. */
+  readonly maxOutputTokens: number;
+  /** Default 0. */
+  readonly thinkingTokens: number;
+  /** Of a run. Default 3 600 000. */
+  readonly maxDurationMs: number;
+  readonly queueMode: QueueMode;
+  /** Messages of history that the model is shown. Default 100. */
+  readonly historyMessages: number;
+  /** Tool calls of one step that run at the same time. Default 4. */
+  readonly parallelTools: number;
+}
+
+export interface AgentDeps {
+  readonly session: Client<typeof RawSessionService>;
+  readonly toolRouter: Client<typeof ToolRouterService>;
+  readonly models: Models;
+  readonly agents: ReadonlyMap<string, AgentSettings>;
+  readonly defaultAgent: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Deltas are gathered for so long; the first of a block is sent at once. Default 10. */
+  readonly deltaWindowMs: number;
+}

@@ -1,0 +1,127 @@
+/**
+ * One tool call of a step, from its proposal to its outcome.
+ *
+ * Keeps L5: the proposal is durable before the router is asked. Keeps T1 on this side: the call id belongs to the
+ * proposal, so that asking again, after a broken stream or by the next worker, is the same call to the router's ledger.
+ */
+import { type CallOptions, Code, ConnectError } from "@connectrpc/connect";
+import { create } from "@bufbuild/protobuf";
+import { ToolCallFinishedSchema, ToolOutcome, type ToolCallFinished } from "../../gen/atoll/event/v1/tool_events_pb.ts";
+import type { ToolCall, ToolResult } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
+import { ErrorReason, failureFacts } from "../kernel/errors.ts";
+import { FrameQueue } from "../kernel/stream/frame-queue.ts";
+import type { AgentDeps } from "./agent-deps.ts";
+import type { EventWriter } from "./event-writer.ts";
+
+/** Tries of one call when the router can't be reached; the ledger makes them one call. */
+const maxTries = 5;
+const firstWaitMs = 200;
+
+export interface CallToolParts {
+  readonly deps: Pick<AgentDeps, "toolRouter" | "clock" | "log">;
+  readonly writer: EventWriter;
+  readonly signal: AbortSignal;
+  readonly options: CallOptions;
+}
+
+/** Calls the tool and writes what happens; what it resolves to is written as well. Throws only when the run is over. */
+export async function callTool(parts: CallToolParts, call: ToolCall): Promise<ToolCallFinished> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return write(parts, fromResult(await callOnce(parts, call)));
+    } catch (error) {
+      parts.signal.throwIfAborted();
+      if (attempt < maxTries && isUnreachable(error)) {
+        parts.deps.log.warn({ callId: call.callId, attempt }, "the tool router can't be reached; the call is sent again");
+        await parts.deps.clock.sleep(firstWaitMs * 2 ** (attempt - 1), parts.signal);
+        continue;
+      }
+      return write(parts, fromRefusal(call.callId, error));
+    }
+  }
+}
+
+async function callOnce({ deps, writer, signal, options }: CallToolParts, call: ToolCall): Promise<ToolResult> {
+  const requests = new FrameQueue<{ frame: { case: "call"; value: ToolCall } | { case: "cancel"; value: { reason: string } } }>();
+  requests.offer({ frame: { case: "call", value: call } });
+  const cancel = (): void => void requests.offer({ frame: { case: "cancel", value: { reason: "the run was cancelled" } } });
+  signal.addEventListener("abort", cancel, { once: true });
+  try {
+    // The run's signal is not the stream's: a cancelled call still has an outcome, and it belongs into the log.
+    for await (const { frame } of deps.toolRouter.callTool(requests, options)) {
+      switch (frame.case) {
+        case "started":
+          writer.write({ case: "toolCallStarted", value: frame.value });
+          break;
+        case "progress":
+          writer.write({ case: "toolProgress", value: frame.value });
+          break;
+        case "approvalRequested":
+          writer.write({ case: "approvalRequested", value: frame.value });
+          break;
+        case "questionAsked":
+          writer.write({ case: "questionAsked", value: frame.value });
+          break;
+        case "result":
+          return frame.value;
+        case undefined:
+          break;
+      }
+    }
+  } finally {
+    signal.removeEventListener("abort", cancel);
+    requests.end();
+  }
+  throw new ConnectError("the tool router ended the stream without a result", Code.Unavailable);
+}
+
+function write({ writer }: CallToolParts, finished: ToolCallFinished): ToolCallFinished {
+  writer.write({ case: "toolCallFinished", value: finished });
+  return finished;
+}
+
+function fromResult(result: ToolResult): ToolCallFinished {
+  const { callId, outcome, structured, reason, durationMs, truncated } = result;
+  return create(ToolCallFinishedSchema, {
+    callId,
+    outcome,
+    reason,
+    durationMs,
+    truncated,
+    content: result.content.length > 0 || result.message === "" ? result.content : [textBlock(result.message)],
+    ...(structured === undefined ? {} : { structured }),
+  });
+}
+
+/** What the router refuses had no effect, and the model is told why. */
+function fromRefusal(callId: string, error: unknown): ToolCallFinished {
+  const known = ConnectError.from(error);
+  const { reason, fields } = failureFacts(known);
+  const problems = fields.map(({ path, problem }) => `${path}: ${problem}`);
+  return create(ToolCallFinishedSchema, {
+    callId,
+    outcome: isUnreachable(error) ? ToolOutcome.UNKNOWN : ToolOutcome.REFUSED,
+    reason: reason ?? ErrorReason.INTERNAL,
+    content: [textBlock([known.rawMessage, ...problems].join("\n"))],
+  });
+}
+
+/** A model that gave arguments that can't be read is told so; nothing was asked of the router. */
+export function refuseArguments(callId: string, problem: string): ToolCallFinished {
+  return create(ToolCallFinishedSchema, {
+    callId,
+    outcome: ToolOutcome.REFUSED,
+    reason: ErrorReason.TOOL_ARGUMENTS_INVALID,
+    content: [textBlock(problem)],
+  });
+}
+
+function textBlock(text: string) {
+  return { block: { case: "text" as const, value: { text } } };
+}
+
+function isUnreachable(error: unknown): boolean {
+  if (!(error instanceof ConnectError)) return false;
+  const { reason } = failureFacts(error);
+  return error.code === Code.Unavailable && (reason === undefined || reason === ErrorReason.PEER_UNAVAILABLE || reason === ErrorReason.STORE_UNAVAILABLE);
+}

@@ -1,0 +1,158 @@
+/**
+ * Where a run's loop writes its events.
+ *
+ * Gathers the deltas of a block (S3: byte offsets, no split code point): the first goes out at once, the rest within a
+ * bounded window. Everything else goes out at the end of the tick, so that what happens together travels together.
+ * Keeps L7: `deliver` may make the writer wait; the loop awaits `ready` before it reads more of the model.
+ */
+import { crc32 } from "node:zlib";
+import { BlockKind } from "../../gen/atoll/event/v1/block_events_pb.ts";
+import type { Clock, Timer } from "../kernel/clock.ts";
+import { type EventBody, encodeEvent } from "../kernel/event/encode-event.ts";
+
+/** Takes encoded events over, in order. */
+export interface EventOutlet {
+  /** Accepts the events; what it can't hold any more makes `ready` wait. */
+  readonly deliver: (events: readonly Uint8Array[]) => void;
+  /** Resolves when there is room for more. Rejects when the events can't be delivered any more. */
+  readonly ready: () => Promise<void>;
+  /** Resolves when everything that was delivered is durable. Rejects when it can't be. */
+  readonly durable: () => Promise<void>;
+}
+
+export interface EventWriterOptions {
+  readonly outlet: EventOutlet;
+  readonly runId: string;
+  readonly attempt: number;
+  readonly clock: Clock;
+  /** Default 10. */
+  readonly deltaWindowMs: number;
+}
+
+interface OpenBlock {
+  readonly blockId: string;
+  readonly kind: "text" | "thinking";
+  length: number;
+  crc: number;
+  pending: string;
+  /** Half of a surrogate pair, until its other half comes. */
+  half: string;
+  isShown: boolean;
+}
+
+export class EventWriter {
+  readonly #options: EventWriterOptions;
+  #step = 0;
+  #batch: Uint8Array[] = [];
+  #block: OpenBlock | undefined;
+  #window: Timer | undefined;
+  #isScheduled = false;
+
+  constructor(options: EventWriterOptions) {
+    this.#options = options;
+  }
+
+  get attempt(): number {
+    return this.#options.attempt;
+  }
+
+  beginStep(step: number): void {
+    this.#step = step;
+  }
+
+  /** Writes an event that is no delta. */
+  write(body: EventBody): void {
+    this.#flushDelta();
+    this.#push(body);
+  }
+
+  beginBlock(index: number, kind: "text" | "thinking"): void {
+    const blockId = `${this.#options.attempt}.${this.#step}.${index}`;
+    this.#block = { blockId, kind, length: 0, crc: 0, pending: "", half: "", isShown: false };
+  }
+
+  /** Adds text to the open block. */
+  append(text: string): void {
+    const block = this.#block;
+    if (block === undefined || text === "") return;
+    const joined = block.half + text;
+    block.half = endsInHalf(joined) ? joined.slice(-1) : "";
+    block.pending += block.half === "" ? joined : joined.slice(0, -1);
+    if (block.pending === "") return;
+    if (!block.isShown || this.#options.deltaWindowMs === 0) {
+      block.isShown = true;
+      this.#flushDelta();
+    } else {
+      this.#window ??= this.#options.clock.setTimer(this.#options.deltaWindowMs, () => this.#flushDelta());
+    }
+  }
+
+  endBlock(end: { readonly signature: Uint8Array; readonly redacted: boolean }): void {
+    this.#flushDelta();
+    const block = this.#block;
+    if (block === undefined) return;
+    this.#block = undefined;
+    this.#push({
+      case: "blockCompleted",
+      value: {
+        blockId: block.blockId,
+        kind: block.kind === "text" ? BlockKind.TEXT : BlockKind.THINKING,
+        length: BigInt(block.length),
+        crc32: block.crc,
+        ...end,
+      },
+    });
+  }
+
+  /** Drops what was gathered of a block that will never be whole. */
+  abandonBlock(): void {
+    this.#flushDelta();
+    this.#block = undefined;
+  }
+
+  ready(): Promise<void> {
+    return this.#options.outlet.ready();
+  }
+
+  /** Resolves when everything that was written is durable. */
+  async durable(): Promise<void> {
+    this.#flushDelta();
+    this.#send();
+    await this.#options.outlet.durable();
+  }
+
+  #flushDelta(): void {
+    this.#window?.cancel();
+    this.#window = undefined;
+    const block = this.#block;
+    if (block === undefined || block.pending === "") return;
+    const { blockId, pending: text } = block;
+    const bytes = Buffer.from(text);
+    const delta = { blockId, offset: BigInt(block.length), text };
+    block.pending = "";
+    block.length += bytes.length;
+    block.crc = crc32(bytes, block.crc);
+    this.#push(block.kind === "text" ? { case: "textDelta", value: delta } : { case: "thinkingDelta", value: delta });
+  }
+
+  #push(body: EventBody): void {
+    this.#batch.push(encodeEvent({ runId: this.#options.runId, step: this.#step, attempt: this.#options.attempt, body }));
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => this.#send());
+  }
+
+  #send(): void {
+    this.#isScheduled = false;
+    if (this.#batch.length === 0) return;
+    const events = this.#batch;
+    this.#batch = [];
+    this.#options.outlet.deliver(events);
+  }
+}
+
+/** Whether the text ends in the first half of a surrogate pair. */
+function endsInHalf(text: string): boolean {
+  const code = text.charCodeAt(text.length - 1);
+  return code >= 0xd800 && code <= 0xdbff;
+}

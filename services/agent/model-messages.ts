@@ -1,0 +1,94 @@
+/** Turns a conversation into the messages of a model call, the newest ones up to the agent's bound. */
+import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
+import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
+import { type Conversation, type ConversationRun, type Step, succeeded } from "./conversation.ts";
+import type { ImageBlock, ModelBlock, ModelMessage, TextBlock, ToolResultBlock } from "./models/model.ts";
+
+/** @param maxMessages The newest messages that are kept; the cut never falls inside a run. */
+export function toModelMessages(conversation: Conversation, maxMessages: number): ModelMessage[] {
+  const kept: ModelMessage[] = [];
+  for (const run of conversation.runs.toReversed()) {
+    const messages = runMessages(run);
+    if (kept.length > 0 && kept.length + messages.length > maxMessages) break;
+    kept.unshift(...messages);
+  }
+  return kept;
+}
+
+function runMessages(run: ConversationRun): ModelMessage[] {
+  const messages: ModelMessage[] = run.messages.map((content) => ({ role: "user", content: content.flatMap(toInput) }));
+  for (const step of run.steps) messages.push(...stepMessages(step));
+  return messages.filter((message) => message.content.length > 0);
+}
+
+function stepMessages(step: Step): ModelMessage[] {
+  const said: ModelBlock[] = [];
+  const results: ToolResultBlock[] = [];
+  for (const item of step.items) {
+    if (item.kind === "call") {
+      said.push({ type: "tool_use", callId: item.callId, tool: item.tool, arguments: item.arguments });
+      if (item.finished !== undefined) {
+        results.push({
+          type: "tool_result",
+          callId: item.callId,
+          content: resultContent(item.finished),
+          isError: !succeeded(item.finished),
+        });
+      }
+    } else if (item.block === "text") {
+      if (item.text !== "") said.push({ type: "text", text: item.text });
+    } else if (item.completed) {
+      // Reasoning that was cut short has no signature, and its maker would refuse it.
+      said.push({ type: "thinking", text: item.text, signature: item.signature, redacted: item.redacted });
+    }
+  }
+  return [
+    { role: "assistant", content: said },
+    { role: "user", content: results },
+  ];
+}
+
+function resultContent(finished: NonNullable<Extract<Step["items"][number], { kind: "call" }>["finished"]>) {
+  const content = finished.content.flatMap(toInput);
+  if (content.length > 0) return content;
+  return [{ type: "text", text: outcomeText[finished.outcome] ?? "The tool ended without an answer." } as const];
+}
+
+const outcomeText: Readonly<Record<number, string>> = {
+  [ToolOutcome.SUCCEEDED]: "The tool succeeded without output.",
+  [ToolOutcome.FAILED]: "The tool failed without output.",
+  [ToolOutcome.REFUSED]: "The call was refused; it had no effect.",
+  [ToolOutcome.DENIED]: "A person denied the call; it had no effect.",
+  [ToolOutcome.CANCELLED]: "The call was cancelled.",
+  [ToolOutcome.TIMED_OUT]: "The tool did not answer in time; it may have had its effect.",
+  [ToolOutcome.UNKNOWN]:
+    "It is not known whether the call had its effect: something failed in between. Check before you call it again.",
+};
+
+/** What a model can read of a block; what it can't read is named. */
+function toInput({ block }: ContentBlock): (TextBlock | ImageBlock)[] {
+  switch (block.case) {
+    case "text":
+      return block.value.text === "" ? [] : [{ type: "text", text: block.value.text }];
+    case "image": {
+      const { media, altText } = block.value;
+      if (media?.source.case === "inline") {
+        return [{ type: "image", mediaType: media.mediaType, bytes: media.source.value }];
+      }
+      return [{ type: "text", text: `[image ${media?.fileName ?? ""} ${altText}]` }];
+    }
+    case "command":
+      return [{ type: "text", text: `/${[block.value.name, ...block.value.arguments].join(" ")}` }];
+    case "audio":
+      return [{ type: "text", text: block.value.transcript || "[audio without a transcript]" }];
+    case "file":
+    case "video": {
+      const { media } = block.value;
+      return [{ type: "text", text: `[${block.case} ${media?.fileName ?? ""} ${media?.mediaType ?? ""}, ${media?.size ?? 0} bytes]` }];
+    }
+    case undefined:
+      return [];
+    default:
+      return [{ type: "text", text: `[content of kind ${block.case}]` }];
+  }
+}

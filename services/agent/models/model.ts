@@ -1,0 +1,151 @@
+/**
+ * The port that every language model is called through: a conversation in, a stream of parts out.
+ *
+ * Contract, for each driver:
+ * - It keeps no state between calls. Everything that it needs stands in the request, and the request is never changed.
+ * - It honours `signal` within 100 ms, also while it waits to retry: the iterator then throws `signal.reason`.
+ *   Leaving the iteration early (`break`) frees the connection as well.
+ * - Every other error is a `failure`: MODEL_UNAVAILABLE (try again later; `retryAfterMs` when the maker said so),
+ *   MODEL_REFUSED (the request, the key or the account; trying again does not help) or MODEL_NOT_FOUND.
+ * - Retries before the first part are the driver's, bounded and configured (L7), and logged (L9). Once a part was
+ *   yielded the driver never retries: what was shown is only discarded by the loop (S8).
+ * - Parts of one block come in order: start, deltas, stop. Blocks never overlap and their indexes count up from 0.
+ *   A stream that ends without throwing ends with exactly one `stop`, preceded by at least one `usage`.
+ */
+import type { JsonObject } from "@bufbuild/protobuf";
+
+export interface Model {
+  /** Calls the model once. Nothing happens before the first `next()`. */
+  stream(request: ModelRequest): AsyncIterable<ModelPart>;
+}
+
+export interface ModelRequest {
+  /** The name, as its maker writes it. */
+  readonly model: string;
+  /** The system prompt; empty for none. */
+  readonly instructions: string;
+  /**
+   * The conversation, oldest first. It need not be tidy: neighbours of one role, calls without a result and results
+   * without a call are the driver's to repair.
+   */
+  readonly messages: readonly ModelMessage[];
+  readonly tools: readonly ModelTool[];
+  /** The most tokens of the answer, reasoning not counted. At least 1. */
+  readonly maxOutputTokens: number;
+  /** Tokens that the model may spend on reasoning; 0 for none, where the model allows that. */
+  readonly thinkingTokens: number;
+  readonly signal: AbortSignal;
+  /** W3C trace id, for log lines. */
+  readonly traceId: string;
+}
+
+export interface ModelMessage {
+  readonly role: "user" | "assistant";
+  readonly content: readonly ModelBlock[];
+}
+
+export type ModelBlock = TextBlock | ImageBlock | ThinkingBlock | ToolUseBlock | ToolResultBlock;
+
+export interface TextBlock {
+  readonly type: "text";
+  readonly text: string;
+}
+
+export interface ImageBlock {
+  readonly type: "image";
+  /** For example `image/png`. */
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Reasoning. It goes back to the model exactly as it came, also when its text is empty: makers bind it by signature. */
+export interface ThinkingBlock {
+  readonly type: "thinking";
+  /** Empty when the maker hides it. */
+  readonly text: string;
+  /** What the maker needs to know its own block again; empty for a model that signs nothing. */
+  readonly signature: Uint8Array;
+  /** Whether the block is nothing but the signature. */
+  readonly redacted: boolean;
+}
+
+export interface ToolUseBlock {
+  readonly type: "tool_use";
+  readonly callId: string;
+  /** `server.tool`. */
+  readonly tool: string;
+  readonly arguments: JsonObject;
+}
+
+export interface ToolResultBlock {
+  readonly type: "tool_result";
+  readonly callId: string;
+  readonly content: readonly (TextBlock | ImageBlock)[];
+  readonly isError: boolean;
+}
+
+export interface ModelTool {
+  /** `server.tool`. */
+  readonly name: string;
+  readonly description: string;
+  /** JSON Schema of an object. */
+  readonly inputSchema: JsonObject;
+}
+
+export type ModelPart =
+  | { readonly kind: "block-start"; readonly index: number; readonly block: "text" | "thinking" }
+  | {
+      readonly kind: "block-start";
+      readonly index: number;
+      readonly block: "tool_use";
+      /** The model's own id of the call; unique within the answer, not beyond it. */
+      readonly callId: string;
+      /** `server.tool`, or whatever the model made up: the router refuses what does not exist. */
+      readonly tool: string;
+    }
+  | { readonly kind: "text"; readonly index: number; readonly text: string }
+  | { readonly kind: "thinking"; readonly index: number; readonly text: string }
+  | ModelBlockStop
+  | ({ readonly kind: "usage" } & ModelUsage)
+  | {
+      readonly kind: "stop";
+      readonly reason: ModelStopReason /** For people; empty mostly. */;
+      readonly detail: string;
+    };
+
+export type ModelBlockStop =
+  | { readonly kind: "block-stop"; readonly index: number; readonly block: "text" }
+  | {
+      readonly kind: "block-stop";
+      readonly index: number;
+      readonly block: "thinking";
+      readonly signature: Uint8Array;
+      readonly redacted: boolean;
+    }
+  | {
+      readonly kind: "block-stop";
+      readonly index: number;
+      readonly block: "tool_use";
+      /** Empty when there is a problem. */
+      readonly arguments: JsonObject;
+      /** Why the arguments can't be read (cut short, not an object): answer the call with this, don't dispatch it. */
+      readonly problem: string | undefined;
+    };
+
+/** Token counts of the call so far: each one replaces the one before. */
+export interface ModelUsage {
+  /** Tokens read, without cached ones. */
+  readonly inputTokens: number;
+  /** Tokens written, reasoning included. */
+  readonly outputTokens: number;
+  /** Tokens read from the maker's cache. */
+  readonly cacheReadTokens: number;
+  /** Tokens written to the maker's cache. */
+  readonly cacheWriteTokens: number;
+}
+
+/**
+ * Why the model stopped: it is done; it waits for tools; `maxOutputTokens` was reached; it won't answer; the context is
+ * full; or its maker paused it (call again with the answer so far).
+ */
+export type ModelStopReason = "end" | "tool_use" | "max_tokens" | "refusal" | "context_full" | "pause";

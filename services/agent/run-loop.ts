@@ -1,0 +1,202 @@
+/**
+ * The agent loop: model → tools → model, until the model has answered.
+ *
+ * Keeps R4: a finished step is never made again, and a step whose model call had ended goes on with its tools. Keeps S8:
+ * a step that was cut short is discarded by name before it is made again. Keeps L7: steps, tokens, time and retries are
+ * bounded. It writes exactly one RunFinished, unless the run was taken from it.
+ */
+import { create } from "@bufbuild/protobuf";
+import { type Duration, DurationSchema } from "@bufbuild/protobuf/wkt";
+import { type CallOptions, ConnectError } from "@connectrpc/connect";
+import { DiscardReason } from "../../gen/atoll/event/v1/block_events_pb.ts";
+import { RunFailureSchema, RunFinishedSchema, type RunFinished, RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import type { RunOptions } from "../../gen/atoll/session/v1/run_pb.ts";
+import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
+import { openCalls, type Step, type WorkingConversation } from "./conversation.ts";
+import { ErrorReason, failedWith, failure, failureFacts } from "../kernel/errors.ts";
+import type { EventWriter } from "./event-writer.ts";
+import type { ToolList } from "./tool-list.ts";
+import { type ModelStep, runModelStep } from "./run-model-step.ts";
+import { runToolStep } from "./run-tool-step.ts";
+
+/** Why a run is told to stop: a person asked, or somebody else has it. */
+export class RunCancelled extends Error {
+  override readonly name = "RunCancelled";
+  readonly cancelledBy: string;
+
+  constructor(cancelledBy: string) {
+    super(`cancelled by ${cancelledBy}`);
+    this.cancelledBy = cancelledBy;
+  }
+}
+
+export class RunLost extends Error {
+  override readonly name = "RunLost";
+}
+
+export interface RunParts {
+  readonly deps: AgentDeps;
+  readonly tools: ToolList;
+  readonly agent: AgentSettings;
+  readonly options: RunOptions | undefined;
+  readonly runId: string;
+  readonly sessionId: string;
+  readonly epoch: number;
+  readonly traceId: string;
+  readonly writer: EventWriter;
+  /** Aborts with RunCancelled or RunLost. */
+  readonly signal: AbortSignal;
+  /** Credentials of the run for calls to peers. */
+  readonly call: CallOptions;
+  /** Whose tools are listed, for the cache. */
+  readonly toolsKey: string;
+}
+
+/** Retries of a step whose model call failed after something of it was shown. */
+const maxModelRetries = 2;
+const retryWaitMs = 500;
+
+/** Runs to the end and writes RunFinished. Throws RunLost, and only that, when the run belongs to somebody else. */
+export async function runLoop(parts: RunParts, conversation: WorkingConversation): Promise<void> {
+  const startedAtMs = parts.deps.clock.monotonicMs();
+  const deadline = new AbortController();
+  const maxDurationMs = limit(Number(parts.options?.maxDurationMs ?? 0n), parts.agent.maxDurationMs);
+  const timer = parts.deps.clock.setTimer(maxDurationMs, () => deadline.abort(new BudgetExceeded("time")));
+  const signal = AbortSignal.any([parts.signal, deadline.signal]);
+  let steps = 0;
+  let end: Pick<RunFinished, "status"> & Partial<Omit<RunFinished, "$typeName">>;
+  try {
+    await takeSteps({ ...parts, signal }, conversation, (step) => {
+      steps = step;
+    });
+    end = { status: RunStatus.COMPLETED };
+  } catch (error) {
+    parts.writer.abandonBlock();
+    end = endOf(error, parts);
+  } finally {
+    timer.cancel();
+  }
+  parts.writer.beginStep(0);
+  parts.writer.write({
+    case: "runFinished",
+    value: create(RunFinishedSchema, { ...end, steps, duration: durationOf(parts.deps.clock.monotonicMs() - startedAtMs) }),
+  });
+  await parts.writer.durable();
+}
+
+class BudgetExceeded extends Error {
+  override readonly name = "BudgetExceeded";
+}
+
+async function takeSteps(parts: RunParts, conversation: WorkingConversation, onStep: (step: number) => void): Promise<void> {
+  const { agent, options, writer } = parts;
+  const { run } = conversation;
+  const maxSteps = limit(options?.maxSteps ?? 0, agent.maxSteps);
+  const maxOutputTokens = Number(options?.maxOutputTokens ?? 0n) || Number.POSITIVE_INFINITY;
+  let last = run.steps.at(-1);
+  if (last !== undefined && !last.modelDone) {
+    discard(parts, conversation, last, DiscardReason.TAKEOVER);
+    last = run.steps.at(-1);
+  }
+  for (;;) {
+    if (last !== undefined) {
+      onStep(last.step);
+      if (openCalls(last).length > 0) await runToolStep(parts, last);
+      if (isLastWord(last)) return;
+    }
+    const step = (last?.step ?? 0) + 1;
+    if (step > maxSteps) throw new BudgetExceeded(`steps (${maxSteps})`);
+    const spent = run.steps.reduce((sum, each) => sum + each.outputTokens, 0);
+    if (spent >= maxOutputTokens) throw new BudgetExceeded(`output tokens (${maxOutputTokens})`);
+    writer.beginStep(step);
+    await modelStep(parts, conversation, step);
+    last = run.steps.at(-1);
+  }
+}
+
+/** Whether the step needs no answer: the model asked for no tool. */
+function isLastWord(step: Step): boolean {
+  return step.stopReason !== "pause" && !step.items.some((item) => item.kind === "call");
+}
+
+async function modelStep(parts: RunParts, conversation: WorkingConversation, step: number): Promise<void> {
+  for (let retry = 0; ; retry++) {
+    try {
+      const outcome = await runModelStep(parts, conversation, step);
+      refuseBadStop(outcome);
+      return;
+    } catch (error) {
+      const begun = conversation.run.steps.at(-1);
+      const mayRetry = retry < maxModelRetries && failedWith(error, ErrorReason.MODEL_UNAVAILABLE);
+      if (!mayRetry || parts.signal.aborted || begun === undefined || begun.step !== step) throw error;
+      parts.writer.abandonBlock();
+      discard(parts, conversation, begun, DiscardReason.MODEL_RETRY);
+      parts.deps.log.warn({ runId: parts.runId, step, retry: retry + 1 }, "the model call failed in mid-step; made again");
+      await parts.deps.clock.sleep(retryWaitMs * 2 ** retry, parts.signal);
+    }
+  }
+}
+
+function refuseBadStop({ stopReason, stopDetail, model }: ModelStep): void {
+  switch (stopReason) {
+    case "refusal":
+      throw failure(ErrorReason.MODEL_REFUSED, `the model declined to answer ${stopDetail}`.trim(), { metadata: { model } });
+    case "context_full":
+      throw failure(ErrorReason.MODEL_REFUSED, "the conversation no longer fits the model: reset or fork the session", {
+        metadata: { model },
+      });
+    case "max_tokens":
+      throw new BudgetExceeded("output tokens of one model call");
+    case "end":
+    case "tool_use":
+    case "pause":
+      return;
+  }
+}
+
+function discard(parts: RunParts, conversation: WorkingConversation, step: Step, reason: DiscardReason): void {
+  parts.writer.beginStep(step.step);
+  const body = { case: "stepDiscarded", value: { step: step.step, attempt: step.attempt, reason } } as const;
+  parts.writer.write(body);
+  conversation.discardStep(step);
+}
+
+function endOf(error: unknown, parts: RunParts): Pick<RunFinished, "status"> & Partial<Omit<RunFinished, "$typeName">> {
+  const reason: unknown = parts.signal.aborted ? parts.signal.reason : error;
+  if (reason instanceof RunLost) throw reason;
+  if (reason instanceof RunCancelled) return { status: RunStatus.CANCELLED, cancelledBy: reason.cancelledBy };
+  if (error instanceof BudgetExceeded) {
+    const message = `the run used up its ${error.message}`;
+    return { status: RunStatus.BUDGET_EXCEEDED, failure: create(RunFailureSchema, { reason: ErrorReason.LIMIT_EXCEEDED, message }) };
+  }
+  if (error instanceof ConnectError) {
+    const { reason: known, metadata, retryAfterMs } = failureFacts(error);
+    if (known !== undefined) {
+      const retryable = retryAfterMs > 0 || known === ErrorReason.MODEL_UNAVAILABLE || known === ErrorReason.PEER_UNAVAILABLE;
+      return {
+        status: RunStatus.FAILED,
+        failure: create(RunFailureSchema, { reason: known, message: error.rawMessage.slice(0, 4_096), metadata: { ...metadata }, retryable }),
+      };
+    }
+  }
+  parts.deps.log.error(
+    { runId: parts.runId, traceId: parts.traceId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
+    "a run failed",
+  );
+  const message = `a fault of ours; the log has it under trace ${parts.traceId}`;
+  return {
+    status: RunStatus.FAILED,
+    failure: create(RunFailureSchema, { reason: ErrorReason.INTERNAL, message, metadata: { trace_id: parts.traceId }, retryable: true }),
+  };
+}
+
+/** A run's own wish, within the agent's bound. */
+function limit(wish: number, bound: number): number {
+  return wish > 0 ? Math.min(wish, bound) : bound;
+}
+
+function durationOf(ms: number): Duration {
+  const seconds = Math.floor(ms / 1000);
+  return create(DurationSchema, { seconds: BigInt(seconds), nanos: Math.round((ms - seconds * 1000) * 1e6) });
+}
+

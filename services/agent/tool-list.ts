@@ -1,0 +1,59 @@
+/** The tools that an agent may use, read from the tool router and kept for a moment. */
+import type { JsonObject } from "@bufbuild/protobuf";
+import type { CallOptions } from "@connectrpc/connect";
+import type { Tool } from "../../gen/atoll/tool/v1/tool_pb.ts";
+import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
+import type { ModelTool } from "./models/model.ts";
+
+/** How long a list is used before it is read again. */
+const freshMs = 1_000;
+const maxTenants = 1_000;
+const pageSize = 1_000;
+
+export class ToolList {
+  readonly #deps: Pick<AgentDeps, "toolRouter" | "clock" | "log">;
+  readonly #lists = new Map<string, { readonly readAtMs: number; readonly tools: Promise<readonly ModelTool[]> }>();
+
+  constructor(deps: Pick<AgentDeps, "toolRouter" | "clock" | "log">) {
+    this.#deps = deps;
+  }
+
+  /** @param key Whose list it is: callers with the same key see the same tools. */
+  async read(key: string, agent: AgentSettings, call: CallOptions): Promise<readonly ModelTool[]> {
+    const nowMs = this.#deps.clock.monotonicMs();
+    let list = this.#lists.get(key);
+    if (list === undefined || nowMs - list.readAtMs > freshMs) {
+      list = { readAtMs: nowMs, tools: this.#readAll(call) };
+      list.tools.catch(() => this.#lists.delete(key));
+      if (this.#lists.size >= maxTenants) this.#lists.clear();
+      this.#lists.set(key, list);
+    }
+    const tools = await list.tools;
+    return agent.tools.length === 0 ? tools : tools.filter((tool) => agent.tools.some((pattern) => matches(pattern, tool.name)));
+  }
+
+  async #readAll(call: CallOptions): Promise<readonly ModelTool[]> {
+    const tools: ModelTool[] = [];
+    let pageToken = "";
+    do {
+      const page = await this.#deps.toolRouter.listTools({ pageSize, pageToken }, call);
+      for (const server of page.unavailable) {
+        this.#deps.log.warn({ server: server.name, problem: server.problem }, "the tools of a server are missing");
+      }
+      tools.push(...page.tools.map(toModelTool));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    return tools;
+  }
+}
+
+function toModelTool(tool: Tool): ModelTool {
+  const inputSchema: JsonObject = tool.inputSchema ?? { type: "object" };
+  return { name: tool.name, description: tool.description, inputSchema };
+}
+
+/** `*` stands for any characters. */
+export function matches(pattern: string, name: string): boolean {
+  const expression = pattern.split("*").map(RegExp.escape).join(".*");
+  return new RegExp(`^${expression}$`).test(name);
+}

@@ -1,0 +1,329 @@
+/**
+ * The worker: dials the session service, takes runs and works on them.
+ *
+ * Keeps L4: it stops at once when it is told that a run is lost. Keeps R5: cancel reaches the loop as soon as it
+ * arrives. Losing the stream is not losing the lease: it attaches again with what it holds and sends again what was not
+ * acknowledged. Keeps L7: runs at once are bounded by credits, the waits between tries by a backoff.
+ */
+import type { CallOptions } from "@connectrpc/connect";
+import type { RawAttachRequest } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
+import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
+import type { AttachResponse, HeldRun, LeasesRenewed, RunCommand, RunOffer } from "../../gen/atoll/session/v1/attach_pb.ts";
+import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import type { Principal } from "../kernel/auth/principal.ts";
+import { localTenant } from "../kernel/auth/principal.ts";
+import type { Timer } from "../kernel/clock.ts";
+import { ErrorReason, failure } from "../kernel/errors.ts";
+import { callValues } from "../kernel/rpc/call-context.ts";
+import { FrameQueue } from "../kernel/stream/frame-queue.ts";
+import type { AgentDeps } from "./agent-deps.ts";
+import { EventWriter } from "./event-writer.ts";
+import { RunCancelled, RunLost, runLoop } from "./run-loop.ts";
+import { RunOutlet } from "./run-outlet.ts";
+import type { SessionMemory } from "./session-memory.ts";
+import type { ToolList } from "./tool-list.ts";
+
+export interface WorkerOptions {
+  readonly workerId: string;
+  /** Runs that it takes at once. Default 64. */
+  readonly capacity: number;
+  readonly version: string;
+}
+
+interface WorkingRun {
+  readonly outlet: RunOutlet;
+  readonly control: AbortController;
+  /** Resolves when the loop has ended, however it did. */
+  readonly done: Promise<void>;
+  runToken: string;
+  resend: Timer | undefined;
+}
+
+type Frame = RawAttachRequest["frame"];
+
+const firstWaitMs = 100;
+const longestWaitMs = 5_000;
+const resendWaitMs = 250;
+
+export class Worker {
+  readonly #deps: AgentDeps;
+  readonly #options: WorkerOptions;
+  readonly #tools: ToolList;
+  readonly #memory: SessionMemory;
+  readonly #principal: Principal;
+  readonly #runs = new Map<string, WorkingRun>();
+  readonly #stop = new AbortController();
+  #stream: FrameQueue<{ frame: Frame }> | undefined;
+  #isDraining = false;
+  #attached = Promise.withResolvers<void>();
+  #loop: Promise<void> | undefined;
+
+  constructor(deps: AgentDeps, options: WorkerOptions, parts: { readonly tools: ToolList; readonly memory: SessionMemory }) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#tools = parts.tools;
+    this.#memory = parts.memory;
+    this.#principal = {
+      tenant: localTenant,
+      name: `worker:${options.workerId}`,
+      scopes: new Set([AuthScope.WORKER]),
+      origin: undefined,
+      run: undefined,
+    };
+  }
+
+  start(): void {
+    this.#loop = this.#attachForEver();
+  }
+
+  /** Resolves when the session service has welcomed the worker for the first time. */
+  attached(): Promise<void> {
+    return this.#attached.promise;
+  }
+
+  isAttached(): boolean {
+    return this.#stream !== undefined;
+  }
+
+  /** Takes no new runs and waits for the ones that it has. */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    await Promise.allSettled([...this.#runs.values()].map((run) => run.done));
+  }
+
+  /** Gives back what it still holds, so that another worker takes it at once, and leaves. */
+  async close(): Promise<void> {
+    this.#isDraining = true;
+    for (const run of this.#runs.values()) {
+      this.#say({ case: "release", value: { $typeName: "atoll.session.v1.ReleaseRun", run: heldOf(run), reason: "the worker stops" } });
+      this.#lose(run, "the worker stops");
+    }
+    await Promise.allSettled([...this.#runs.values()].map((run) => run.done));
+    this.#stop.abort();
+    this.#stream?.end();
+    await this.#loop;
+  }
+
+  async #attachForEver(): Promise<void> {
+    let waitMs = firstWaitMs;
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#attachOnce(() => {
+          waitMs = firstWaitMs;
+        });
+        this.#deps.log.info({}, "the session service ended the worker's stream");
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        this.#deps.log.warn({ error: String(error), waitMs }, "the session service can't be reached; trying again");
+      }
+      this.#stream = undefined;
+      try {
+        // Full jitter, so that the workers of a restarted service do not come back in step.
+        await this.#deps.clock.sleep(Math.random() * waitMs, this.#stop.signal);
+      } catch {
+        return;
+      }
+      waitMs = Math.min(waitMs * 2, longestWaitMs);
+    }
+  }
+
+  async #attachOnce(onWelcome: () => void): Promise<void> {
+    const stream = new FrameQueue<{ frame: Frame }>();
+    const held = [...this.#runs.values()];
+    stream.offer({
+      frame: {
+        case: "hello",
+        value: {
+          $typeName: "atoll.session.v1.WorkerHello",
+          workerId: this.#options.workerId,
+          // Every agent: a run of one that is not configured here ends with a reason instead of waiting for ever.
+          agentIds: [],
+          credits: this.#isDraining ? 0 : Math.max(0, this.#options.capacity - held.length),
+          held: held.map(heldOf),
+          version: this.#options.version,
+        },
+      },
+    });
+    let renewal: Timer | undefined;
+    try {
+      const options: CallOptions = { contextValues: callValues(this.#principal, ""), signal: this.#stop.signal };
+      for await (const { frame } of this.#deps.session.attach(stream, options)) {
+        if (frame.case === "welcome") {
+          this.#stream = stream;
+          for (const lost of frame.value.lost) this.#loseKey(lost);
+          for (const run of this.#runs.values()) run.outlet.resend();
+          renewal = this.#renewEvery(frame.value.renewIntervalMs, (timer) => {
+            renewal = timer;
+          });
+          onWelcome();
+          this.#attached.resolve();
+        } else {
+          this.#hear(frame);
+        }
+      }
+    } finally {
+      renewal?.cancel();
+      stream.end();
+    }
+  }
+
+  #renewEvery(intervalMs: number, onArm: (timer: Timer) => void): Timer {
+    return this.#deps.clock.setTimer(intervalMs, () => {
+      const held = [...this.#runs.values()].map(heldOf);
+      this.#say({ case: "renew", value: { $typeName: "atoll.session.v1.RenewLeases", held } });
+      onArm(this.#renewEvery(intervalMs, onArm));
+    });
+  }
+
+  #hear(frame: AttachResponse["frame"]): void {
+    switch (frame.case) {
+      case "offer":
+        return this.#take(frame.value);
+      case "accepted":
+        this.#runs.get(frame.value.runId)?.outlet.accepted(frame.value);
+        return;
+      case "refused": {
+        const run = this.#runs.get(frame.value.runId);
+        if (run === undefined || run.outlet.key.epoch !== Number(frame.value.epoch)) return;
+        switch (run.outlet.refused(frame.value)) {
+          case "lost":
+            return this.#lose(run, frame.value.message);
+          case "broken":
+            this.#deps.log.error({ runId: frame.value.runId, message: frame.value.message }, "a batch was refused");
+            return this.#lose(run, frame.value.message);
+          case "resend":
+            run.resend ??= this.#deps.clock.setTimer(resendWaitMs, () => {
+              run.resend = undefined;
+              run.outlet.resend();
+            });
+        }
+        return;
+      }
+      case "command":
+        return this.#obey(frame.value);
+      case "renewed":
+        return this.#renewed(frame.value);
+      case "drain":
+        this.#stream?.end();
+        return;
+      case "welcome":
+      case undefined:
+        return;
+    }
+  }
+
+  #renewed({ lost, commands }: LeasesRenewed): void {
+    for (const key of lost) this.#loseKey(key);
+    for (const command of commands) this.#obey(command);
+  }
+
+  #obey({ runId, command }: RunCommand): void {
+    const run = this.#runs.get(runId);
+    if (run === undefined) return;
+    if (command.case === "cancel") run.control.abort(new RunCancelled(command.value.cancelledBy));
+    else this.#deps.log.warn({ runId, command: command.case }, "a command that this worker does not know");
+  }
+
+  #take(offer: RunOffer): void {
+    const { run, session } = offer;
+    if (run === undefined || session === undefined) return;
+    const key = { sessionId: run.sessionId, runId: run.runId, epoch: Number(run.epoch) };
+    if (this.#isDraining) {
+      const held = { $typeName: "atoll.session.v1.HeldRun" as const, ...key, epoch: run.epoch, ackedBatchNo: 0n };
+      return this.#say({ case: "release", value: { $typeName: "atoll.session.v1.ReleaseRun", run: held, reason: "the worker drains" } });
+    }
+    const before = this.#runs.get(run.runId);
+    if (before !== undefined) this.#lose(before, "offered again under a newer epoch");
+    const outlet = new RunOutlet(key, (batch) => this.#say({ case: "batch", value: batch }));
+    const control = new AbortController();
+    const work = this.#work(offer, outlet, control.signal).finally(() => {
+      working.resend?.cancel();
+      if (this.#runs.get(run.runId) === working) this.#runs.delete(run.runId);
+      if (!this.#isDraining) this.#say({ case: "credits", value: { $typeName: "atoll.session.v1.AddCredits", credits: 1 } });
+    });
+    const working: WorkingRun = { outlet, control, done: work, runToken: offer.runToken, resend: undefined };
+    this.#runs.set(run.runId, working);
+  }
+
+  async #work(offer: RunOffer, outlet: RunOutlet, signal: AbortSignal): Promise<void> {
+    const { run, session, runToken } = offer;
+    if (run === undefined || session === undefined) return;
+    const deps = this.#deps;
+    const log = deps.log.child({ runId: run.runId, sessionId: run.sessionId, traceId: run.traceId });
+    const call: CallOptions = {
+      headers: { authorization: `Bearer ${runToken}` },
+      contextValues: callValues(undefined, run.traceId),
+      signal: this.#stop.signal,
+    };
+    const writer = new EventWriter({
+      outlet,
+      runId: run.runId,
+      attempt: run.attempt,
+      clock: deps.clock,
+      deltaWindowMs: deps.deltaWindowMs,
+    });
+    try {
+      const agent = deps.agents.get(run.agentId);
+      if (agent === undefined) {
+        writer.write({ case: "runFinished", value: { status: RunStatus.FAILED, failure: unknownAgent(run.agentId) } });
+        return await writer.durable();
+      }
+      const conversation = (await this.#memory.read(run.sessionId, session.logId, call)).workOn(run.runId);
+      if (conversation === undefined) throw failure(ErrorReason.INTERNAL, "the log does not show that the run was started");
+      await runLoop(
+        {
+          deps,
+          tools: this.#tools,
+          agent,
+          options: run.options,
+          runId: run.runId,
+          sessionId: run.sessionId,
+          epoch: Number(run.epoch),
+          traceId: run.traceId,
+          writer,
+          signal,
+          call,
+          toolsKey: run.principal,
+        },
+        conversation,
+      );
+      log.debug({}, "run ended");
+    } catch (error) {
+      if (error instanceof RunLost) {
+        log.warn({ reason: error.message }, "run lost");
+        return;
+      }
+      // What could not be written down stays with the lease: it ends, and another worker takes the run up.
+      log.error({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, "a run could not be worked on");
+      this.#say({
+        case: "release",
+        value: { $typeName: "atoll.session.v1.ReleaseRun", run: { $typeName: "atoll.session.v1.HeldRun", ...outlet.held() }, reason: String(error).slice(0, 1_024) },
+      });
+    }
+  }
+
+  #loseKey({ runId, epoch }: HeldRun): void {
+    const run = this.#runs.get(runId);
+    if (run !== undefined && run.outlet.key.epoch === Number(epoch)) this.#lose(run, "somebody else has it, or it ended");
+  }
+
+  #lose(run: WorkingRun, why: string): void {
+    const lost = new RunLost(why);
+    run.control.abort(lost);
+    run.outlet.fail(lost);
+  }
+
+  /** What is said without a stream is lost: leases and batches are said again when the worker has attached. */
+  #say(frame: Frame): void {
+    this.#stream?.offer({ frame });
+  }
+}
+
+function unknownAgent(agentId: string) {
+  const message = `no such agent: ${agentId}: name one of the configuration`;
+  return { reason: ErrorReason.AGENT_NOT_FOUND, message, metadata: { agent_id: agentId } };
+}
+
+function heldOf(run: WorkingRun): HeldRun {
+  return { $typeName: "atoll.session.v1.HeldRun", ...run.outlet.held() };
+}

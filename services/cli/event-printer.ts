@@ -1,0 +1,79 @@
+/** Events on a terminal: the answer as it is, everything else as short lines. */
+import { toJsonString } from "@bufbuild/protobuf";
+import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
+import { RunStatus, RunStatusSchema } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import { ToolOutcome, ToolOutcomeSchema } from "../../gen/atoll/event/v1/tool_events_pb.ts";
+import type { Output } from "./command.ts";
+import { plain } from "./plain-text.ts";
+
+const maxResultCharacters = 200;
+
+export class EventPrinter {
+  readonly #output: Output;
+  readonly #isJson: boolean;
+  readonly #tools = new Map<string, string>();
+  #openLine: "text" | "thinking" | undefined;
+
+  constructor(output: Output, isJson: boolean) {
+    this.#output = output;
+    this.#isJson = isJson;
+  }
+
+  print(event: Event): void {
+    if (this.#isJson) return this.#output.line(toJsonString(EventSchema, event));
+    const { body } = event;
+    switch (body.case) {
+      case "textDelta":
+        return this.#stream("text", body.value.text);
+      case "thinkingDelta":
+        return this.#stream("thinking", body.value.text);
+      case "blockCompleted":
+        return this.#closeLine();
+      case "messageReceived":
+        return this.#line(`> ${body.value.content.map(({ block }) => (block.case === "text" ? block.value.text : `[${block.case}]`)).join(" ")}`);
+      case "toolCallProposed":
+        this.#tools.set(body.value.callId, body.value.tool);
+        return this.#line(`→ ${body.value.tool} ${JSON.stringify(body.value.arguments ?? {})}`);
+      case "toolCallFinished": {
+        const { callId, outcome, content } = body.value;
+        const text = content.map(({ block }) => (block.case === "text" ? block.value.text : `[${block.case}]`)).join(" ");
+        const shown = text.replace(/\s+/g, " ").trim();
+        const cut = shown.length > maxResultCharacters ? `${shown.slice(0, maxResultCharacters)} …` : shown;
+        const mark = outcome === ToolOutcome.SUCCEEDED ? "←" : `✗ ${ToolOutcomeSchema.value[outcome]?.localName ?? ""}`;
+        return this.#line(`${mark} ${this.#tools.get(callId) ?? callId} ${cut}`);
+      }
+      case "stepDiscarded":
+        return this.#line("(what this step had shown is void; it is made again)");
+      case "runResumed":
+        return this.#line(`(taken up again: ${body.value.reason})`);
+      case "runFinished": {
+        const { status, failure } = body.value;
+        if (status === RunStatus.COMPLETED) return this.#closeLine();
+        const name = RunStatusSchema.value[status]?.localName.toLowerCase() ?? "ended";
+        return this.#line(failure === undefined ? `(${name})` : `(${name}: ${failure.message})`);
+      }
+      default:
+        return;
+    }
+  }
+
+  #stream(kind: "text" | "thinking", text: string): void {
+    if (this.#openLine !== kind) this.#closeLine();
+    this.#openLine = kind;
+    this.#output.write(kind === "text" ? plain(text) : this.#dim(plain(text)));
+  }
+
+  #line(text: string): void {
+    this.#closeLine();
+    this.#output.line(this.#dim(plain(text)));
+  }
+
+  #closeLine(): void {
+    if (this.#openLine !== undefined) this.#output.line();
+    this.#openLine = undefined;
+  }
+
+  #dim(text: string): string {
+    return this.#output.isTerminal ? `\u001b[2m${text}\u001b[22m` : text;
+  }
+}

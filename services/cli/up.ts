@@ -1,0 +1,74 @@
+/** `atoll up` and `atoll serve`: run a mesh, or a part of one, until a signal. */
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ResolvedConfig } from "../kernel/config/resolved-config.ts";
+import { createLog } from "../kernel/log.ts";
+import { onSignals } from "../kernel/signals.ts";
+import { addressFile, type Mesh, type ServiceName, serviceNames, startMesh } from "../mesh.ts";
+import { buildWebPage } from "./build-web-page.ts";
+import { type Command, type CommandInput, UsageError } from "./command.ts";
+import { seedWorkspace } from "./seed-workspace.ts";
+import { packageFolder, readVersion } from "./version.ts";
+
+export const up: Command = {
+  usage: "[flags]",
+  summary: "Run the whole mesh in this process.",
+  flags: ["listen", "log-level"],
+  run: (input) => run(input, serviceNames),
+};
+
+export const serve: Command = {
+  usage: "--services=LIST [flags]",
+  summary: "Run some of the services in this process; the others are found by their addresses.",
+  flags: ["services", "listen", "session", "agent", "toolrouter", "log-level"],
+  run: (input) => run(input, readServices(input.flags.services)),
+};
+
+function readServices(list: string | undefined): readonly ServiceName[] {
+  const names = (list ?? "").split(",").map((name) => name.trim());
+  const unknown = names.find((name) => !isService(name));
+  if (unknown === undefined) return names.filter(isService);
+  const known = serviceNames.join(", ");
+  throw new UsageError(
+    unknown === "" ? `--services is required: one or more of ${known}` : `--services: no such service: ${unknown}; there are ${known}`,
+  );
+}
+
+function isService(name: string): name is ServiceName {
+  return (serviceNames as readonly string[]).includes(name);
+}
+
+async function run({ config: readConfig, output }: CommandInput, services: readonly ServiceName[]): Promise<number> {
+  const config = readConfig();
+  const log = createLog(config.log);
+  const webFolder = join(packageFolder(), "web", "dist");
+  const hasGateway = services.includes("gateway");
+  if (hasGateway && !existsSync(join(webFolder, "index.html"))) await buildWebPage(packageFolder(), output);
+  if (services.includes("toolrouter")) seedWorkspace(config.workspaceDir);
+  const startedAtMs = performance.now();
+  const mesh = await startMesh({ config, services, log, version: readVersion(), webFolder });
+  const watch = onSignals(mesh.lifecycle, { log, drainTimeoutMs: config.lifecycle.drainTimeoutMs });
+  if (hasGateway) writeFileSync(addressFile(config.dataDir), `${mesh.url}\n`, { mode: 0o600 });
+  log.info({ url: mesh.url, services, inMs: Math.round(performance.now() - startedAtMs) }, "ready");
+  output.line(hasGateway ? describeMesh(mesh, config) : `atoll ${services.join(", ")} ready at ${mesh.url}`);
+  const { exitCode } = await watch.stopped;
+  if (hasGateway) rmSync(addressFile(config.dataDir), { force: true });
+  return exitCode;
+}
+
+function describeMesh(mesh: Mesh, config: ResolvedConfig): string {
+  const model = config.agents.get(config.defaultAgent)?.model ?? "";
+  const token = config.dataDir === join(process.cwd(), ".atoll") ? "npx atoll token" : `npx atoll token --data ${config.dataDir}`;
+  return [
+    "",
+    `  Atoll is ready at ${mesh.url}`,
+    `  model        ${model}${model === "offline" ? " (scripted; set ANTHROPIC_API_KEY for Claude)" : ""}`,
+    "",
+    `  web page     ${mesh.createLink()}`,
+    '  chat         npx atoll chat "which files are in the workspace, and what does notes.md say?"',
+    "  buf curl     npx buf curl --http2-prior-knowledge -H \"authorization: Bearer $(" + token + ')" \\',
+    `                 -d '{"requestId":"r1","message":{"content":[{"text":{"text":"hello"}}]}}' \\`,
+    `                 ${mesh.url}/atoll.gateway.v1.GatewayService/SendMessage`,
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,229 @@
+/**
+ * Chat: one stream for everything. Frames are answered under their request id; a frame that is refused ends nothing.
+ *
+ * Keeps S1 and S2 for every open session. Keeps L7: open sessions, frames at work and answers on their way are bounded;
+ * frames are taken up in order, and a client that does not read is not read from either.
+ */
+import { create } from "@bufbuild/protobuf";
+import { ConnectError, type HandlerContext } from "@connectrpc/connect";
+import { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import {
+  ChatEventsSchema,
+  type ChatOpen,
+  type ChatRequest,
+  type ChatResponse,
+  ChatResponseSchema,
+  type ChatSend,
+} from "../../gen/atoll/gateway/v1/chat_pb.ts";
+import { ErrorReason, failure, failureFacts, reasonName } from "../kernel/errors.ts";
+import { createEventFilter } from "../kernel/event/filter-events.ts";
+import { onward } from "../kernel/rpc/call-context.ts";
+import { FrameQueue } from "../kernel/stream/frame-queue.ts";
+import { type EventEncoding, encodingOf, setEvents } from "./encoded-events.ts";
+import { followSession } from "./follow-session.ts";
+import type { GatewayDeps } from "./gateway-deps.ts";
+import { openSession, submit } from "./send-message.ts";
+import type { SessionHub } from "./session-hub.ts";
+
+/** Sessions that may be open on one stream. */
+const maxOpenSessions = 100;
+
+type Frame = ChatResponse["frame"];
+
+interface Answer {
+  readonly requestId: string;
+  readonly frame: Frame;
+}
+
+export async function* chat(
+  deps: GatewayDeps,
+  hub: SessionHub,
+  requests: AsyncIterable<ChatRequest>,
+  context: HandlerContext,
+): AsyncGenerator<ChatResponse> {
+  const stream = new ChatStream(deps, hub, context);
+  void stream.readAll(requests);
+  try {
+    for await (const { requestId, frame } of stream.answers) yield create(ChatResponseSchema, { requestId, frame });
+  } finally {
+    stream.close();
+  }
+}
+
+class ChatStream {
+  readonly answers = new FrameQueue<Answer>();
+  readonly #deps: GatewayDeps;
+  readonly #hub: SessionHub;
+  readonly #context: HandlerContext;
+  readonly #encoding: EventEncoding;
+  readonly #open = new Map<string, AbortController>();
+  readonly #stop = new AbortController();
+  readonly #flows = new Set<Promise<void>>();
+
+  constructor(deps: GatewayDeps, hub: SessionHub, context: HandlerContext) {
+    this.#deps = deps;
+    this.#hub = hub;
+    this.#context = context;
+    this.#encoding = encodingOf(context);
+    context.signal.addEventListener("abort", () => this.close(), { once: true });
+    void this.#showLife();
+  }
+
+  /** A client that half-closes goes on hearing what it opened, until it leaves. */
+  async readAll(requests: AsyncIterable<ChatRequest>): Promise<void> {
+    try {
+      for await (const request of requests) {
+        try {
+          await this.#take(request);
+        } catch (error) {
+          await this.answers.push({ requestId: request.requestId, frame: this.#refusal(error, "") });
+        }
+      }
+      await Promise.allSettled([...this.#flows]);
+      this.answers.end();
+    } catch (error) {
+      this.answers.end(error);
+    }
+  }
+
+  close(): void {
+    this.#stop.abort();
+    for (const control of this.#open.values()) control.abort();
+    this.answers.end();
+  }
+
+  async #take({ requestId, action }: ChatRequest): Promise<void> {
+    const call = onward(this.#context);
+    switch (action.case) {
+      case "open":
+        return this.#openSession(requestId, action.value);
+      case "close":
+        this.#open.get(action.value.sessionId)?.abort();
+        return this.#accept(requestId, { sessionId: action.value.sessionId });
+      case "send":
+        return this.#send(requestId, action.value);
+      case "steer":
+        return this.#send(requestId, { ...action.value, queueMode: QueueMode.STEER, ifHeadSeq: 0n });
+      case "cancel": {
+        const { runId, reason } = action.value;
+        const { run } = await this.#deps.session.cancelRun({ requestId, runId, reason }, call);
+        return this.#accept(requestId, { sessionId: run?.sessionId ?? "", runId });
+      }
+      case "decide": {
+        const { sessionId, approvalId, decision, digest } = action.value;
+        await this.#deps.session.resolveApproval({ requestId, sessionId, approvalId, decision, digest }, call);
+        return this.#accept(requestId, { sessionId });
+      }
+      case "answer": {
+        const { sessionId, questionId, content } = action.value;
+        const answer = { requestId, sessionId, questionId, action: action.value.action };
+        await this.#deps.session.answerQuestion({ ...answer, ...(content === undefined ? {} : { content }) }, call);
+        return this.#accept(requestId, { sessionId });
+      }
+      case undefined:
+        throw failure(ErrorReason.FIELD_INVALID, "action: required", { fields: [{ path: "action", problem: "required" }] });
+    }
+  }
+
+  async #send(requestId: string, send: Omit<ChatSend, "$typeName">): Promise<void> {
+    const { sessionId } = send;
+    const { messageId, runId, seq } = await submit(this.#deps, { ...send, requestId }, onward(this.#context));
+    await this.#accept(requestId, { sessionId, messageId, runId, seq });
+  }
+
+  async #accept(
+    requestId: string,
+    accepted: { sessionId: string; messageId?: string; runId?: string; seq?: bigint },
+  ): Promise<void> {
+    const value = { $typeName: "atoll.gateway.v1.ChatAccepted" as const, messageId: "", runId: "", seq: 0n, ...accepted };
+    await this.answers.push({ requestId, frame: { case: "accepted", value } });
+  }
+
+  async #openSession(requestId: string, open: ChatOpen): Promise<void> {
+    const sessionId = await openSession(this.#deps, { requestId, session: open.session, agentId: open.agentId }, onward(this.#context));
+    if (this.#open.has(sessionId)) {
+      throw failure(ErrorReason.FIELD_INVALID, `session ${sessionId} is open on this stream already`, {
+        fields: [{ path: "open.session_id", problem: "is open on this stream already" }],
+      });
+    }
+    if (this.#open.size >= maxOpenSessions) {
+      throw failure(ErrorReason.LIMIT_EXCEEDED, `at most ${maxOpenSessions} sessions can be open on a stream`, {
+        metadata: { limit: String(maxOpenSessions) },
+      });
+    }
+    const control = new AbortController();
+    this.#open.set(sessionId, control);
+    const opened = Promise.withResolvers<void>();
+    const flow = this.#flow(requestId, sessionId, open, control.signal, opened.resolve)
+      .catch(async (error: unknown) => {
+        // Before it was open the frame is refused; after that its flow broke.
+        const isOpen = await Promise.race([opened.promise.then(() => true), Promise.resolve(false)]);
+        await this.answers.push({ requestId: isOpen ? "" : requestId, frame: this.#refusal(error, isOpen ? sessionId : "") });
+      })
+      .finally(() => {
+        opened.resolve();
+        this.#open.delete(sessionId);
+        this.#flows.delete(flow);
+      });
+    this.#flows.add(flow);
+    await opened.promise;
+  }
+
+  async #flow(requestId: string, sessionId: string, open: ChatOpen, signal: AbortSignal, onOpened: () => void): Promise<void> {
+    const filter = createEventFilter(open.filter);
+    const follow = followSession(
+      this.#deps,
+      this.#hub,
+      {
+        sessionId,
+        cursor: { logId: open.cursor?.logId ?? "", afterSeq: open.cursor?.afterSeq ?? 0n },
+        signal,
+        untilRunId: "",
+        onOpened: ({ logId, headSeq }) => {
+          const value = { $typeName: "atoll.gateway.v1.ChatOpened" as const, sessionId, logId, headSeq: BigInt(headSeq) };
+          this.answers.offer({ requestId, frame: { case: "opened", value } });
+          onOpened();
+        },
+      },
+      this.#context,
+    );
+    for await (const { events, logId, headSeq } of follow) {
+      if (events.length === 0) continue;
+      const value = create(ChatEventsSchema, { sessionId, logId, headSeq: BigInt(headSeq) });
+      setEvents(value, filter(events), this.#encoding);
+      if (!(await this.answers.push({ requestId: "", frame: { case: "events", value } }))) return;
+    }
+  }
+
+  async #showLife(): Promise<void> {
+    const { clock, progressIntervalMs } = this.#deps;
+    try {
+      for (;;) {
+        await clock.sleep(progressIntervalMs, this.#stop.signal);
+        const value = { $typeName: "atoll.gateway.v1.ChatProgress" as const, timeUnixMs: BigInt(clock.nowMs()) };
+        await this.answers.push({ requestId: "", frame: { case: "progress", value } });
+      }
+    } catch {
+      // The stream has ended.
+    }
+  }
+
+  #refusal(error: unknown, sessionId: string): Frame {
+    if (!(error instanceof ConnectError)) this.#deps.log.error({ error: String(error) }, "a chat frame failed");
+    const known = error instanceof ConnectError ? error : failure(ErrorReason.INTERNAL, "a fault of ours; the log has it");
+    const { reason, metadata, fields, retryAfterMs } = failureFacts(known);
+    return {
+      case: "error",
+      value: {
+        $typeName: "atoll.gateway.v1.ChatError",
+        code: known.code,
+        reason: reason === undefined ? "" : reasonName(reason),
+        message: known.rawMessage,
+        metadata: { ...metadata },
+        fieldPaths: fields.map((field) => field.path),
+        retryAfterMs: Math.ceil(retryAfterMs),
+        sessionId,
+      },
+    };
+  }
+}

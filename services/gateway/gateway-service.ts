@@ -1,0 +1,36 @@
+/** GatewayService over its peers. Each verb that does something has its own file; the rest is handed on. */
+import type { ServiceImpl } from "@connectrpc/connect";
+import { create } from "@bufbuild/protobuf";
+import { CancelRunResponseSchema, type GatewayService, WaitRunResponseSchema } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
+import { onward } from "../kernel/rpc/call-context.ts";
+import { chat } from "./chat.ts";
+import type { GatewayDeps } from "./gateway-deps.ts";
+import { sendMessage } from "./send-message.ts";
+import type { SessionHub } from "./session-hub.ts";
+import { subscribe } from "./subscribe.ts";
+
+export function createGatewayService(deps: GatewayDeps, hub: SessionHub): ServiceImpl<typeof GatewayService> {
+  const { session } = deps;
+  return {
+    chat: (requests, context) => chat(deps, hub, requests, context),
+    subscribe: (request, context) => subscribe(deps, hub, request, context),
+    sendMessage: (request, context) => sendMessage(deps, request, onward(context)),
+    async cancelRun({ requestId, runId, reason }, context) {
+      const { run } = await session.cancelRun({ requestId, runId, reason }, onward(context));
+      return create(CancelRunResponseSchema, run === undefined ? {} : { run });
+    },
+    async waitRun({ runId, timeoutMs }, context) {
+      const { run } = await session.waitRun({ runId, timeoutMs }, onward(context));
+      return create(WaitRunResponseSchema, run === undefined ? {} : { run });
+    },
+    async resolveApproval({ requestId, sessionId, approvalId, decision, digest }, context) {
+      await session.resolveApproval({ requestId, sessionId, approvalId, decision, digest }, onward(context));
+      return {};
+    },
+    async answerQuestion({ requestId, sessionId, questionId, action, content }, context) {
+      const answer = { requestId, sessionId, questionId, action, ...(content === undefined ? {} : { content }) };
+      await session.answerQuestion(answer, onward(context));
+      return {};
+    },
+  };
+}

@@ -1,0 +1,46 @@
+/** How the mesh is: what this process knows of itself, and what its peers answer. */
+import { create } from "@bufbuild/protobuf";
+import { createClient, type Transport } from "@connectrpc/connect";
+import { type GetStatusResponse, GetStatusResponseSchema, Health as HealthState } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
+import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
+import { ServerState } from "../../gen/atoll/tool/v1/tool_pb.ts";
+import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
+import { localTenant } from "../kernel/auth/principal.ts";
+import { callValues } from "../kernel/rpc/call-context.ts";
+import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
+
+export async function readStatus(parts: {
+  readonly transports: { readonly session: Transport; readonly toolRouter: Transport };
+  readonly facts: Partial<Omit<GetStatusResponse, "$typeName" | "components">>;
+}): Promise<GetStatusResponse> {
+  const status = create(GetStatusResponseSchema, parts.facts);
+  const principal = {
+    tenant: localTenant,
+    name: "service:gateway",
+    scopes: new Set([AuthScope.SESSIONS_READ, AuthScope.TOOLS_READ]),
+    origin: undefined,
+    run: undefined,
+  };
+  const call = { contextValues: callValues(principal, ""), timeoutMs: 5_000 };
+  try {
+    await createClient(RawSessionService, parts.transports.session).listSessions({ pageSize: 1 }, call);
+    addComponent(status, "session", HealthState.OK, "");
+  } catch (error) {
+    addComponent(status, "session", HealthState.DOWN, String(error));
+  }
+  try {
+    const { servers } = await createClient(ToolRouterService, parts.transports.toolRouter).listServers({}, call);
+    addComponent(status, "toolrouter", HealthState.OK, "");
+    for (const { name, state, problem } of servers) {
+      const isFine = state === ServerState.READY || state === ServerState.STOPPED || state === ServerState.STARTING;
+      addComponent(status, `mcp/${name}`, isFine ? HealthState.OK : HealthState.DEGRADED, problem);
+    }
+  } catch (error) {
+    addComponent(status, "toolrouter", HealthState.DOWN, String(error));
+  }
+  return status;
+}
+
+function addComponent(status: GetStatusResponse, name: string, health: HealthState, problem: string): void {
+  status.components.push({ $typeName: "atoll.admin.v1.ComponentStatus", name, health, problem });
+}

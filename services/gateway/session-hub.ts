@@ -1,0 +1,178 @@
+/**
+ * The gateway's one watch per session, whatever the number of its readers.
+ *
+ * Keeps S2: what a feed hands on is dense from where the feed began; after a break it goes on from there. Keeps L3: it
+ * is a hint to its readers, who read the log where it does not fit. Keeps L7: one stream a tenant; a feed without
+ * readers is ended; the waits between tries have a bound.
+ */
+import type { CallOptions } from "@connectrpc/connect";
+import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
+import type { RawEventBatch } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
+import type { WatchCancelled, WatchRequest } from "../../gen/atoll/session/v1/watch_pb.ts";
+import type { Principal } from "../kernel/auth/principal.ts";
+import { readEventRange } from "../kernel/event/read-event-range.ts";
+import type { StoredEvent } from "../kernel/event/stored-event.ts";
+import { callValues } from "../kernel/rpc/call-context.ts";
+import { FrameQueue } from "../kernel/stream/frame-queue.ts";
+import type { LogSlice, TailSource } from "../kernel/stream/tail-log.ts";
+import type { GatewayDeps } from "./gateway-deps.ts";
+
+type WatchFrame = WatchRequest["frame"];
+
+interface Feed {
+  readonly watchId: bigint;
+  readonly sessionId: string;
+  readonly listeners: Set<(slice: LogSlice) => void>;
+  logId: string;
+  deliveredSeq: number;
+}
+
+const firstWaitMs = 100;
+const longestWaitMs = 5_000;
+
+/** The feeds of one tenant. */
+class TenantHub {
+  readonly #deps: GatewayDeps;
+  readonly #principal: Principal;
+  readonly #feeds = new Map<string, Feed>();
+  readonly #byWatch = new Map<bigint, Feed>();
+  readonly #stop = new AbortController();
+  #nextWatchId = 1n;
+  #stream: FrameQueue<{ frame: WatchFrame }> | undefined;
+  #loop: Promise<void> | undefined;
+
+  constructor(deps: GatewayDeps, tenant: string) {
+    this.#deps = deps;
+    const scopes = new Set([AuthScope.SESSIONS_READ]);
+    this.#principal = { tenant, name: "service:gateway", scopes, origin: undefined, run: undefined };
+  }
+
+  subscribe(sessionId: string, logId: string, afterSeq: number, listener: (slice: LogSlice) => void): ReturnType<TailSource["subscribe"]> {
+    this.#loop ??= this.#watchForEver();
+    let feed = this.#feeds.get(sessionId);
+    if (feed === undefined) {
+      feed = { watchId: this.#nextWatchId++, sessionId, listeners: new Set(), logId, deliveredSeq: afterSeq };
+      this.#feeds.set(sessionId, feed);
+      this.#byWatch.set(feed.watchId, feed);
+      this.#create(feed);
+    }
+    const joined = feed;
+    joined.listeners.add(listener);
+    const unsubscribe = (): void => {
+      joined.listeners.delete(listener);
+      if (joined.listeners.size === 0) this.#drop(joined);
+    };
+    return { deliveredSeq: joined.deliveredSeq, unsubscribe };
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    this.#stream?.end();
+    await this.#loop;
+  }
+
+  #create(feed: Feed): void {
+    const cursor = { $typeName: "atoll.session.v1.Cursor" as const, logId: feed.logId, afterSeq: BigInt(feed.deliveredSeq) };
+    this.#stream?.offer({
+      frame: {
+        case: "create",
+        value: {
+          $typeName: "atoll.session.v1.WatchCreate",
+          watchId: feed.watchId,
+          target: { case: "sessionId", value: feed.sessionId },
+          cursor,
+        },
+      },
+    });
+  }
+
+  #drop(feed: Feed): void {
+    if (!this.#byWatch.delete(feed.watchId)) return;
+    if (this.#feeds.get(feed.sessionId) === feed) this.#feeds.delete(feed.sessionId);
+    this.#stream?.offer({ frame: { case: "cancel", value: { $typeName: "atoll.session.v1.WatchCancel", watchId: feed.watchId } } });
+  }
+
+  async #watchForEver(): Promise<void> {
+    let waitMs = firstWaitMs;
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#watchOnce(() => {
+          waitMs = firstWaitMs;
+        });
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        this.#deps.log.warn({ error: String(error), waitMs }, "watching sessions broke; trying again");
+      }
+      this.#stream = undefined;
+      try {
+        await this.#deps.clock.sleep(Math.random() * waitMs, this.#stop.signal);
+      } catch {
+        return;
+      }
+      waitMs = Math.min(waitMs * 2, longestWaitMs);
+    }
+  }
+
+  async #watchOnce(onFrame: () => void): Promise<void> {
+    const stream = new FrameQueue<{ frame: WatchFrame }>();
+    this.#stream = stream;
+    for (const feed of this.#feeds.values()) this.#create(feed);
+    const options: CallOptions = { contextValues: callValues(this.#principal, ""), signal: this.#stop.signal };
+    try {
+      for await (const { frame } of this.#deps.session.watch(stream, options)) {
+        onFrame();
+        if (frame.case === "batch") this.#hear(frame.value);
+        else if (frame.case === "cancelled") this.#ended(frame.value);
+      }
+    } finally {
+      stream.end();
+    }
+  }
+
+  #hear(batch: RawEventBatch): void {
+    const feed = this.#byWatch.get(batch.watchId);
+    if (feed === undefined) return;
+    const events: StoredEvent[] = batch.events.map((bytes) => ({ ...readEventRange(bytes), bytes }));
+    feed.deliveredSeq = events.at(-1)?.seq ?? feed.deliveredSeq;
+    feed.logId = batch.logId;
+    const slice: LogSlice = { logId: batch.logId, events, headSeq: Number(batch.headSeq) };
+    for (const listener of feed.listeners) listener(slice);
+  }
+
+  /** The feed can't go on (history replaced, session gone): its readers find out when they read the log. */
+  #ended({ watchId, code, message }: WatchCancelled): void {
+    const feed = this.#byWatch.get(watchId);
+    if (feed === undefined || code === 0) return;
+    this.#deps.log.warn({ sessionId: feed.sessionId, code, message }, "a watch was ended");
+    this.#byWatch.delete(watchId);
+    if (this.#feeds.get(feed.sessionId) === feed) this.#feeds.delete(feed.sessionId);
+    for (const listener of feed.listeners) listener({ logId: "", events: [], headSeq: feed.deliveredSeq });
+  }
+}
+
+export class SessionHub {
+  readonly #deps: GatewayDeps;
+  readonly #tenants = new Map<string, TenantHub>();
+
+  constructor(deps: GatewayDeps) {
+    this.#deps = deps;
+  }
+
+  /** See TailSource.subscribe. */
+  subscribe(
+    session: { readonly tenant: string; readonly sessionId: string; readonly logId: string },
+    afterSeq: number,
+    listener: (slice: LogSlice) => void,
+  ): ReturnType<TailSource["subscribe"]> {
+    let hub = this.#tenants.get(session.tenant);
+    if (hub === undefined) {
+      hub = new TenantHub(this.#deps, session.tenant);
+      this.#tenants.set(session.tenant, hub);
+    }
+    return hub.subscribe(session.sessionId, session.logId, afterSeq, listener);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#tenants.values()].map((hub) => hub.close()));
+  }
+}

@@ -1,0 +1,15 @@
+/**
+ * Wakes readers of a session's log, and may carry what was committed as a hint (L3).
+ *
+ * Contract: delivery is at most once and may be late, early or missing; a reader uses a hint only when it is contiguous
+ * with what it has, else it reads the log. `publish` never throws and never waits for a listener; a listener must not
+ * throw and must not block. The topic is the tenant and the session.
+ */
+import type { Appended } from "../store/session-store.ts";
+
+export interface Bus {
+  publish(appended: Appended): void;
+  /** Returns the function that ends the subscription. */
+  subscribe(tenant: string, sessionId: string, listener: (appended: Appended) => void): () => void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,335 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ConfigError, type ConfigProblem } from "./config-error.ts";
+import { type LoadConfigOptions, loadConfig } from "./load-config.ts";
+
+let cwd: string;
+beforeEach(async () => {
+  cwd = await mkdtemp(path.join(tmpdir(), "atoll-config-"));
+});
+afterEach(async () => {
+  await rm(cwd, { recursive: true });
+});
+
+async function load(text: string, options: LoadConfigOptions = {}) {
+  await writeFile(path.join(cwd, "atoll.yaml"), text);
+  return loadConfig({ cwd, env: {}, terminal: false, ...options });
+}
+
+async function failureOf(text: string, options: LoadConfigOptions = {}): Promise<ConfigError> {
+  try {
+    await load(text, options);
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+  throw new Error("the configuration was accepted");
+}
+
+async function problemOf(text: string, options: LoadConfigOptions = {}): Promise<ConfigProblem> {
+  const { problems } = await failureOf(text, options);
+  expect(problems).toHaveLength(1);
+  return problems[0] as ConfigProblem;
+}
+
+describe("without a file", () => {
+  it("has every default that the contract states", () => {
+    const config = loadConfig({ cwd, env: { PATH: "/bin", ANTHROPIC_KEY: "x" }, terminal: false });
+    expect(config).toMatchObject({
+      configFile: undefined,
+      listen: { host: "127.0.0.1", port: 18789 },
+      dataDir: path.join(cwd, ".atoll"),
+      workspaceDir: path.join(cwd, "workspace"),
+      tls: undefined,
+      runs: { leaseTtlMs: 5000, renewIntervalMs: 1000 },
+      models: {
+        defaultModel: "offline",
+        anthropic: { apiKey: undefined, maxRetries: 2 },
+        offline: { tokenDelayMs: 8 },
+      },
+      defaultAgent: "main",
+      inheritedEnv: { PATH: "/bin" },
+      log: { level: "info", format: "json" },
+      lifecycle: { drainTimeoutMs: 30_000 },
+    });
+    expect(config.agents.get("main")).toMatchObject({
+      displayName: "main",
+      model: "offline",
+      maxDurationMs: 3_600_000,
+    });
+    expect([...config.agents.keys()]).toEqual(["main"]);
+  });
+
+  it("runs the installed file server on the workspace with this very Node", () => {
+    const server = loadConfig({ cwd, env: {} }).mcpServers.get("filesystem");
+    if (server?.transport !== "stdio") throw new Error("not a program");
+    expect(server.command).toBe(process.execPath);
+    expect(existsSync(server.args[0] ?? "")).toBe(true);
+    expect(server.args[1]).toBe(path.join(cwd, "workspace"));
+    expect(server.trusted).toBe(true);
+  });
+
+  it("is pretty on a terminal, and uses Claude when there is a key", () => {
+    const config = loadConfig({ cwd, env: { ANTHROPIC_API_KEY: "k" }, terminal: true });
+    expect(config.log.format).toBe("pretty");
+    expect(config.models).toMatchObject({ defaultModel: "claude-sonnet-4-5", anthropic: { apiKey: "k" } });
+  });
+});
+
+describe("the order of sources", () => {
+  it("is flag, environment, file, default", async () => {
+    const text = "listen: 127.0.0.1:1\ndata: from-file\nlog: {level: error}\n";
+    const env = { ATOLL_LISTEN: "127.0.0.1:2", ATOLL_DATA: "from-env", ATOLL_LOG_LEVEL: "" };
+    const config = await load(text, { env, flags: { listen: "[::1]:0" } });
+    expect(config.listen).toEqual({ host: "::1", port: 0 });
+    expect(config.dataDir).toBe(path.join(cwd, "from-env"));
+    expect(config.log.level).toBe("error");
+    expect(config.workspaceDir).toBe(path.join(cwd, "workspace"));
+  });
+
+  it("checks flags and environment like the file, and names all ways to give the value", async () => {
+    const { problems, message } = await failureOf("", {
+      env: { ATOLL_LOG_LEVEL: "wran", ATOLL_SESSION_URL: "localhost:1" },
+      flags: { listen: "18789" },
+    });
+    expect(problems.map(({ path: at, source }) => [at, source])).toEqual([
+      ["log.level", { from: "environment", name: "ATOLL_LOG_LEVEL" }],
+      ["listen", { from: "flag", name: "listen" }],
+      ["peers.session", { from: "environment", name: "ATOLL_SESSION_URL" }],
+    ]);
+    expect(message).toContain("--listen, ATOLL_LISTEN or `listen` in the file; default 127.0.0.1:18789");
+    expect(message).toContain("Did you mean `warn`?");
+  });
+
+  it("reads the file that is named by flag or environment, which must exist", async () => {
+    const named = path.join(cwd, "other.json");
+    await writeFile(named, '{\n\t"defaultAgent": "coder",\n\t"agents": {"coder": {}}\n}');
+    expect(loadConfig({ cwd, env: { ATOLL_CONFIG: named } }).defaultAgent).toBe("coder");
+    expect(loadConfig({ cwd, env: { ATOLL_CONFIG: "nowhere" }, flags: { config: "other.json" } }).configFile).toBe(
+      named,
+    );
+    expect(() => loadConfig({ cwd, env: { ATOLL_CONFIG: "nowhere.yaml" } })).toThrow(/no file .*nowhere\.yaml/);
+    expect(() => loadConfig({ cwd, env: {}, flags: { config: "." } })).toThrow(/can't be read \(EISDIR\)/);
+  });
+
+  it("does not guess which of two files is meant", async () => {
+    await writeFile(path.join(cwd, "atoll.json"), "{}");
+    expect((await problemOf("")).found).toContain("atoll.json");
+  });
+});
+
+describe("a wrong configuration", () => {
+  it("names file, line, path and the key that was meant", async () => {
+    const problem = await problemOf("mcpServers:\n  files:\n    command: node\n    comand: npx\n");
+    expect(problem).toMatchObject({
+      path: "mcpServers.files.comand",
+      hint: "Did you mean `command`?",
+      source: { from: "file", file: path.join(cwd, "atoll.yaml"), line: 4, column: 5 },
+    });
+    expect(problem.expected).toContain("command, args, env");
+  });
+
+  it("reports all problems at once", async () => {
+    const { problems, message } = await failureOf("lisen: x\nruns: {leaseTtlMs: soon}\nlog: 5\nagents: [a]\n");
+    expect(problems.map(({ path: at }) => at)).toEqual(["lisen", "runs.leaseTtlMs", "log", "agents"]);
+    expect(message.split("\n")).toHaveLength(5);
+  });
+
+  it.each([
+    ["runs: {leaseTtlMs: '5000'}", "runs.leaseTtlMs", '"5000"', "a whole number from 1 to 600000"],
+    ["runs: {leaseTtlMs: -1}", "runs.leaseTtlMs", "-1", "a whole number from 1 to 600000"],
+    ["runs: {leaseTtlMs: 5000.5}", "runs.leaseTtlMs", "5000.5", "a whole number"],
+    ["runs: {leaseTtlMs: 99999999999999999999}", "runs.leaseTtlMs", "99999999999999999999", "to 600000"],
+    ["runs: {leaseTtlMs: .inf}", "runs.leaseTtlMs", ".inf", "to 600000"],
+    ["limits: {maxConnections: 0}", "limits.maxConnections", "0", "from 1 to 1000000"],
+    ["agents: {main: {maxDurationMs: 86400001}}", "agents.main.maxDurationMs", "86400001", "to 86400000"],
+    ["agents: {main: {queueMode: colect}}", "agents.main.queueMode", '"colect"', "followup, steer, collect"],
+    ["agents: {main: {model: 5}}", "agents.main.model", "5", "text"],
+    ["agents: {Main: {}}", "agents.Main", "a name that can't be used", "^[a-z0-9]"],
+    ["agents: {main: x}", "agents.main", '"x"', "a map"],
+    ["mcpServers: {a: {command: x, args: y}}", "mcpServers.a.args", '"y"', "a list"],
+    ["mcpServers: {a: {command: x, args: [8080]}}", "mcpServers.a.args[0]", "8080", "text"],
+    ["mcpServers: {a: {command: x, disabled: yes}}", "mcpServers.a.disabled", '"yes"', "true or false"],
+    ["mcpServers: {a: {command: x, url: 'http://h'}}", "mcpServers.a", "both `command` and `url`", "one of them"],
+    ["mcpServers: {a: {}}", "mcpServers.a", "neither `command` nor `url`", "one of them"],
+    ["mcpServers: {a: }", "mcpServers.a", "neither `command` nor `url`", "one of them"],
+    ["mcpServers: {a: {url: 'ftp://h'}}", "mcpServers.a.url", '"ftp://h"', "an http:// or https:// address"],
+    ["mcpServers: {a: {url: 'http://h', type: stdio}}", "mcpServers.a.type", '"stdio"', "http or streamable-http"],
+    ["mcpServers: {a: {type: sse, url: 'http://h'}}", "mcpServers.a.type", '"sse"', "stdio, http, streamable-http"],
+    ["listen: 127.0.0.1", "listen", '"127.0.0.1"', "host:port"],
+    ["listen: 127.0.0.1:65536", "listen", '"127.0.0.1:65536"', "port 0 to 65535"],
+    ["listen: 999.0.0.1:1", "listen", '"999.0.0.1:1"', "host:port"],
+    ["listen: '::1:80'", "listen", '"::1:80"', "host:port"],
+    ["tls: {certFile: a.pem}", "tls.keyFile", "only `certFile`", "both files"],
+    ["defaultAgent: nobody", "defaultAgent", '"nobody"', "one of main"],
+    ["runs: {leaseTtlMs: 2000}", "runs.leaseTtlMs", "2000", "more than twice runs.renewIntervalMs (1000)"],
+    ["runs: {renewIntervalMs: 2500}", "runs.leaseTtlMs", "5000", "more than twice runs.renewIntervalMs (2500)"],
+    ["access: {allowedOrigins: ['https://a.b/c']}", "access.allowedOrigins[0]", '"https://a.b/c"', "an origin"],
+    ["access: {allowedHosts: ['https://a.b']}", "access.allowedHosts[0]", '"https://a.b"', "a host name"],
+    ["access: {publicUrl: here}", "access.publicUrl", '"here"', "an http:// or https:// address"],
+    [`data: ${"x".repeat(4097)}`, "data", "4097 characters", "at most 4096"],
+    [
+      `agents: {main: {instructions: ${"é".repeat(131_073)}}}`,
+      "agents.main.instructions",
+      "262146 bytes",
+      "at most 262144",
+    ],
+    [`access: {allowedHosts: [${"h,".repeat(65)}]}`, "access.allowedHosts", "65 items", "at most 64"],
+    ['workspace: "a\\0b"', "workspace", "text with a NUL character", "text without one"],
+    ["__proto__: {listen: x}", "__proto__", "a key that does not exist", "one of listen"],
+    [
+      "mcpServers: {a: {command: x, env: {__proto__: y}}}",
+      "mcpServers.a.env.__proto__",
+      "a name that can't be used",
+      "another",
+    ],
+    ["agents: {constructor: {}}", "agents.constructor", "a name that can't be used", "another name"],
+    ["listen: h:1\nlisten: h:2", "listen", "the key a second time", "first on line 1"],
+    ["- a\n- b", "", "a list", "a map of keys and values"],
+    ["just text", "", "a single value", "a map of keys and values"],
+    ["a: [1, 2\nb: 3", "", "Flow sequence", "YAML 1.2 or JSON"],
+    ["a: 1\n---\nb: 2", "", "multiple documents", "YAML 1.2 or JSON"],
+    ["%YAML 1.1\n---\n{}", "", "%YAML 1.1", "YAML 1.2 or JSON"],
+    ["data: !!binary aGk=", "", "Unresolved tag", "YAML 1.2 or JSON"],
+    ["data: *nowhere", "data", "*nowhere", "an anchor before it"],
+    ["agents: &a {main: *a}", "agents.main", "*a", "an anchor before it"],
+    ["<<: {data: x}", '["<<"]', "a key that does not exist", "one of listen"],
+  ])("refuses %s", async (text, at, found, expected) => {
+    const problem = await problemOf(text);
+    expect(problem.path).toBe(at);
+    expect(problem.found).toContain(found);
+    expect(problem.expected).toContain(expected);
+  });
+
+  it("refuses a file that is too large, too deep or not text", async () => {
+    expect((await problemOf("#".repeat(4 * 1024 * 1024 + 1))).expected).toBe("at most 4194304");
+    expect((await failureOf("[".repeat(20_000))).problems.length).toBeLessThanOrEqual(3);
+    const deep = await failureOf(`data: ${"[".repeat(33)}${"]".repeat(33)}`);
+    expect(deep.problems[0]?.expected).toBe("at most 32 levels");
+    await writeFile(path.join(cwd, "latin"), Buffer.from([0xff, 0xfe, 0x41]));
+    expect(() => loadConfig({ cwd, env: { ATOLL_CONFIG: "latin" } })).toThrow(/not UTF-8/);
+  });
+
+  it("is not blown up by aliases", async () => {
+    const levels = Array.from({ length: 9 }, (_, level) => {
+      const items = Array.from({ length: 9 }, () => (level === 0 ? "x" : `*a${level - 1}`));
+      return `a${level}: &a${level} [${items.join(", ")}]`;
+    });
+    const problems = (await failureOf(levels.join("\n"))).problems;
+    expect(problems).toHaveLength(9);
+    const many = `agents: {main: &m {}, ${Array.from({ length: 200 }, (_, index) => `a${index}: *m`).join(", ")}}`;
+    expect((await problemOf(many)).expected).toBe("at most 100");
+  });
+
+  it("reads honest anchors", async () => {
+    const config = await load("agents:\n  main: &base {maxSteps: 5}\n  other: *base\n");
+    expect(config.agents.get("other")?.maxSteps).toBe(5);
+  });
+
+  it("never shows a secret", async () => {
+    const { message } = await failureOf(
+      `models: {anthropic: {apiKey: [s3cret], baseUrl: "ftp://me:s3cret@h"}}
+mcpServers:
+  a: {command: x, env: {TOKEN: {k: s3cret}}, enviroment: {K: s3cret}}
+  b: {url: "http://h", headers: {Authorization: [s3cret], "a b": s3cret}}
+  c: {command: x, env: {PIN: 53719}}`,
+    );
+    expect(message).not.toMatch(/s3cret|53719/);
+    expect((await failureOf(`models: {anthropic: {apiKey: ${"s3cret".repeat(999)}}}`)).message).not.toContain("s3cret");
+  });
+
+  it("shows control characters in its message as text", async () => {
+    const { message } = await failureOf('"a\\u001b[31m\\u202e": 1');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point
+    expect(message).not.toMatch(/[\u001b\u202e]/);
+  });
+
+  it("never fails in another way, whatever the file holds", async () => {
+    const file = path.join(cwd, "any");
+    const options = { cwd, env: { ATOLL_CONFIG: file } };
+    const word = fc.constantFrom(
+      "listen",
+      "agents",
+      "mcpServers",
+      "main",
+      "env",
+      "runs",
+      "*a",
+      "&a x",
+      "!!set",
+      "__proto__",
+    );
+    const tree = fc.letrec<{ node: unknown }>((tie) => ({
+      node: fc.oneof(
+        { maxDepth: 4 },
+        word,
+        fc.constantFrom(null, 0, -1, 1e21, true),
+        fc.array(tie("node"), { maxLength: 3 }),
+        fc.dictionary(word, tie("node"), { maxKeys: 4 }),
+      ),
+    })).node;
+    const text = fc.oneof(
+      tree.map((value) => JSON.stringify(value)),
+      fc.array(word).map((words) => words.join(": ")),
+      fc.string(),
+    );
+    await fc.assert(
+      fc.asyncProperty(text, async (content) => {
+        await writeFile(file, content);
+        try {
+          loadConfig(options);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ConfigError);
+        }
+        expect(Object.hasOwn(Object.prototype, "listen")).toBe(false);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe("MCP servers", () => {
+  it("take the familiar shape as it is pasted, with variables from the environment", async () => {
+    const pasted = JSON.stringify({
+      mcpServers: {
+        github: { command: "npx", args: ["-y", "server"], env: { TOKEN: `x-\${GH}-\${GH}`, PLAIN: "$5" } },
+        docs: { type: "streamable-http", url: "https://h/mcp/", headers: { Authorization: `Bearer \${GH}` } },
+        filesystem: { trusted: false },
+      },
+    });
+    const { mcpServers } = await load(pasted, { env: { GH: `\${HOME}` } });
+    expect(mcpServers.get("github")).toMatchObject({
+      transport: "stdio",
+      command: "npx",
+      args: ["-y", "server"],
+      env: { TOKEN: `x-\${HOME}-\${HOME}`, PLAIN: "$5" },
+      cwd: path.join(cwd, "workspace"),
+      callTimeoutMs: 60_000,
+    });
+    const headers = { Authorization: `Bearer \${HOME}` };
+    expect(mcpServers.get("docs")).toMatchObject({ transport: "http", url: "https://h/mcp/", headers });
+    expect(mcpServers.get("filesystem")).toMatchObject({ command: process.execPath, trusted: false });
+  });
+
+  it("name the variable that is missing, unless they are switched off", async () => {
+    expect(await problemOf(`mcpServers: {a: {command: x, env: {T: 'a\${NOWHERE}'}}}`)).toMatchObject({
+      path: "mcpServers.a.env.T",
+      found: `\${NOWHERE}`,
+    });
+    expect(await problemOf(`mcpServers: {a: {command: x, env: {T: '\${a-b}'}}}`)).toMatchObject({
+      path: "mcpServers.a.env.T",
+    });
+    expect(await problemOf(`mcpServers: {a: {command: x, env: {T: '\${toString}'}}}`)).toBeDefined();
+    const off = await load(`mcpServers: {a: {command: x, disabled: true, env: {T: '\${NOWHERE}'}}}`);
+    expect(off.mcpServers.get("a")).toMatchObject({ disabled: true, env: { T: `\${NOWHERE}` } });
+  });
+
+  it("refuse a header that would break out of its line", async () => {
+    const text = `mcpServers: {a: {url: 'http://h', headers: {X: '\${V}'}}}`;
+    expect((await problemOf(text, { env: { V: "a\r\nB: c" } })).path).toBe("mcpServers.a.headers.X");
+  });
+});

@@ -1,0 +1,41 @@
+/**
+ * The configuration of a mesh, read once at the start. The only folder that reads `process.env` is this one.
+ *
+ * Keeps: a flag beats the environment, the environment beats the file, the file beats the default. A wrong key or value
+ * stops the start with all problems at once.
+ */
+import { ConfigError, type ConfigProblem } from "./config-error.ts";
+import type { ConfigMap } from "./config-node.ts";
+import { findConfigFile } from "./find-config-file.ts";
+import { overlaySettings } from "./overlay-settings.ts";
+import { parseDocument } from "./parse-document.ts";
+import { readConfig } from "./read-config.ts";
+import { resolveConfig } from "./resolve-config.ts";
+import type { ResolvedConfig } from "./resolved-config.ts";
+import type { ConfigFlags, Environment } from "./settings.ts";
+
+export interface LoadConfigOptions {
+  /** Default: none. */
+  readonly flags?: ConfigFlags;
+  /** Default: the environment of the process. */
+  readonly env?: Environment;
+  /** What relative paths start from, wherever they are written. Default: the current folder. */
+  readonly cwd?: string;
+  /** Whether the log goes to a terminal, which makes it pretty by default. Default: whether stderr is one. */
+  readonly terminal?: boolean;
+}
+
+/** Reads the configuration. Throws ConfigError with every problem. Makes no folder and starts nothing. */
+export function loadConfig(options: LoadConfigOptions = {}): ResolvedConfig {
+  const { flags = {}, env = process.env, cwd = process.cwd(), terminal = process.stderr.isTTY } = options;
+  const problems: ConfigProblem[] = [];
+  const report = (problem: ConfigProblem): void => void problems.push(problem);
+  const file = findConfigFile(flags, env, cwd, report);
+  const tree = file === undefined ? emptyTree : parseDocument(file.text, file.file, report);
+  const reading = readConfig(overlaySettings(tree ?? emptyTree, flags, env), report);
+  const config = resolveConfig(reading, { configFile: file?.file, cwd, env, terminal, report });
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+const emptyTree: ConfigMap = { kind: "map", source: { from: "default" }, entries: [] };

@@ -1,0 +1,94 @@
+/**
+ * The configuration in force as its message, for showing it.
+ *
+ * Keeps: no secret leaves: keys, values of `env` and `headers`, passwords and queries in addresses, and arguments that are
+ * named like secrets. Their names stay, so that a person sees that they are set.
+ */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { McpServerSchema } from "../../../gen/atoll/config/v1/mcp_server_pb.ts";
+import { type MeshConfig, MeshConfigSchema } from "../../../gen/atoll/config/v1/mesh_config_pb.ts";
+import { isSecretName, redacted } from "../secret-names.ts";
+import { formatListen } from "./addresses.ts";
+import type { ResolvedAgent, ResolvedConfig, ResolvedMcpServer } from "./resolved-config.ts";
+
+/** The message with every value in force, defaults included, and `[redacted]` in the place of each secret. */
+export function redactConfig(config: ResolvedConfig): MeshConfig {
+  const { anthropic } = config.models;
+  return create(MeshConfigSchema, {
+    listen: formatListen(config.listen),
+    data: config.dataDir,
+    workspace: config.workspaceDir,
+    ...(config.tls === undefined ? {} : { tls: config.tls }),
+    access: {
+      allowedHosts: [...config.access.allowedHosts],
+      allowedOrigins: [...config.access.allowedOrigins],
+      publicUrl: redactUrl(config.access.publicUrl),
+    },
+    limits: config.limits,
+    runs: config.runs,
+    models: {
+      defaultModel: config.models.defaultModel,
+      anthropic: {
+        ...anthropic,
+        apiKey: anthropic.apiKey === undefined ? "" : redacted,
+        baseUrl: redactUrl(anthropic.baseUrl),
+        models: [...anthropic.models],
+      },
+      offline: config.models.offline,
+    },
+    agents: Object.fromEntries([...config.agents].map(([id, agent]) => [id, showAgent(agent)])),
+    defaultAgent: config.defaultAgent,
+    mcpServers: Object.fromEntries([...config.mcpServers].map(([name, server]) => [name, redactMcpServer(server)])),
+    log: config.log,
+    peers: {
+      session: redactUrl(config.peers.session),
+      agent: redactUrl(config.peers.agent),
+      toolrouter: redactUrl(config.peers.toolrouter),
+    },
+    lifecycle: config.lifecycle,
+  });
+}
+
+function showAgent({ id: _, ...agent }: ResolvedAgent) {
+  return { ...agent, tools: [...agent.tools], maxDurationMs: BigInt(agent.maxDurationMs) };
+}
+
+/** One server as its message, without its secrets. */
+export function redactMcpServer(server: ResolvedMcpServer): MessageInitShape<typeof McpServerSchema> {
+  const { disabled, startTimeoutMs, callTimeoutMs, trusted } = server;
+  const base = { disabled, startTimeoutMs, callTimeoutMs, trusted, repeatableTools: [...server.repeatableTools] };
+  switch (server.transport) {
+    case "stdio":
+      return {
+        ...base,
+        type: "stdio",
+        command: server.command,
+        args: redactArgs(server.args),
+        env: redactValues(server.env),
+        cwd: server.cwd,
+      };
+    case "http":
+      return { ...base, type: "http", url: redactUrl(server.url), headers: redactValues(server.headers) };
+  }
+}
+
+function redactValues(values: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.keys(values).map((name) => [name, redacted]));
+}
+
+/** `--api-key=x`, `--api-key x` and `API_KEY=x`. */
+function redactArgs(args: readonly string[]): string[] {
+  return args.map((arg, index) => {
+    const previous = args[index - 1] ?? "";
+    if (previous.startsWith("-") && !previous.includes("=") && isSecretName(previous) && !arg.startsWith("-"))
+      return redacted;
+    const [, name] = /^(-*[\w-]+)=/.exec(arg) ?? [];
+    return name !== undefined && isSecretName(name) ? `${name}=${redacted}` : redactUrl(arg);
+  });
+}
+
+/** An address without password and query; other text as it is. */
+function redactUrl(text: string | undefined): string {
+  if (text === undefined || !/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return text ?? "";
+  return text.replace(/^([^:]+:\/\/)[^/?#]*@/, `$1${redacted}@`).replace(/\?.*$/s, `?${redacted}`);
+}

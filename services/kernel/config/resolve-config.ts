@@ -1,0 +1,211 @@
+/**
+ * From the message to what the mesh uses: defaults, absolute paths, parsed addresses, and the rules between settings.
+ *
+ * Keeps L7: every bound has its default here or is given. Problems are reported, all of them; what is returned is only
+ * sound when none was.
+ */
+import path from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { McpServerSchema } from "../../../gen/atoll/config/v1/mcp_server_pb.ts";
+import { type AgentConfig, AgentConfigSchema, type MeshConfig } from "../../../gen/atoll/config/v1/mesh_config_pb.ts";
+import type { LogFormat, LogLevel } from "../log.ts";
+import { type Parsed, parseHost, parseListen, parseOrigin, parseUrl } from "./addresses.ts";
+import type { ConfigProblem, ReportProblem } from "./config-error.ts";
+import { keyPath } from "./config-node.ts";
+import { filesystemServerName } from "./filesystem-server.ts";
+import { inheritedEnv } from "./inherited-env.ts";
+import type { ConfigReading } from "./read-config.ts";
+import { quoteText } from "./read-scalar.ts";
+import { resolveMcpServer } from "./resolve-mcp-server.ts";
+import type { QueueMode, ResolvedAgent, ResolvedConfig, ResolvedMcpServer, ResolvedModels } from "./resolved-config.ts";
+import { defaults, describeWays, type Environment } from "./settings.ts";
+
+export interface ResolveContext {
+  readonly configFile: string | undefined;
+  readonly cwd: string;
+  readonly env: Environment;
+  /** Whether the log goes to a terminal. */
+  readonly terminal: boolean;
+  readonly report: ReportProblem;
+}
+
+/** Resolves a configuration that was read. */
+export function resolveConfig(reading: ConfigReading, context: ResolveContext): ResolvedConfig {
+  const { message } = reading;
+  const check = createCheck(reading, context.report);
+  const workspaceDir = path.resolve(context.cwd, message.workspace || defaults.workspace);
+  const listen = check("listen", message.listen || defaults.listen, parseListen);
+  const models = resolveModels(message, check);
+  const agents = resolveAgents(message, models);
+  const runs = withDefaults(message.runs, defaults.runs);
+  checkRules(message, runs, agents, reading, context.report);
+  return {
+    configFile: context.configFile,
+    listen: listen ?? { host: "", port: 0 },
+    dataDir: path.resolve(context.cwd, message.data || defaults.data),
+    workspaceDir,
+    tls: resolveTls(reading, context),
+    access: {
+      allowedHosts: checkAll("access.allowedHosts", message.access?.allowedHosts, parseHost, check),
+      allowedOrigins: checkAll("access.allowedOrigins", message.access?.allowedOrigins, parseOrigin, check),
+      publicUrl: check("access.publicUrl", message.access?.publicUrl, parseUrl),
+    },
+    limits: withDefaults(message.limits, defaults.limits),
+    runs,
+    models,
+    agents,
+    defaultAgent: message.defaultAgent || defaults.defaultAgent,
+    mcpServers: resolveMcpServers(reading, context, workspaceDir),
+    inheritedEnv: inheritedEnv(context.env),
+    // The walk over the contract has let through only these words.
+    log: {
+      level: (message.log?.level || defaults.logLevel) as LogLevel,
+      format: (message.log?.format || (context.terminal ? "pretty" : "json")) as LogFormat,
+    },
+    peers: {
+      session: check("peers.session", message.peers?.session, parseUrl),
+      agent: check("peers.agent", message.peers?.agent, parseUrl),
+      toolrouter: check("peers.toolrouter", message.peers?.toolrouter, parseUrl),
+    },
+    lifecycle: withDefaults(message.lifecycle, defaults.lifecycle),
+  };
+}
+
+/** Parses a text that was given; undefined when there is none or it is wrong, which is then reported. */
+type Check = <T>(at: string, text: string | undefined, parse: (text: string) => Parsed<T>) => T | undefined;
+
+function createCheck(reading: ConfigReading, report: ReportProblem): Check {
+  return (at, text, parse) => {
+    if (text === undefined || text === "") return undefined;
+    const parsed = parse(text);
+    if ("value" in parsed) return parsed.value;
+    const hint = [parsed.hint, describeWays(at)].filter((part) => part !== undefined).join(" ");
+    const problem: ConfigProblem = {
+      path: at,
+      found: quoteText(text),
+      expected: parsed.expected,
+      source: reading.sourceOf(at),
+    };
+    report(hint === "" ? problem : { ...problem, hint });
+    return undefined;
+  };
+}
+
+function checkAll<T>(
+  at: string,
+  texts: readonly string[] | undefined,
+  parse: (text: string) => Parsed<T>,
+  check: Check,
+): T[] {
+  const parsed = (texts ?? []).map((text, index) =>
+    // An empty item is wrong, not absent.
+    check(`${at}[${index}]`, text === "" ? " " : text, parse),
+  );
+  return parsed.filter((value) => value !== undefined);
+}
+
+/** The numbers of a message; 0 stands for "not given". */
+function withDefaults<D extends Readonly<Record<string, number>>>(
+  given: { readonly [K in keyof D]: number } | undefined,
+  fallback: D,
+): { readonly [K in keyof D]: number } {
+  const entries = Object.entries(fallback).map(([key, value]) => [key, given?.[key] || value]);
+  return Object.fromEntries(entries) as { readonly [K in keyof D]: number };
+}
+
+function resolveTls({ message, sourceOf }: ConfigReading, { cwd, report }: ResolveContext): ResolvedConfig["tls"] {
+  const { certFile = "", keyFile = "" } = message.tls ?? {};
+  if (certFile === "" && keyFile === "") return undefined;
+  if (certFile === "" || keyFile === "") {
+    const missing = certFile === "" ? "certFile" : "keyFile";
+    const given = certFile === "" ? "keyFile" : "certFile";
+    const source = sourceOf(`tls.${given}`);
+    report({
+      path: `tls.${missing}`,
+      found: `only \`${given}\``,
+      expected: "both files, or none for plaintext",
+      source,
+    });
+    return undefined;
+  }
+  return { certFile: path.resolve(cwd, certFile), keyFile: path.resolve(cwd, keyFile) };
+}
+
+function resolveModels(message: MeshConfig, check: Check): ResolvedModels {
+  const { anthropic, offline, defaultModel } = message.models ?? {};
+  const apiKey = anthropic?.apiKey || undefined;
+  return {
+    defaultModel:
+      defaultModel || (apiKey === undefined ? defaults.defaultModel.withoutKey : defaults.defaultModel.withKey),
+    anthropic: {
+      apiKey,
+      baseUrl: check("models.anthropic.baseUrl", anthropic?.baseUrl, parseUrl),
+      maxRetries: anthropic?.maxRetries ?? defaults.models.anthropic.maxRetries,
+      timeoutMs: anthropic?.timeoutMs || defaults.models.anthropic.timeoutMs,
+      models: [...(anthropic?.models ?? [])],
+    },
+    offline: { tokenDelayMs: offline?.tokenDelayMs ?? defaults.models.offline.tokenDelayMs },
+  };
+}
+
+function resolveAgents(message: MeshConfig, models: ResolvedModels): Map<string, ResolvedAgent> {
+  const given = { [defaults.defaultAgent]: create(AgentConfigSchema), ...message.agents };
+  return new Map(Object.entries(given).map(([id, agent]) => [id, resolveAgent(id, agent, models)]));
+}
+
+function resolveAgent(id: string, agent: AgentConfig, models: ResolvedModels): ResolvedAgent {
+  return {
+    id,
+    displayName: agent.displayName || id,
+    description: agent.description,
+    model: agent.model || models.defaultModel,
+    instructions: agent.instructions,
+    tools: [...agent.tools],
+    ...withDefaults(agent, defaults.agent),
+    maxDurationMs: Number(agent.maxDurationMs) || defaults.agentMaxDurationMs,
+    queueMode: (agent.queueMode || defaults.agentQueueMode) as QueueMode,
+  };
+}
+
+function resolveMcpServers(
+  { message, sourceOf }: ConfigReading,
+  { cwd, env, report }: ResolveContext,
+  workspaceDir: string,
+): Map<string, ResolvedMcpServer> {
+  const given = Object.entries(message.mcpServers);
+  const servers = given.length > 0 ? given : [[filesystemServerName, create(McpServerSchema)] as const];
+  const resolved = servers.map(([name, server]) =>
+    resolveMcpServer(name, server, { cwd, workspaceDir, env, report, sourceOf }),
+  );
+  return new Map(resolved.filter((server) => server !== undefined).map((server) => [server.name, server]));
+}
+
+/** Rules between settings. */
+function checkRules(
+  message: MeshConfig,
+  runs: ResolvedConfig["runs"],
+  agents: ReadonlyMap<string, ResolvedAgent>,
+  { sourceOf }: ConfigReading,
+  report: ReportProblem,
+): void {
+  if (runs.leaseTtlMs <= 2 * runs.renewIntervalMs) {
+    const ownSource = sourceOf("runs.leaseTtlMs");
+    report({
+      path: "runs.leaseTtlMs",
+      found: String(runs.leaseTtlMs),
+      expected: `more than twice runs.renewIntervalMs (${runs.renewIntervalMs})`,
+      hint: `Defaults are ${defaults.runs.leaseTtlMs} and ${defaults.runs.renewIntervalMs}.`,
+      source: ownSource.from === "default" ? sourceOf("runs.renewIntervalMs") : ownSource,
+    });
+  }
+  const defaultAgent = message.defaultAgent || defaults.defaultAgent;
+  if (!agents.has(defaultAgent)) {
+    const known = [...agents.keys()].map((id) => keyPath("", id)).join(", ");
+    report({
+      path: "defaultAgent",
+      found: quoteText(defaultAgent),
+      expected: `one of ${known}`,
+      source: sourceOf("defaultAgent"),
+    });
+  }
+}

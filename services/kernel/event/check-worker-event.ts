@@ -1,0 +1,123 @@
+/**
+ * Judges an event that a worker wants to append, before the server's fields are added to its bytes.
+ *
+ * Keeps: architecture.md, Event model, Bytes: exactly one body of a kind that a worker may write, no server field, and
+ * the run that the worker holds. Bodies are not decoded; their inside is the worker's word.
+ */
+import { lengthDelimitedWireType, MalformedWire, varintWireType, WireReader } from "./wire-reader.ts";
+
+const runIdField = 4;
+const stepField = 5;
+const attemptField = 6;
+
+/** Field numbers of atoll.event.v1.Event.body that a worker may write. */
+const workerBodies: ReadonlySet<number> = new Set([
+  7, // text_delta
+  8, // thinking_delta
+  9, // block_completed
+  19, // run_parked
+  21, // step_started
+  22, // phase_changed
+  23, // step_discarded
+  24, // tool_call_proposed
+  25, // tool_call_started
+  26, // tool_progress
+  27, // tool_call_finished
+  28, // approval_requested
+  29, // approval_resolved
+  30, // question_asked
+  31, // question_answered
+  32, // usage
+  33, // model_switched
+  34, // compacted
+  35, // subagent_spawned
+  36, // subagent_finished
+  37, // run_finished
+]);
+
+/** What the check found. */
+export type WorkerEventCheck =
+  /** `body` is the field number of the event's body. */
+  | { readonly kind: "allowed"; readonly body: number }
+  /** `problem` is for people and names the field. */
+  | { readonly kind: "refused"; readonly problem: string };
+
+/** Checks one encoded event of the run `runId`. */
+export function checkWorkerEvent(encoded: Uint8Array, runId: string): WorkerEventCheck {
+  try {
+    return walk(new WireReader(encoded), runId);
+  } catch (error) {
+    if (error instanceof MalformedWire) {
+      return refused(`the event is not a Protobuf message: ${error.message}`);
+    }
+    throw error;
+  }
+}
+
+function walk(reader: WireReader, runId: string): WorkerEventCheck {
+  let body = 0;
+  let runIdSeen = false;
+  while (reader.at < reader.end) {
+    const tag = reader.readTag();
+    const field = tag >>> 3;
+    const wireType = tag & 7;
+    switch (field) {
+      case 1:
+      case 2:
+      case 3:
+        return refused(`field ${field} is set by the session service`);
+      case runIdField: {
+        if (runIdSeen || wireType !== lengthDelimitedWireType) {
+          return refused("run_id must be there once, as a string");
+        }
+        runIdSeen = true;
+        const end = reader.readLengthEnd();
+        if (!spells(reader.bytes.subarray(reader.at, end), runId)) {
+          return refused("run_id is not the run of this batch");
+        }
+        reader.at = end;
+        break;
+      }
+      case stepField:
+      case attemptField:
+        if (wireType !== varintWireType) {
+          return refused(`field ${field} must be a number`);
+        }
+        reader.skip(wireType);
+        break;
+      default:
+        if (!workerBodies.has(field)) {
+          return refused(`a worker may not write field ${field}`);
+        }
+        if (body !== 0) {
+          return refused(`the event has two bodies, fields ${body} and ${field}`);
+        }
+        if (wireType !== lengthDelimitedWireType) {
+          return refused(`field ${field} must be a message`);
+        }
+        body = field;
+        reader.skip(wireType);
+    }
+  }
+  if (!runIdSeen) {
+    return refused("run_id is missing");
+  }
+  return body === 0 ? refused("the event has no body") : { kind: "allowed", body };
+}
+
+/** Compares without decoding; ids are ASCII by pattern, so a byte is a character. */
+function spells(bytes: Uint8Array, text: string): boolean {
+  if (bytes.length !== text.length) {
+    return false;
+  }
+  for (let index = 0; index < bytes.length; index++) {
+    if (bytes[index] !== text.charCodeAt(index)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+function refused(problem: string): WorkerEventCheck {
+  return { kind: "refused", problem };
+}

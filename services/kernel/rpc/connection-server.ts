@@ -1,0 +1,140 @@
+// Hands an accepted socket to the server of its protocol and keeps count of what is open on it.
+// Keeps L7: every request body has a deadline unless the client may stream there.
+// Keeps L9: a handler that throws, a peer that breaks the protocol or falls silent is reported.
+import type { Http2ServerRequest, ServerHttp2Session } from "node:http2";
+import type { Socket } from "node:net";
+import { createHttp1Server } from "./http1-server.ts";
+import { createHttp2Server } from "./http2-server.ts";
+import { watchHttp2Session } from "./http2-watchdog.ts";
+import type { FaultReporter } from "./listener-faults.ts";
+import type { ListenerLimits } from "./listener-limits.ts";
+import { drainConnection, type OpenConnection } from "./open-connection.ts";
+import { cutOffRequest, type EdgeRequest, type EdgeResponse, watchRequestBody } from "./request-timeouts.ts";
+
+export interface ConnectionServerOptions {
+  readonly limits: ListenerLimits;
+  readonly isClientStreaming: (path: string) => boolean;
+  readonly onRequest: (request: EdgeRequest, response: EdgeResponse) => void;
+  readonly faults: FaultReporter;
+}
+
+export interface ConnectionServer {
+  /** `socket` carries plaintext HTTP of the connection. Bytes that were pushed back into it are read first. */
+  serve(connection: OpenConnection, socket: Socket, protocol: "http1" | "http2"): void;
+  /** From now on HTTP/1.1 answers end their connection. HTTP/2 sessions are drained one by one by their owner. */
+  drain(): void;
+  /** Stops the timers of the HTTP/1.1 server. */
+  close(): void;
+}
+
+export function createConnectionServer(options: ConnectionServerOptions): ConnectionServer {
+  const { limits, faults } = options;
+  /** From what carries HTTP (a socket or a session) to its connection. */
+  const carriers = new WeakMap<object, OpenConnection>();
+  let draining = false;
+
+  const beginExchange = (connection: OpenConnection, request: EdgeRequest, response: EdgeResponse): void => {
+    connection.exchanges.set(request, response);
+    response.once("close", () => {
+      connection.exchanges.delete(request);
+      connection.firstRequest = "arrived";
+      if (draining && connection.protocol.kind === "http1") drainConnection(connection);
+    });
+    const path = (request.url ?? "").split("?", 1)[0] ?? "";
+    if (options.isClientStreaming(path)) {
+      connection.firstRequest = "arrived";
+    } else {
+      request.once("end", () => {
+        connection.firstRequest = "arrived";
+      });
+      watchRequestBody(request, response, limits.requestBodyTimeoutMs, () => {
+        faults.report("REQUEST_BODY_TIMEOUT", connection.remoteAddress, `incomplete request for ${path}`);
+        cutOffRequest(request);
+      });
+    }
+    try {
+      options.onRequest(request, response);
+    } catch (error) {
+      faults.report("HANDLER_THREW", connection.remoteAddress, String(error));
+      if (response.headersSent) cutOffRequest(request);
+      else answerFailure(response);
+    }
+  };
+
+  const http1 = createHttp1Server(
+    limits,
+    (request, response) => {
+      const connection = carriers.get(request.socket);
+      if (connection === undefined) return void request.socket.destroy();
+      if (draining) response.setHeader("connection", "close");
+      beginExchange(connection, request, response);
+    },
+    (fault, socket, detail) => faults.report(fault, carriers.get(socket)?.remoteAddress, detail),
+  );
+  const ofSession = ({ stream }: Http2ServerRequest): OpenConnection | undefined =>
+    stream.session === undefined ? undefined : carriers.get(stream.session);
+  const http2 = createHttp2Server(
+    limits,
+    (request, response) => {
+      const connection = ofSession(request);
+      // A stream can outlive its session by a tick; there is nobody left to answer.
+      if (connection === undefined) return request.stream.close();
+      beginExchange(connection, request, response);
+    },
+    (request, detail) => faults.report("HEADERS_TOO_LARGE", ofSession(request)?.remoteAddress, detail),
+  );
+  http2.on("sessionError", (error, session) => {
+    faults.report("HTTP2_PROTOCOL_ERROR", carriers.get(session)?.remoteAddress, error.message);
+  });
+
+  const serveHttp1 = (connection: OpenConnection, socket: Socket): void => {
+    carriers.set(socket, connection);
+    connection.protocol = { kind: "http1", socket };
+    http1.emit("connection", socket);
+  };
+  const serveHttp2 = (connection: OpenConnection, socket: Socket): void => {
+    const onSession = (session: ServerHttp2Session): void => {
+      carriers.set(session, connection);
+      connection.protocol = { kind: "http2", session };
+      if (limits.connectionWindowBytes > defaultConnectionWindowBytes) {
+        session.setLocalWindowSize(limits.connectionWindowBytes);
+      }
+      watchHttp2Session(session, {
+        pingIntervalMs: limits.pingIntervalMs,
+        pingTimeoutMs: limits.pingTimeoutMs,
+        idleTimeoutMs: limits.http2IdleTimeoutMs,
+        onPeerSilent: () => faults.report("PEER_SILENT", connection.remoteAddress, "no answer to PING"),
+      });
+    };
+    // Node makes the session while it handles the event, so this session is the one of this socket.
+    http2.once("session", onSession);
+    http2.emit("connection", socket);
+    http2.off("session", onSession);
+  };
+
+  return {
+    serve(connection, socket, protocol) {
+      switch (protocol) {
+        case "http1":
+          return serveHttp1(connection, socket);
+        case "http2":
+          return serveHttp2(connection, socket);
+      }
+    },
+    drain() {
+      draining = true;
+    },
+    close() {
+      // It never listened, so the error that it answers with says nothing.
+      http1.close(() => undefined);
+    },
+  };
+}
+
+/** RFC 9113 §6.9.2; it can only be raised. */
+const defaultConnectionWindowBytes = 65_535;
+
+function answerFailure(response: EdgeResponse): void {
+  response.statusCode = 500;
+  response.end();
+}

@@ -1,0 +1,100 @@
+/**
+ * The mesh's door: one port, the guards in front of it, the RPCs and the page behind it.
+ *
+ * Keeps the threats' answers of the edge: 421 for a host that is not ours, 403 for a page of another origin, sizes and
+ * times bounded before anything is believed.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { DescService } from "@bufbuild/protobuf";
+import { type ConnectRouter, type ConnectRouterOptions, cors, createContextValues } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { addressKey } from "./call-context.ts";
+import { canonicalAddress } from "./canonical-address.ts";
+import { clientStreamingPaths } from "./client-streaming-paths.ts";
+import { type Listener, type ListenerOptions, listen } from "./listener.ts";
+import { checkHost, checkOrigin, type GuardVerdict, listAllowedHosts } from "./origin-guard.ts";
+
+/** What a page handler needs of a request; HTTP/2's compatibility layer has it too. */
+export type EdgeRequest = Pick<IncomingMessage, "method" | "url" | "headers" | "socket">;
+/** What a page handler needs of a response. */
+export type EdgeResponse = Pick<ServerResponse, "setHeader" | "writeHead" | "end">;
+
+export interface EdgeOptions extends Omit<ListenerOptions, "onRequest" | "isClientStreaming"> {
+  readonly routes: (router: ConnectRouter) => void;
+  readonly server: ConnectRouterOptions;
+  /** Every served contract, reflection included: which RPCs may keep a request's body open stands there. */
+  readonly services: readonly DescService[];
+  /** Names that Host may have besides loopback and the listening address, without port. */
+  readonly allowedHosts: readonly string[];
+  /** Origins of other pages that may call. */
+  readonly allowedOrigins: readonly string[];
+  /** Answers what is no RPC. */
+  readonly page: (request: EdgeRequest, response: EdgeResponse) => void;
+}
+
+const preflightMaxAgeS = 7_200;
+
+export async function openEdge(options: EdgeOptions): Promise<Listener> {
+  const origins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase()));
+  let hosts: ReadonlySet<string> = new Set();
+  const rpc = connectNodeAdapter({
+    ...options.server,
+    routes: options.routes,
+    fallback: (request, response) => options.page(request, response as EdgeResponse),
+    contextValues: (request) => createContextValues().set(addressKey, addressOf(request)),
+  });
+  const listener = await listen({
+    ...options,
+    isClientStreaming: clientStreamingPaths(options.services),
+    onRequest(request, answer) {
+      const response = answer as EdgeResponse;
+      const authority = String(request.headers[":authority"] ?? request.headers.host ?? "");
+      const host = checkHost(authority, hosts);
+      if (host.kind === "refused") return refuse(response, host);
+      if (!isRpcPath(request.url)) return options.page(request, response);
+      const origin = checkOrigin(request.headers, authority, origins);
+      if (origin.kind === "refused") return refuse(response, origin);
+      if (allowOrigin(request, response, origins) === "answered") return;
+      rpc(request, answer);
+    },
+  });
+  hosts = listAllowedHosts({
+    host: options.host,
+    port: listener.port,
+    tls: options.tls !== undefined,
+    configured: options.allowedHosts,
+  });
+  return listener;
+}
+
+/** `/package.Service/Method`. */
+function isRpcPath(url: string | undefined): boolean {
+  return /^\/[A-Za-z_][\w]*(\.[A-Za-z_]\w*)+\/[A-Za-z_]\w*(\?|$)/.test(url ?? "");
+}
+
+function addressOf(request: EdgeRequest): string | undefined {
+  const { remoteAddress } = request.socket;
+  return remoteAddress === undefined ? undefined : canonicalAddress(remoteAddress);
+}
+
+function refuse(response: EdgeResponse, { status, reason }: Extract<GuardVerdict, { kind: "refused" }>): void {
+  response.writeHead(status, { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" });
+  response.end(`${reason}\n`);
+}
+
+/** Lets the pages of configured origins read answers, and answers their preflights. */
+function allowOrigin(request: EdgeRequest, response: EdgeResponse, origins: ReadonlySet<string>): "answered" | "goes on" {
+  const { origin } = request.headers;
+  if (origin === undefined || !origins.has(origin.toLowerCase())) return "goes on";
+  response.setHeader("access-control-allow-origin", origin);
+  response.setHeader("vary", "origin");
+  response.setHeader("access-control-expose-headers", cors.exposedHeaders.join(", "));
+  if (request.method !== "OPTIONS") return "goes on";
+  response.writeHead(204, {
+    "access-control-allow-methods": cors.allowedMethods.join(", "),
+    "access-control-allow-headers": [...cors.allowedHeaders, "authorization", "traceparent"].join(", "),
+    "access-control-max-age": String(preflightMaxAgeS),
+  });
+  response.end();
+  return "answered";
+}

@@ -1,0 +1,81 @@
+// Keeps L7: every bound of the network edge stands here, named with its unit and stated with its default.
+
+/** What one listener grants to its peers. All values are positive integers. */
+export interface ListenerLimits {
+  /** Open connections of the whole listener. Default 2 000. One more is closed at once. */
+  readonly maxConnections: number;
+  /** Open connections of one address (IPv6: one /64). Default 50. Raise it behind a proxy. */
+  readonly maxConnectionsPerAddress: number;
+  /** From accept to the bytes that tell the protocol, and for the TLS handshake. Default 5 000. */
+  readonly sniffTimeoutMs: number;
+  /** From accept to the first complete request (or the headers of a client-streaming one). Default 10 000. */
+  readonly firstRequestTimeoutMs: number;
+  /** From a request's headers to the end of its body, unless the client may stream. Default 10 000. */
+  readonly requestBodyTimeoutMs: number;
+  /** HTTP/1.1: from a request's first byte to the end of its headers. Default 10 000, at most http1RequestTimeoutMs. */
+  readonly http1HeadersTimeoutMs: number;
+  /** HTTP/1.1: from a request's first byte to the end of its body. It does not bound the answer. Default 30 000. */
+  readonly http1RequestTimeoutMs: number;
+  /** HTTP/1.1: how often the two timeouts above are looked at. Default 1 000. */
+  readonly http1TimeoutCheckIntervalMs: number;
+  /** HTTP/1.1: an idle connection is closed. Default 65 000. A load balancer's idle time must stay below it. */
+  readonly keepAliveTimeoutMs: number;
+  /** HTTP/2: a connection without an open stream gets GOAWAY. Default 300 000. */
+  readonly http2IdleTimeoutMs: number;
+  /** HTTP/2: time between two PINGs that ask whether the peer is still there. Default 20 000. */
+  readonly pingIntervalMs: number;
+  /** HTTP/2: wait for the answer to a PING. Default 10 000. After it the connection is destroyed. */
+  readonly pingTimeoutMs: number;
+  /** TCP: quiet time before the first keep-alive probe; three probes at a third of it follow. Default 15 000. */
+  readonly tcpKeepAliveDelayMs: number;
+  /** All headers of one request. Default 16 384. */
+  readonly maxHeaderBytes: number;
+  /** Name and value pairs of one request, HTTP/2 pseudo headers included. Default 64. */
+  readonly maxHeaderPairs: number;
+  /** HTTP/2: open streams of one connection. Default 100. */
+  readonly maxConcurrentStreams: number;
+  /** HTTP/2: bytes that a peer may send on one stream ahead of our reading. Default 65 536; 1 MiB between own services. */
+  readonly streamWindowBytes: number;
+  /** HTTP/2: the same for one connection. Default 65 536; at least streamWindowBytes. */
+  readonly connectionWindowBytes: number;
+  /** HTTP/2: memory of one session, in megabytes (node counts in 10^6). Default 8. */
+  readonly maxSessionMemoryMegabytes: number;
+  /** HTTP/2: unanswered PINGs of ours. Default 10. */
+  readonly maxOutstandingPings: number;
+  /** HTTP/2: entries in one SETTINGS frame. Default 32. */
+  readonly maxSettings: number;
+  /** HTTP/2: resets by the peer that are taken at once. Default 200. */
+  readonly streamResetBurst: number;
+  /** HTTP/2: resets by the peer that are taken per second after the burst. Default 20. */
+  readonly streamResetsPerSecond: number;
+  /** Faults of one kind inside this time are reported as one with a count. Default 1 000. */
+  readonly faultWindowMs: number;
+}
+
+/** The defaults that the fields above name. */
+export const defaultListenerLimits: ListenerLimits = {
+  maxConnections: 2_000,
+  maxConnectionsPerAddress: 50,
+  sniffTimeoutMs: 5_000,
+  firstRequestTimeoutMs: 10_000,
+  requestBodyTimeoutMs: 10_000,
+  http1HeadersTimeoutMs: 10_000,
+  http1RequestTimeoutMs: 30_000,
+  http1TimeoutCheckIntervalMs: 1_000,
+  keepAliveTimeoutMs: 65_000,
+  http2IdleTimeoutMs: 300_000,
+  pingIntervalMs: 20_000,
+  pingTimeoutMs: 10_000,
+  tcpKeepAliveDelayMs: 15_000,
+  maxHeaderBytes: 16_384,
+  maxHeaderPairs: 64,
+  maxConcurrentStreams: 100,
+  streamWindowBytes: 65_536,
+  connectionWindowBytes: 65_536,
+  maxSessionMemoryMegabytes: 8,
+  maxOutstandingPings: 10,
+  maxSettings: 32,
+  streamResetBurst: 200,
+  streamResetsPerSecond: 20,
+  faultWindowMs: 1_000,
+};

@@ -1,0 +1,29 @@
+/** Registers a service so that each RPC has the size limit of its own contract (L6). */
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import type { ConnectRouter, MethodImpl, ServiceImpl } from "@connectrpc/connect";
+import { ErrorReason, failure } from "../errors.ts";
+import { ruleOf } from "./method-rule.ts";
+
+/** An RPC without an implementation answers UNIMPLEMENTED with the reason METHOD_NOT_SERVED. */
+export function registerService<Service extends DescService>(
+  router: ConnectRouter,
+  service: Service,
+  implementation: Partial<ServiceImpl<Service>>,
+): void {
+  const methods = implementation as Readonly<Record<string, MethodImpl<DescMethod> | undefined>>;
+  for (const method of service.methods) {
+    const implemented = methods[method.localName];
+    router.rpc(method, (implemented ?? notServed(method)) as MethodImpl<DescMethod>, {
+      readMaxBytes: ruleOf(method).maxRequestBytes,
+    });
+  }
+}
+
+function notServed(method: DescMethod): () => never {
+  return () => {
+    const name = `${method.parent.typeName}/${method.name}`;
+    throw failure(ErrorReason.METHOD_NOT_SERVED, `${name} is not served by this build of the mesh`, {
+      metadata: { method: name },
+    });
+  };
+}

@@ -1,0 +1,39 @@
+// Keeps L7: a request that does not arrive in full is cut off, whatever its protocol (slowloris, data drip).
+// Server-streaming answers are not touched: only the receipt of the request is bounded.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
+
+export type EdgeRequest = IncomingMessage | Http2ServerRequest;
+export type EdgeResponse = ServerResponse | Http2ServerResponse;
+
+/** Whether the peer has sent the whole request, read by the handler or not. */
+export function isRequestReceived(request: EdgeRequest): boolean {
+  if (!("stream" in request)) return request.complete;
+  const { stream } = request;
+  return (
+    stream.endAfterHeaders ||
+    stream.destroyed ||
+    stream.state.state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE
+  );
+}
+
+/** Calls `onLate` when the request's body has not arrived in full after `timeoutMs` and nobody has closed it. */
+export function watchRequestBody(
+  request: EdgeRequest,
+  response: EdgeResponse,
+  timeoutMs: number,
+  onLate: () => void,
+): void {
+  const timer = setTimeout(() => {
+    if (!isRequestReceived(request)) onLate();
+  }, timeoutMs).unref();
+  const stop = (): void => clearTimeout(timer);
+  request.once("end", stop);
+  response.once("close", stop);
+}
+
+/** Ends a request that came too late: the stream on HTTP/2, the connection on HTTP/1.1, where nothing else is possible. */
+export function cutOffRequest(request: EdgeRequest): void {
+  if ("stream" in request) request.stream.close(constants.NGHTTP2_CANCEL);
+  else request.socket.destroy();
+}

@@ -1,0 +1,38 @@
+/** How every service of this process serves, on the port as in memory: the same gate, interceptors and bounds (L6, L7). */
+import type { ConnectRouterOptions } from "@connectrpc/connect";
+import { compressionGzip } from "@connectrpc/connect-node";
+import type { Authenticate } from "../auth/authenticate.ts";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import { createDeadlineInterceptor } from "./deadline-interceptor.ts";
+import { createFaultInterceptor } from "./fault-interceptor.ts";
+import { createRequestGate } from "./request-gate.ts";
+import { validateInterceptor } from "./validate-interceptor.ts";
+
+/** What no answer exceeds: 4 MiB of content and its frame. Requests have the bound of their own contract. */
+const maxMessageBytes = 4_259_840;
+const compressMinBytes = 1_024;
+
+export function createServerOptions(parts: {
+  readonly authenticate: Authenticate;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Default 900 000. */
+  readonly streamIdleTimeoutMs: number;
+}): ConnectRouterOptions {
+  return {
+    interceptors: [
+      createFaultInterceptor(parts.log),
+      createDeadlineInterceptor(parts.clock, parts.streamIdleTimeoutMs),
+      validateInterceptor,
+    ],
+    requestGate: createRequestGate(parts.authenticate),
+    // A field that is not in the contract is a mistake of the caller, and is said so.
+    jsonOptions: { ignoreUnknownFields: false },
+    acceptCompression: [compressionGzip],
+    compressMinBytes,
+    readMaxBytes: maxMessageBytes,
+    writeMaxBytes: maxMessageBytes,
+    requireConnectProtocolHeader: true,
+  };
+}

@@ -1,0 +1,119 @@
+/**
+ * Reads and writes a session's log: one packed row for each committed batch.
+ *
+ * Keeps:
+ * - S1, S4: `seq` is given here, inside the transaction, from the head that the same transaction stores.
+ * - A row whose checksum or numbers do not fit is never passed on: reading it throws `StoreUnavailable("corrupt")`.
+ */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { crc32 } from "node:zlib";
+import { packEvents, unpackEvents } from "../../event/event-batch.ts";
+import { stampEvents } from "../../event/stamp-event.ts";
+import type { StoredEvent } from "../../event/stored-event.ts";
+import type { Appended } from "../session-store.ts";
+import { StoreUnavailable } from "../store-errors.ts";
+import type { StoredSession } from "./session-rows.ts";
+
+/** Which part of a log to read. */
+export interface LogRange {
+  readonly afterSeq: number;
+  readonly throughSeq: number;
+  readonly maxEvents: number;
+  readonly maxBytes: number;
+}
+
+interface EventRow {
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly crc32: number;
+  readonly events: Uint8Array;
+}
+
+export class EventRows {
+  private readonly insertRow: StatementSync;
+  private readonly selectFrom: StatementSync;
+
+  constructor(database: DatabaseSync) {
+    this.insertRow = database.prepare(
+      "INSERT INTO event_rows (tenant_no, session_no, first_seq, last_seq, crc32, events) VALUES (?, ?, ?, ?, ?, ?)",
+    );
+    // Begins with the row that holds the wanted seq, which may begin before it.
+    this.selectFrom = database.prepare(`SELECT first_seq AS firstSeq, last_seq AS lastSeq, crc32, events FROM event_rows
+      WHERE tenant_no = :tenantNo AND session_no = :sessionNo AND first_seq <= :throughSeq AND first_seq >= coalesce(
+        (SELECT max(first_seq) FROM event_rows
+          WHERE tenant_no = :tenantNo AND session_no = :sessionNo AND first_seq <= :fromSeq), 0)
+      ORDER BY first_seq`);
+  }
+
+  /** Appends encoded events; the session that is returned has the new head and is not saved yet. */
+  append(session: StoredSession, encoded: readonly Uint8Array[], nowMs: number): [StoredSession, Appended] {
+    const { row } = session;
+    const events = stampEvents(encoded, row.headSeq, nowMs);
+    const headSeq = row.headSeq + events.length;
+    if (events.length > 0) {
+      const packed = packEvents(events);
+      const { tenantNo, sessionNo } = session;
+      this.insertRow.run(tenantNo, sessionNo, row.headSeq + 1, headSeq, crc32(packed), packed);
+    }
+    const oldestSeq = headSeq === 0 ? 0 : Math.max(row.oldestSeq, 1);
+    return [
+      { ...session, row: { ...row, headSeq, oldestSeq, updatedAtMs: nowMs } },
+      { tenant: row.tenant, sessionId: row.sessionId, logId: row.logId, events, headSeq },
+    ];
+  }
+
+  /** Reads until a bound is reached; at least one event when there is one. */
+  read({ tenantNo, sessionNo, row: session }: StoredSession, range: LogRange): StoredEvent[] {
+    const found: StoredEvent[] = [];
+    let before = Math.max(range.afterSeq, session.oldestSeq - 1);
+    let bytes = 0;
+    const rows = this.selectFrom.iterate({
+      tenantNo,
+      sessionNo,
+      fromSeq: range.afterSeq + 1,
+      throughSeq: range.throughSeq,
+    });
+    for (const row of rows) {
+      for (const event of unpackRow(row as unknown as EventRow)) {
+        if (event.seq <= range.afterSeq) {
+          continue;
+        }
+        bytes += event.bytes.length;
+        const full = found.length >= range.maxEvents || bytes > range.maxBytes;
+        if (event.firstSeq > range.throughSeq || (full && found.length > 0)) {
+          return found;
+        }
+        // Only the first event may begin earlier (S2).
+        if (found.length === 0 ? event.firstSeq > before + 1 : event.firstSeq !== before + 1) {
+          throw new StoreUnavailable("corrupt", new Error(`event ${event.firstSeq} follows event ${before}`));
+        }
+        before = event.seq;
+        found.push(event);
+      }
+    }
+    const lastSeq = Math.min(range.throughSeq, session.headSeq);
+    if (before < lastSeq) {
+      throw new StoreUnavailable("corrupt", new Error(`events ${before + 1}..${lastSeq} are missing`));
+    }
+    return found;
+  }
+}
+
+function unpackRow(row: EventRow): StoredEvent[] {
+  if (crc32(row.events) !== row.crc32) {
+    throw new StoreUnavailable("corrupt", new Error(`the checksum of events ${row.firstSeq}..${row.lastSeq} is wrong`));
+  }
+  const events = unpack(row.events);
+  if (events[0]?.firstSeq !== row.firstSeq || events.at(-1)?.seq !== row.lastSeq) {
+    throw new StoreUnavailable("corrupt", new Error(`a row of events ${row.firstSeq}..${row.lastSeq} holds others`));
+  }
+  return events;
+}
+
+function unpack(packed: Uint8Array): StoredEvent[] {
+  try {
+    return unpackEvents(packed);
+  } catch (error) {
+    throw new StoreUnavailable("corrupt", error);
+  }
+}

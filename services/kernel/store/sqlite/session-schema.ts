@@ -1,0 +1,99 @@
+/**
+ * The schema of session.db.
+ *
+ * Keeps: the tenant is first in every key; the two indexes without it (`runs_ready`, `runs_running`) serve the mesh's
+ * own work over all tenants, never a caller's question. Events are packed rows appended by rowid (datapath.md, The log).
+ */
+import { probeTable } from "./group-commit.ts";
+
+/** See migrate(). */
+export const sessionMigrations: readonly string[] = [
+  `${probeTable}
+  CREATE TABLE tenants (
+    tenant_no INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL UNIQUE
+  ) STRICT;
+
+  CREATE TABLE sessions (
+    session_no INTEGER PRIMARY KEY,
+    tenant_no INTEGER NOT NULL,
+    session_id TEXT NOT NULL,
+    session_key TEXT NOT NULL,
+    agent_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    title TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    log_id TEXT NOT NULL,
+    head_seq INTEGER NOT NULL,
+    oldest_seq INTEGER NOT NULL,
+    active_run_id TEXT NOT NULL,
+    queued_runs INTEGER NOT NULL,
+    parent_session_id TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    updated_at_ms INTEGER NOT NULL,
+    last_message_at_ms INTEGER NOT NULL,
+    message_count INTEGER NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX sessions_by_id ON sessions (tenant_no, session_id);
+  CREATE UNIQUE INDEX sessions_by_key ON sessions (tenant_no, session_key) WHERE session_key <> '';
+  CREATE INDEX sessions_by_update ON sessions (tenant_no, updated_at_ms, session_no);
+  CREATE INDEX sessions_by_creation ON sessions (tenant_no, created_at_ms, session_no);
+
+  CREATE TABLE runs (
+    run_no INTEGER PRIMARY KEY,
+    tenant_no INTEGER NOT NULL,
+    session_no INTEGER NOT NULL,
+    run_id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    agent_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    blocked INTEGER NOT NULL, -- 1 while another run of its session runs
+    status INTEGER NOT NULL,
+    failure BLOB NOT NULL,
+    epoch INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    batch_no INTEGER NOT NULL,
+    batch_first_seq INTEGER NOT NULL,
+    batch_last_seq INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    message_ids TEXT NOT NULL,
+    options BLOB NOT NULL,
+    principal TEXT NOT NULL,
+    trace_id TEXT NOT NULL,
+    queued_at_ms INTEGER NOT NULL,
+    started_at_ms INTEGER NOT NULL,
+    finished_at_ms INTEGER NOT NULL,
+    queued_seq INTEGER NOT NULL,
+    finished_seq INTEGER NOT NULL,
+    cancelled_by TEXT NOT NULL,
+    cancel_reason TEXT NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX runs_by_id ON runs (tenant_no, run_id);
+  CREATE INDEX runs_waiting ON runs (tenant_no, session_no, priority DESC, run_no) WHERE state = 'queued';
+  CREATE INDEX runs_ready ON runs (priority DESC, run_no) WHERE state = 'queued' AND blocked = 0;
+  CREATE INDEX runs_running ON runs (run_no) WHERE state = 'running';
+
+  CREATE TABLE event_rows (
+    event_row_no INTEGER PRIMARY KEY,
+    tenant_no INTEGER NOT NULL,
+    session_no INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    crc32 INTEGER NOT NULL,
+    events BLOB NOT NULL -- repeated bytes events = 1
+  ) STRICT;
+  CREATE UNIQUE INDEX event_rows_by_seq ON event_rows (tenant_no, session_no, first_seq);
+
+  CREATE TABLE requests (
+    request_no INTEGER PRIMARY KEY, -- rises with time, so that the oldest are found without an index
+    tenant_no INTEGER NOT NULL,
+    principal TEXT NOT NULL,
+    method TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    answer BLOB NOT NULL,
+    answered_at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX requests_by_id ON requests (tenant_no, principal, method, request_id);`,
+];

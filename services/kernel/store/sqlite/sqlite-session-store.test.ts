@@ -1,0 +1,86 @@
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { append, batchOf, readLog, scope, startRun } from "../../../../test/contract/session-store-fixture.ts";
+import { verifies } from "../../../../test/requirements.ts";
+import type { RunRow, SessionStore } from "../session-store.ts";
+import { openSqliteSessionStore } from "./sqlite-session-store.ts";
+
+let folder = "";
+let store: SessionStore;
+let run: RunRow;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "atoll-damage-"));
+  store = openSqliteSessionStore(folder, Date.now);
+  ({ run } = await startRun(store));
+  await append(store, batchOf(run, 1));
+  await append(store, batchOf(run, 2));
+});
+afterEach(async () => {
+  await store.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Changes the closed file behind the store's back. */
+async function damage(sql: string): Promise<void> {
+  await store.close();
+  const database = new DatabaseSync(join(folder, "session.db"));
+  expect(Number(database.prepare(sql).run().changes)).toBeGreaterThan(0);
+  database.close();
+  store = openSqliteSessionStore(folder, Date.now);
+}
+
+const readAll = () => store.readEvents(scope, run.sessionId, { afterSeq: 0, maxEvents: 100, maxBytes: 1e6 });
+const corrupt = { name: "StoreUnavailable", problem: "corrupt" };
+
+describe(`a damaged session.db ${verifies("L9")}`, () => {
+  it("is noticed when the bytes of an event changed", async () => {
+    await damage("UPDATE event_rows SET events = CAST(events || x'00' AS BLOB) WHERE first_seq = 4");
+    await expect(readAll()).rejects.toMatchObject(corrupt);
+  });
+
+  it("is noticed when the bytes are no events, though their checksum fits", async () => {
+    // CRC-32 of one zero byte.
+    await damage("UPDATE event_rows SET events = x'00', crc32 = 3523407757 WHERE first_seq = 4");
+    await expect(readAll()).rejects.toMatchObject(corrupt);
+  });
+
+  it("is noticed when a row in the middle is missing", async () => {
+    await damage("DELETE FROM event_rows WHERE first_seq = 4");
+    await expect(readAll()).rejects.toMatchObject(corrupt);
+  });
+
+  it("is noticed when the first or the last row is missing", async () => {
+    await damage("DELETE FROM event_rows WHERE first_seq = 5");
+    await expect(readAll()).rejects.toMatchObject(corrupt);
+    await damage("DELETE FROM event_rows WHERE first_seq = 1");
+    await expect(readAll()).rejects.toMatchObject(corrupt);
+  });
+
+  it("is noticed when a row stands at the place of another", async () => {
+    await damage("UPDATE event_rows SET first_seq = 40, last_seq = 40 WHERE first_seq = 5");
+    await damage("UPDATE event_rows SET first_seq = 5, last_seq = 5 WHERE first_seq = 4");
+    await expect(readAll()).rejects.toMatchObject(corrupt);
+  });
+
+  it("still serves other sessions", async () => {
+    const other = await startRun(store);
+    await damage(`UPDATE event_rows SET crc32 = 0 WHERE first_seq = 4`);
+    expect((await readLog(store, other.session.sessionId)).length).toBe(3);
+  });
+});
+
+describe(`a copy of the files taken after an append was acknowledged ${verifies("S4")}`, () => {
+  it("has the append", async () => {
+    const copy = mkdtempSync(join(tmpdir(), "atoll-copy-"));
+    await append(store, batchOf(run, 3));
+    cpSync(folder, copy, { recursive: true });
+    const copied = openSqliteSessionStore(copy, Date.now);
+    expect((await readLog(copied, run.sessionId)).length).toBe(6);
+    await copied.close();
+    rmSync(copy, { recursive: true });
+  });
+});

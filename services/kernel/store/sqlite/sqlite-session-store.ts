@@ -1,0 +1,134 @@
+/**
+ * The SessionStore on one SQLite file.
+ *
+ * Keeps the port's contract: every change is one entry of a group commit (group-commit.ts), every read sees committed
+ * rows only, because a transaction begins and ends within one tick. An id that a caller makes must be new: a second
+ * session or run of the same id is a mistake of the program and throws as SQLite reports it.
+ */
+import type { DatabaseSync } from "node:sqlite";
+import type { Scope } from "../scope.ts";
+import type { ListSessionsInput, RunRow, SessionPage, SessionRow, SessionStore } from "../session-store.ts";
+import { appendBatch } from "./append-batch.ts";
+import { claimRuns, takeOverRun } from "./claim-run.ts";
+import { createSession } from "./create-session.ts";
+import { cancelRun, finishRun } from "./end-run.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { readToken, SessionLists } from "./list-sessions.ts";
+import { openDatabase } from "./open-database.ts";
+import type { StoredSession } from "./session-rows.ts";
+import { sessionMigrations } from "./session-schema.ts";
+import { prepareSessionTables, type SessionTables } from "./session-tables.ts";
+import { readGuarded } from "./sqlite-errors.ts";
+import { submitMessage } from "./submit-message.ts";
+
+/** Opens `session.db` in `dataDir`; `nowMs` gives milliseconds since 1970. Throws `StoreUnavailable`. */
+export function openSqliteSessionStore(dataDir: string, nowMs: () => number): SessionStore {
+  return new SqliteSessionStore(openDatabase(dataDir, "session.db", sessionMigrations), nowMs);
+}
+
+class SqliteSessionStore implements SessionStore {
+  private readonly tables: SessionTables;
+  private readonly lists: SessionLists;
+  private readonly commits: GroupCommit;
+
+  constructor(database: DatabaseSync, nowMs: () => number) {
+    const tables = prepareSessionTables(database);
+    this.tables = tables;
+    this.lists = new SessionLists(database);
+    this.commits = new GroupCommit(database, nowMs, () => tables.tenants.forget());
+  }
+
+  createSession: SessionStore["createSession"] = (scope, request, session) =>
+    this.commits.write((nowMs) => createSession(this.tables, scope, request, session, nowMs));
+
+  submitMessage: SessionStore["submitMessage"] = (scope, request, message) =>
+    this.commits.write((nowMs) => submitMessage(this.tables, scope, request, message, nowMs));
+
+  cancelRun: SessionStore["cancelRun"] = (scope, request, cancel) =>
+    this.commits.write((nowMs) => cancelRun(this.tables, scope, request, cancel, nowMs));
+
+  claimRuns: SessionStore["claimRuns"] = (input) => this.commits.write((nowMs) => claimRuns(this.tables, input, nowMs));
+
+  takeOverRun: SessionStore["takeOverRun"] = (run, events) =>
+    this.commits.write((nowMs) => takeOverRun(this.tables, run, events, nowMs));
+
+  appendBatch: SessionStore["appendBatch"] = (batch) =>
+    this.commits.write((nowMs) => appendBatch(this.tables, batch, nowMs));
+
+  finishRun: SessionStore["finishRun"] = (run, finish) =>
+    this.commits.write((nowMs) => finishRun(this.tables, run, finish, nowMs));
+
+  async getSession(
+    scope: Scope,
+    by: { readonly sessionId: string } | { readonly key: string },
+  ): Promise<SessionRow | undefined> {
+    return readGuarded(() => {
+      const tenantNo = this.tables.tenants.find(scope.tenant);
+      if (tenantNo === undefined) {
+        return undefined;
+      }
+      const { sessions } = this.tables;
+      return ("sessionId" in by ? sessions.findById(tenantNo, by.sessionId) : sessions.findByKey(tenantNo, by.key))
+        ?.row;
+    });
+  }
+
+  async listSessions(scope: Scope, input: ListSessionsInput): Promise<SessionPage> {
+    return readGuarded(() => {
+      const tenantNo = this.tables.tenants.find(scope.tenant);
+      if (tenantNo === undefined) {
+        // A bad token is refused also where there is nothing to list.
+        readToken(input);
+        return { sessions: [], nextPageToken: "" };
+      }
+      return this.lists.list(tenantNo, input);
+    });
+  }
+
+  async getRun(scope: Scope, runId: string): Promise<RunRow | undefined> {
+    return readGuarded(() => {
+      const tenantNo = this.tables.tenants.find(scope.tenant);
+      return tenantNo === undefined ? undefined : this.tables.runs.findById(tenantNo, runId)?.row;
+    });
+  }
+
+  async listRunningRuns(): Promise<readonly RunRow[]> {
+    return readGuarded(() => this.tables.runs.listRunning());
+  }
+
+  async countQueuedRuns(): Promise<number> {
+    return readGuarded(() => this.tables.runs.countReady());
+  }
+
+  readEvents: SessionStore["readEvents"] = async (scope, sessionId, range) =>
+    readGuarded(() => {
+      const session = this.findSession(scope.tenant, sessionId);
+      if (session === undefined) {
+        return { kind: "session-not-found" };
+      }
+      const { logId, headSeq, oldestSeq } = session.row;
+      const throughSeq = range.throughSeq ?? headSeq;
+      const events = this.tables.events.read(session, { ...range, throughSeq });
+      return { kind: "page", logId, events, headSeq, oldestSeq };
+    });
+
+  async sweepRequests(beforeMs: number): Promise<number> {
+    let total = 0;
+    for (;;) {
+      const { removed, more } = await this.commits.write(() => this.tables.requests.sweep(beforeMs));
+      total += removed;
+      if (!more) {
+        return total;
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.commits.close();
+  }
+
+  private findSession(tenant: string, sessionId: string): StoredSession | undefined {
+    const tenantNo = this.tables.tenants.find(tenant);
+    return tenantNo === undefined ? undefined : this.tables.sessions.findById(tenantNo, sessionId);
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Follows one session's log: what is there after a cursor, then live.
+ *
+ * Keeps S1 and S2: what it yields is dense from the cursor on. Keeps L3: a hint is used only when it is contiguous with
+ * what was yielded, else the log is read; on silence the log is read again, 500 ms after the last event and then less
+ * and less often. Keeps L7: hints that wait are bounded; beyond the bound they are dropped and the log is read instead,
+ * so a slow reader costs no memory and misses nothing.
+ */
+import type { Clock, Timer } from "../clock.ts";
+import type { StoredEvent } from "../event/stored-event.ts";
+
+/** A stretch of the log, and what is known of the whole. */
+export interface LogSlice {
+  readonly logId: string;
+  readonly events: readonly StoredEvent[];
+  readonly headSeq: number;
+}
+
+export interface TailSource {
+  /** Events after a seq, in order; empty at the head. What it throws ends the tail. */
+  read(afterSeq: number): Promise<LogSlice>;
+  /**
+   * Calls `listener` with what is committed from now on. `deliveredSeq` is what the feed had delivered already when
+   * the listener joined; undefined when it does not know. What is at or below it must be read from the log.
+   */
+  subscribe(
+    afterSeq: number,
+    listener: (slice: LogSlice) => void,
+  ): { readonly deliveredSeq: number | undefined; readonly unsubscribe: () => void };
+}
+
+export interface TailOptions {
+  readonly source: TailSource;
+  readonly afterSeq: number;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Milliseconds of silence after which a slice without events is yielded as a sign of life. Default 15 000. */
+  readonly progressIntervalMs: number;
+}
+
+const maxPendingEvents = 256;
+const maxPendingBytes = 1_048_576;
+const firstHeadCheckMs = 500;
+const slowestHeadCheckMs = 15_000;
+
+/** Yields slices, each contiguous with the one before; ends when the signal aborts. */
+export async function* tailLog(options: TailOptions): AsyncGenerator<LogSlice> {
+  const { source, clock, signal } = options;
+  let cursor = options.afterSeq;
+  const first = await source.read(cursor);
+  let { logId, headSeq } = first;
+  if (first.events.length > 0) yield first;
+  cursor = lastSeq(first, cursor);
+
+  let pending: StoredEvent[] = [];
+  let pendingBytes = 0;
+  let wake = Promise.withResolvers<void>();
+  let behind = false;
+  const onSlice = (slice: LogSlice): void => {
+    headSeq = Math.max(headSeq, slice.headSeq);
+    logId = slice.logId;
+    for (const event of slice.events) pendingBytes += event.bytes.length;
+    pending.push(...slice.events);
+    if (pending.length > maxPendingEvents || pendingBytes > maxPendingBytes) {
+      pending = [];
+      pendingBytes = 0;
+      behind = true;
+    }
+    wake.resolve();
+  };
+  const onAbort = (): void => wake.resolve();
+  signal.addEventListener("abort", onAbort, { once: true });
+  const feed = source.subscribe(cursor, onSlice);
+  behind = feed.deliveredSeq === undefined || feed.deliveredSeq > cursor || first.events.length > 0;
+  let checkMs = firstHeadCheckMs;
+  let silentMs = 0;
+  try {
+    while (!signal.aborted) {
+      const contiguous = takeContiguous(pending, cursor);
+      if (contiguous.length > 0 || behind) {
+        behind = false;
+        const slice = contiguous.length > 0 ? { logId, events: contiguous, headSeq } : await source.read(cursor);
+        pending = pending.filter((event) => event.seq > lastSeq(slice, cursor));
+        pendingBytes = pending.reduce((sum, event) => sum + event.bytes.length, 0);
+        if (slice.events.length > 0) {
+          checkMs = firstHeadCheckMs;
+          silentMs = 0;
+          cursor = lastSeq(slice, cursor);
+          headSeq = Math.max(headSeq, slice.headSeq, cursor);
+          yield slice;
+        }
+        // A page that did not reach the head, or hints that begin further on: there is more to read.
+        behind = slice.events.length > 0 && cursor < slice.headSeq && takeContiguous(pending, cursor).length === 0;
+        continue;
+      }
+      if (pending.length > 0) {
+        behind = true;
+        continue;
+      }
+      const waitMs = Math.min(checkMs, options.progressIntervalMs - silentMs);
+      let timer: Timer | undefined;
+      const timedOut = await Promise.race([
+        wake.promise.then(() => false),
+        new Promise<boolean>((resolve) => {
+          timer = clock.setTimer(Math.max(0, waitMs), () => resolve(true));
+        }),
+      ]);
+      timer?.cancel();
+      if (!timedOut) {
+        wake = Promise.withResolvers();
+        continue;
+      }
+      silentMs += waitMs;
+      behind = true;
+      checkMs = Math.min(checkMs * 2, slowestHeadCheckMs);
+      if (silentMs >= options.progressIntervalMs) {
+        silentMs = 0;
+        yield { logId, events: [], headSeq: cursor };
+      }
+    }
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    feed.unsubscribe();
+  }
+}
+
+/** The events of `pending` that follow the cursor without a gap; the first may begin at or before it (S2). */
+function takeContiguous(pending: readonly StoredEvent[], cursor: number): StoredEvent[] {
+  const taken: StoredEvent[] = [];
+  let next = cursor;
+  for (const event of pending) {
+    if (event.seq <= next) continue;
+    if (event.firstSeq > next + 1) break;
+    taken.push(event);
+    next = event.seq;
+  }
+  return taken;
+}
+
+function lastSeq(slice: LogSlice, otherwise: number): number {
+  return slice.events.at(-1)?.seq ?? otherwise;
+}

@@ -1,0 +1,333 @@
+/**
+ * Wires the chosen services into one process (L1): each is handed clients of its peers, in memory or over HTTP/2, and
+ * can't tell which. The only file that knows them all.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { DescService } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type ConnectRouter, createClient, type Transport } from "@connectrpc/connect";
+import { AdminService } from "../gen/atoll/admin/v1/admin_service_pb.ts";
+import { AgentService } from "../gen/atoll/agent/v1/agent_service_pb.ts";
+import { Scope as AuthScope } from "../gen/atoll/auth/v1/options_pb.ts";
+import { QueueMode } from "../gen/atoll/event/v1/run_events_pb.ts";
+import { GatewayService } from "../gen/atoll/gateway/v1/gateway_service_pb.ts";
+import { SessionService } from "../gen/atoll/session/v1/session_service_pb.ts";
+import { ToolRouterService } from "../gen/atoll/tool/v1/tool_router_service_pb.ts";
+import { Health } from "../gen/grpc/health/v1/health_pb.ts";
+import type { AgentDeps, AgentSettings } from "./agent/agent-deps.ts";
+import { createModels } from "./agent/models/create-models.ts";
+import { createAgent } from "./agent/register.ts";
+import { LinkDesk } from "./gateway/link-desk.ts";
+import { readStatus } from "./gateway/read-status.ts";
+import { startGateway } from "./gateway/register.ts";
+import { createWebPage } from "./gateway/web-page.ts";
+import { createAuthenticate } from "./kernel/auth/authenticate.ts";
+import { openMeshSecrets } from "./kernel/auth/mesh-secrets.ts";
+import { localTenant } from "./kernel/auth/principal.ts";
+import { createSignedTokens } from "./kernel/auth/signed-tokens.ts";
+import { MemoryBus } from "./kernel/bus/memory/memory-bus.ts";
+import { type Clock, systemClock } from "./kernel/clock.ts";
+import { makeDataDir, makeWorkspaceDir } from "./kernel/config/data-dir.ts";
+import { redactConfig } from "./kernel/config/redact-config.ts";
+import type { ResolvedAgent, ResolvedConfig } from "./kernel/config/resolved-config.ts";
+import { newId } from "./kernel/id.ts";
+import { createLifecycle, type Lifecycle } from "./kernel/lifecycle.ts";
+import type { Log } from "./kernel/log.ts";
+import { scopeOf } from "./kernel/rpc/call-context.ts";
+import { connectPeer, type Peer } from "./kernel/rpc/directory.ts";
+import { openEdge } from "./kernel/rpc/edge.ts";
+import { createHealthService } from "./kernel/rpc/health.ts";
+import { createHealthBoard, wholeProcess } from "./kernel/rpc/health-board.ts";
+import { createHopInterceptor } from "./kernel/rpc/hop-interceptor.ts";
+import { defaultListenerLimits } from "./kernel/rpc/listener-limits.ts";
+import { RawSessionService } from "./kernel/rpc/raw-session-service.ts";
+import { reflectionServices, registerReflection } from "./kernel/rpc/reflection.ts";
+import { createServerOptions } from "./kernel/rpc/server-options.ts";
+import { openBlobStore, openCallLedger, openSessionStore } from "./kernel/store/open-stores.ts";
+import { startSession } from "./session/register.ts";
+import { startToolRouter } from "./toolrouter/register.ts";
+import { settingsOf } from "./toolrouter/server-settings.ts";
+
+/** The services of a mesh, in the order in which they start. */
+export const serviceNames = ["session", "toolrouter", "agent", "gateway"] as const;
+export type ServiceName = (typeof serviceNames)[number];
+
+export interface MeshOptions {
+  readonly config: ResolvedConfig;
+  /** The services of this process. Default: all. */
+  readonly services?: readonly ServiceName[];
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly version: string;
+  /** Where the built web page is; it need not be there. */
+  readonly webFolder: string;
+}
+
+export interface Mesh {
+  /** Where a client on this machine reaches it. */
+  readonly url: string;
+  readonly lifecycle: Lifecycle;
+  /** Makes a one-time link to the page. Throws when this process has no gateway. */
+  readonly createLink: () => string;
+}
+
+/** A peer that is neither in this process nor named in the configuration. */
+export class PeerMissing extends Error {
+  override readonly name = "PeerMissing";
+}
+
+/** How long the start waits for the worker of this process to be welcomed by the session service. */
+const firstAttachMs = 2_000;
+
+/** Starts the services and opens the port. What it throws has stopped everything that it had started. */
+export async function startMesh(options: MeshOptions): Promise<Mesh> {
+  const lifecycle = createLifecycle({ log: options.log });
+  try {
+    return await start(options, lifecycle);
+  } catch (error) {
+    await lifecycle.closeNow();
+    throw error;
+  }
+}
+
+async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> {
+  const { config, log, version } = options;
+  const clock = options.clock ?? systemClock;
+  const nowMs = (): number => clock.nowMs();
+  const startedAtMs = clock.nowMs();
+  const names = new Set<ServiceName>(options.services ?? serviceNames);
+  await makeDataDir(config.dataDir);
+  const secrets = openMeshSecrets(config.dataDir);
+  const tokens = createSignedTokens(secrets.signingKey, clock);
+  const authenticate = createAuthenticate({
+    localToken: secrets.localToken,
+    tokens,
+    clock,
+    maxFailedPerMinute: config.limits.maxFailedAuthPerMinute,
+  });
+  const { streamIdleTimeoutMs, progressIntervalMs } = config.limits;
+  const server = createServerOptions({ authenticate, clock, log, streamIdleTimeoutMs });
+  const instanceId = newId("ins", clock);
+  const health = createHealthBoard();
+  const served: DescService[] = [];
+  const routes: ((router: ConnectRouter) => void)[] = [];
+  const local = new Map<ServiceName, (router: ConnectRouter) => void>();
+
+  const peer = (name: Exclude<ServiceName, "gateway">): Transport => {
+    const url = config.peers[name];
+    const here = local.get(name);
+    if (here === undefined && url === undefined) {
+      throw new PeerMissing(
+        `the ${name} service is neither in this process nor named: give --${name}, ATOLL_${name.toUpperCase()}_URL or \`peers.${name}\` in the file`,
+      );
+    }
+    const place: Peer = here !== undefined ? { kind: "local", routes: here } : { kind: "remote", url: url ?? "" };
+    return connectPeer(place, createHopInterceptor(name, tokens, clock), server);
+  };
+
+  let counts = { workers: 0, held: 0 };
+  let readCounts = (): typeof counts => counts;
+  if (names.has("session")) {
+    const store = await openSessionStore(config.dataDir, nowMs);
+    await lifecycle.register({ name: "session store", close: () => store.close() });
+    const bus = new MemoryBus((error) => log.error({ error: String(error) }, "a reader of the bus failed"));
+    const { leaseTtlMs, renewIntervalMs, reattachGraceMs, cancelGraceMs, maxAttempts, maxQueuedRuns } = config.runs;
+    const session = await startSession({
+      store,
+      bus,
+      clock,
+      log: log.child({ service: "session" }),
+      tokens,
+      instanceId,
+      settings: {
+        leaseTtlMs,
+        renewIntervalMs,
+        reattachGraceMs,
+        cancelGraceMs,
+        maxAttempts,
+        maxQueuedRuns,
+        progressIntervalMs,
+        defaultAgent: config.defaultAgent,
+        queueModes: new Map([...config.agents].map(([id, agent]) => [id, queueModes[agent.queueMode]])),
+      },
+    });
+    await lifecycle.register({ name: "session", close: () => session.close() });
+    readCounts = () => session.counts();
+    local.set("session", session.routes);
+    if (!names.has("gateway")) add(SessionService, session.routes);
+  }
+
+  if (names.has("toolrouter")) {
+    await makeWorkspaceDir(config.workspaceDir);
+    const ledger = await openCallLedger(config.dataDir, nowMs);
+    await lifecycle.register({ name: "call ledger", close: () => ledger.close() });
+    const toolRouter = startToolRouter({
+      ledger,
+      blobs: await openBlobStore(config.dataDir, nowMs),
+      servers: new Map([...config.mcpServers].map(([name, each]) => [name, settingsOf(each, config.inheritedEnv)])),
+      agentTools: new Map([...config.agents].map(([id, agent]) => [id, agent.tools])),
+      log: log.child({ service: "toolrouter" }),
+      clock,
+      instanceId,
+      scopeOf,
+    });
+    await lifecycle.register({ name: "toolrouter", close: () => toolRouter.close() });
+    local.set("toolrouter", toolRouter.routes);
+    if (!names.has("gateway")) add(ToolRouterService, toolRouter.routes);
+  }
+
+  let attached: Promise<void> = Promise.resolve();
+  if (names.has("agent")) {
+    const session = peer("session");
+    const deps: AgentDeps = {
+      session: createClient(RawSessionService, session),
+      toolRouter: createClient(ToolRouterService, peer("toolrouter")),
+      models: createModels(modelSettings(config), { clock, log: log.child({ service: "agent" }) }),
+      agents: new Map([...config.agents].map(([id, agent]) => [id, agentSettings(agent)])),
+      defaultAgent: config.defaultAgent,
+      clock,
+      log: log.child({ service: "agent" }),
+      deltaWindowMs: config.runs.deltaWindowMs,
+    };
+    const agent = createAgent(deps, { workerId: newId("wrk", clock), capacity: config.runs.workerCapacity, version });
+    agent.worker.start();
+    await lifecycle.register({
+      name: "agent",
+      drain: () => agent.worker.drain(),
+      close: () => agent.worker.close(),
+    });
+    attached = agent.worker.attached();
+    local.set("agent", agent.routes);
+    if (!names.has("gateway")) add(AgentService, agent.routes);
+  }
+
+  let url = "";
+  let connections = (): number => 0;
+  let links: LinkDesk | undefined;
+  if (names.has("gateway")) {
+    const transports = { session: peer("session"), agent: peer("agent"), toolRouter: peer("toolrouter") };
+    const desk = new LinkDesk(tokens, clock, () => config.access.publicUrl ?? url);
+    links = desk;
+    const gateway = startGateway(
+      {
+        session: createClient(RawSessionService, transports.session),
+        transports,
+        clock,
+        log: log.child({ service: "gateway" }),
+        tokens,
+        progressIntervalMs,
+      },
+      {
+        links: desk,
+        config: () => redactConfig(config),
+        status: () =>
+          readStatus({
+            transports,
+            facts: {
+              version,
+              startedAt: timestampFromMs(startedAtMs),
+              services: [...names],
+              connections: connections(),
+              workers: readCounts().workers,
+              activeRuns: readCounts().held,
+              rssBytes: BigInt(process.memoryUsage.rss()),
+            },
+          }),
+      },
+    );
+    await lifecycle.register({ name: "gateway", close: () => gateway.close() });
+    routes.push(gateway.routes);
+    served.push(GatewayService, SessionService, AgentService, ToolRouterService, AdminService);
+  }
+
+  function add(service: DescService, registers: (router: ConnectRouter) => void): void {
+    served.push(service);
+    routes.push(registers);
+  }
+
+  served.push(Health);
+  const { cert, key } = readTls(config);
+  const listener = await openEdge({
+    host: config.listen.host,
+    port: config.listen.port,
+    ...(cert === undefined || key === undefined ? {} : { tls: { cert, key } }),
+    limits: {
+      ...defaultListenerLimits,
+      maxConnections: config.limits.maxConnections,
+      maxConnectionsPerAddress: config.limits.maxConnectionsPerAddress,
+      maxConcurrentStreams: config.limits.maxStreamsPerConnection,
+      firstRequestTimeoutMs: config.limits.firstRequestTimeoutMs,
+      keepAliveTimeoutMs: config.limits.keepAliveTimeoutMs,
+      pingIntervalMs: config.limits.pingIntervalMs,
+      pingTimeoutMs: config.limits.pingTimeoutMs,
+    },
+    server,
+    services: [...served, ...reflectionServices],
+    routes(router) {
+      for (const register of routes) register(router);
+      router.service(Health, createHealthService(health));
+      registerReflection(router, served);
+    },
+    allowedHosts: config.access.allowedHosts,
+    allowedOrigins: config.access.allowedOrigins,
+    page: createWebPage(options.webFolder),
+    onFault: (fault) => log.warn({ ...fault }, "a connection was refused or cut"),
+  });
+  connections = () => listener.connections();
+  ({ url } = listener);
+  await lifecycle.register({
+    name: "port",
+    drain() {
+      health.setAll("not_serving");
+      listener.drain();
+    },
+    async close() {
+      health.close();
+      await listener.close(0);
+    },
+  });
+  if (names.has("agent") && local.has("session")) await Promise.race([attached, clock.sleep(firstAttachMs)]);
+  for (const service of served) health.set(service.typeName, "serving");
+  health.set(wholeProcess, "serving");
+  return {
+    url,
+    lifecycle,
+    createLink() {
+      if (links === undefined) throw new Error("this process has no gateway");
+      const principal = { tenant: localTenant, name: "user:local", scopes: new Set([AuthScope.ADMIN]), origin: undefined, run: undefined };
+      return links.create(principal, startLinkTtlMs).url;
+    },
+  };
+}
+
+/** The link that is printed at the start works for so long. */
+const startLinkTtlMs = 3_600_000;
+
+const queueModes = {
+  followup: QueueMode.FOLLOWUP,
+  steer: QueueMode.STEER,
+  collect: QueueMode.COLLECT,
+  interrupt: QueueMode.INTERRUPT,
+  reject: QueueMode.REJECT,
+} as const satisfies Record<ResolvedAgent["queueMode"], QueueMode>;
+
+function agentSettings({ id, ...agent }: ResolvedAgent): AgentSettings {
+  return { ...agent, agentId: id, queueMode: queueModes[agent.queueMode] };
+}
+
+function modelSettings(config: ResolvedConfig): Parameters<typeof createModels>[0] {
+  const { anthropic, offline } = config.models;
+  const named = [config.models.defaultModel, ...[...config.agents.values()].map((agent) => agent.model)];
+  const models = [...anthropic.models, ...named];
+  return { anthropic: { ...anthropic, apiKey: anthropic.apiKey ?? "", baseUrl: anthropic.baseUrl ?? "", models }, offline };
+}
+
+function readTls({ tls }: ResolvedConfig): { readonly cert?: Buffer; readonly key?: Buffer } {
+  return tls === undefined ? {} : { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) };
+}
+
+/** Where the address of the mesh that uses a data folder stands, for its own command line. */
+export function addressFile(dataDir: string): string {
+  return join(dataDir, "address");
+}

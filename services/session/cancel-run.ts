@@ -1,0 +1,59 @@
+/** Asks a run to stop: a waiting one ends at once, a running one is told. Keeps R1, R2 and R5. */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
+import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import {
+  type CancelRunRequest,
+  CancelRunRequestSchema,
+  type CancelRunResponse,
+  CancelRunResponseSchema,
+} from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { encodeEvent } from "../kernel/event/encode-event.ts";
+import { scopeOf } from "../kernel/rpc/call-context.ts";
+import type { CancelOutcome } from "../kernel/store/session-store.ts";
+import { runNotFound } from "./read-session.ts";
+import { answerOf, requestOf } from "./request-digest.ts";
+import type { SessionDeps } from "./session-deps.ts";
+import { toRun } from "./session-message.ts";
+import type { SubmitEffects } from "./submit-message.ts";
+
+export async function cancelRun(
+  deps: SessionDeps,
+  effects: SubmitEffects,
+  message: CancelRunRequest,
+  context: HandlerContext,
+): Promise<CancelRunResponse> {
+  const scope = scopeOf(context);
+  const request = requestOf(
+    CancelRunRequestSchema,
+    message,
+    "atoll.session.v1.SessionService/CancelRun",
+    ({ run }: CancelOutcome) => toBinary(CancelRunResponseSchema, create(CancelRunResponseSchema, { run: toRun(run) })),
+  );
+  const answered = await deps.store.cancelRun(scope, request, {
+    runId: message.runId,
+    cancelledBy: scope.principal,
+    reason: message.reason,
+    event: (run) =>
+      encodeEvent({
+        runId: run.runId,
+        body: { case: "runFinished", value: { status: RunStatus.CANCELLED, cancelledBy: scope.principal } },
+      }),
+  });
+  if (answered.kind === "run-not-found") throw runNotFound(message.runId);
+  const answer = answerOf(answered, request);
+  if (answered.kind === "done") {
+    const { outcome } = answered;
+    switch (outcome.kind) {
+      case "finished-now":
+        deps.bus.publish(outcome.appended);
+        break;
+      case "requested":
+        effects.cancelRequested(outcome.run);
+        break;
+      case "already-finished":
+        break;
+    }
+  }
+  return fromBinary(CancelRunResponseSchema, answer);
+}

@@ -1,0 +1,49 @@
+/** Creates a session, or finds the one that has the key. Keeps R1. */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
+import {
+  type CreateSessionRequest,
+  CreateSessionRequestSchema,
+  type CreateSessionResponse,
+  CreateSessionResponseSchema,
+} from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { newId } from "../kernel/id.ts";
+import { scopeOf } from "../kernel/rpc/call-context.ts";
+import { refuseUnserved } from "./read-session.ts";
+import { answerOf, requestOf } from "./request-digest.ts";
+import type { SessionDeps } from "./session-deps.ts";
+import { toSession } from "./session-message.ts";
+import type { SessionRow } from "../kernel/store/session-store.ts";
+
+export async function createSession(
+  deps: SessionDeps,
+  message: CreateSessionRequest,
+  context: HandlerContext,
+): Promise<CreateSessionResponse> {
+  refuseUnserved("reset_policy", message.resetPolicy !== undefined);
+  const request = requestOf(
+    CreateSessionRequestSchema,
+    message,
+    "atoll.session.v1.SessionService/CreateSession",
+    (outcome: { session: SessionRow; created: boolean }) =>
+      toBinary(
+        CreateSessionResponseSchema,
+        create(CreateSessionResponseSchema, { session: toSession(outcome.session), created: outcome.created }),
+      ),
+  );
+  const answered = await deps.store.createSession(scopeOf(context), request, {
+    sessionId: newId("ses", deps.clock),
+    logId: newId("log", deps.clock),
+    key: message.key,
+    agentId: message.agentId || agentOfKey(message.key) || deps.settings.defaultAgent,
+    title: message.title,
+    labels: message.labels,
+    parentSessionId: message.parentSessionId,
+  });
+  return fromBinary(CreateSessionResponseSchema, answerOf(answered, request));
+}
+
+/** `agent:<agent>:<scope>` names its agent; any other key names none. */
+function agentOfKey(key: string): string | undefined {
+  return /^agent:([a-z0-9][a-z0-9_-]{0,63}):/.exec(key)?.[1];
+}

@@ -1,0 +1,96 @@
+/** Reads of sessions and runs. What belongs to another tenant, or to another run's token, is not there. */
+import { create } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
+import {
+  type GetRunRequest,
+  type GetSessionRequest,
+  type ListSessionsRequest,
+  ListSessionsResponseSchema,
+  type ListSessionsResponse,
+  SessionOrder,
+} from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { SessionState } from "../../gen/atoll/session/v1/session_pb.ts";
+import { ErrorReason, failure } from "../kernel/errors.ts";
+import { principalOf, scopeOf } from "../kernel/rpc/call-context.ts";
+import type { ListSessionsInput, RunRow, SessionRow } from "../kernel/store/session-store.ts";
+import type { SessionDeps } from "./session-deps.ts";
+import { toSession } from "./session-message.ts";
+
+export async function getSession(
+  deps: SessionDeps,
+  request: GetSessionRequest,
+  context: HandlerContext,
+): Promise<SessionRow> {
+  const by = request.by.case === "key" ? { key: request.by.value } : { sessionId: request.by.value ?? "" };
+  const row = await deps.store.getSession(scopeOf(context), by);
+  if (row === undefined) throw sessionNotFound(by);
+  requireOpened(row.sessionId, context);
+  return row;
+}
+
+export function sessionNotFound(by: { readonly sessionId: string } | { readonly key: string }): Error {
+  const metadata = "key" in by ? { key: by.key } : { session_id: by.sessionId };
+  return failure(ErrorReason.SESSION_NOT_FOUND, `no such session: ${Object.values(metadata)[0]}`, { metadata });
+}
+
+export async function getRun(deps: SessionDeps, request: GetRunRequest, context: HandlerContext): Promise<RunRow> {
+  const row = await deps.store.getRun(scopeOf(context), request.runId);
+  if (row === undefined) throw runNotFound(request.runId);
+  requireOpened(row.sessionId, context);
+  return row;
+}
+
+export function runNotFound(runId: string): Error {
+  return failure(ErrorReason.RUN_NOT_FOUND, `no such run: ${runId}`, { metadata: { run_id: runId } });
+}
+
+/** A run token opens its own session and nothing else. */
+export function requireOpened(sessionId: string, context: Pick<HandlerContext, "values">): void {
+  const { run } = principalOf(context);
+  if (run !== undefined && run.sessionId !== sessionId) throw sessionNotFound({ sessionId });
+}
+
+const defaultPageSize = 50;
+
+const orders = new Map<SessionOrder, ListSessionsInput["order"]>([
+  [SessionOrder.UNSPECIFIED, "updated-desc"],
+  [SessionOrder.UPDATED_DESC, "updated-desc"],
+  [SessionOrder.CREATED_DESC, "created-desc"],
+  [SessionOrder.CREATED_ASC, "created-asc"],
+]);
+
+const stateNames = new Map<SessionState, SessionRow["state"]>([
+  [SessionState.CREATED, "created"],
+  [SessionState.ACTIVE, "active"],
+  [SessionState.IDLE, "idle"],
+  [SessionState.CLOSED, "closed"],
+]);
+
+export async function listSessions(
+  deps: SessionDeps,
+  request: ListSessionsRequest,
+  context: HandlerContext,
+): Promise<ListSessionsResponse> {
+  refuseUnserved("query", request.query !== "");
+  refuseUnserved("labels", Object.keys(request.labels).length > 0);
+  refuseUnserved("parent_session_id", request.parentSessionId !== "");
+  const page = await deps.store.listSessions(scopeOf(context), {
+    pageSize: request.pageSize || defaultPageSize,
+    pageToken: request.pageToken,
+    states: request.states.flatMap((state) => stateNames.get(state) ?? []),
+    agentId: request.agentId,
+    order: orders.get(request.order) ?? "updated-desc",
+  });
+  return create(ListSessionsResponseSchema, {
+    sessions: page.sessions.map(toSession),
+    nextPageToken: page.nextPageToken,
+  });
+}
+
+/** A part of the contract that this build does not serve is refused by name, never ignored (L9). */
+export function refuseUnserved(path: string, isSet: boolean): void {
+  if (!isSet) return;
+  throw failure(ErrorReason.METHOD_NOT_SERVED, `${path}: this build of the mesh does not serve this field: leave it out`, {
+    fields: [{ path, problem: "not served by this build" }],
+  });
+}

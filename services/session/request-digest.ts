@@ -1,0 +1,39 @@
+/**
+ * What makes two requests the same (R1): a digest of our own re-encoding without the request id, so that the bytes of a
+ * client's encoder do not matter. The version in front changes when the encoding does.
+ */
+import { createHash } from "node:crypto";
+import { clone, type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { ErrorReason, failure } from "../kernel/errors.ts";
+import type { Answered, Request } from "../kernel/store/session-store.ts";
+
+const version = "1";
+
+export function requestDigest<Schema extends DescMessage>(
+  schema: Schema,
+  message: MessageShape<Schema> & { requestId: string },
+): string {
+  const bare = clone(schema, message) as MessageShape<Schema> & { requestId: string };
+  bare.requestId = "";
+  return `${version}:${createHash("sha256").update(toBinary(schema, bare)).digest("base64url")}`;
+}
+
+/** The request of a call that must happen once. */
+export function requestOf<Schema extends DescMessage, Outcome>(
+  schema: Schema,
+  message: MessageShape<Schema> & { requestId: string },
+  method: string,
+  answer: Request<Outcome>["answer"],
+): Request<Outcome> {
+  return { method, requestId: message.requestId, digest: requestDigest(schema, message), answer };
+}
+
+/** The stored answer, the first time and every time after. Errors: REQUEST_ID_REUSED. */
+export function answerOf<Outcome>(answered: Answered<Outcome>, request: Request<Outcome>): Uint8Array {
+  if (answered.kind !== "request-id-reused") return answered.answer;
+  throw failure(
+    ErrorReason.REQUEST_ID_REUSED,
+    `request_id ${request.requestId} was used with another body: take a new one for a new request`,
+    { metadata: { request_id: request.requestId, method: request.method } },
+  );
+}

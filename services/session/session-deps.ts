@@ -1,0 +1,39 @@
+/** What the session service is handed (L1, L2): ports and settings, nothing that it could reach by itself. */
+import type { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import type { SignedTokens } from "../kernel/auth/signed-tokens.ts";
+import type { Bus } from "../kernel/bus/bus.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Log } from "../kernel/log.ts";
+import type { SessionStore } from "../kernel/store/session-store.ts";
+
+export interface SessionSettings {
+  /** A run of a worker that is silent for so long is taken over. Default 5 000. Must exceed twice `renewIntervalMs`. */
+  readonly leaseTtlMs: number;
+  /** How often workers renew. Default 1 000. */
+  readonly renewIntervalMs: number;
+  /** How long a worker may take to attach again after its stream broke. Default 500. */
+  readonly reattachGraceMs: number;
+  /** From a wish to cancel to the terminal event that the service writes itself. Default 2 000. */
+  readonly cancelGraceMs: number;
+  /** Attempts of one run before it ends as failed. Default 5. */
+  readonly maxAttempts: number;
+  /** Runs that may wait in one session. Default 100. */
+  readonly maxQueuedRuns: number;
+  /** Signs of life on an idle stream. Default 15 000. */
+  readonly progressIntervalMs: number;
+  /** The agent of a session that names none. Default `main`. */
+  readonly defaultAgent: string;
+  /** How a message enters a busy session of an agent, when it does not say so itself. Default: FOLLOWUP. */
+  readonly queueModes: ReadonlyMap<string, QueueMode>;
+}
+
+export interface SessionDeps {
+  readonly store: SessionStore;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly tokens: SignedTokens;
+  readonly settings: SessionSettings;
+  /** This instance's name, for workers and logs. */
+  readonly instanceId: string;
+}

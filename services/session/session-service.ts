@@ -1,0 +1,41 @@
+/** SessionService over its ports. Each verb has its own file; this one only joins them. */
+import { create } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { GetRunResponseSchema, GetSessionResponseSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import type { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
+import { attachWorker } from "./attach-worker.ts";
+import { cancelRun } from "./cancel-run.ts";
+import { createSession } from "./create-session.ts";
+import { getSnapshot, listEvents } from "./read-log.ts";
+import { getRun, getSession, listSessions } from "./read-session.ts";
+import type { RunDispatcher } from "./run-dispatcher.ts";
+import type { SessionDeps } from "./session-deps.ts";
+import { toRun, toSession } from "./session-message.ts";
+import { type SubmitEffects, submitMessage } from "./submit-message.ts";
+import { waitRun } from "./wait-run.ts";
+import { watchSessions } from "./watch-sessions.ts";
+
+export function createSessionService(
+  deps: SessionDeps,
+  dispatcher: RunDispatcher,
+): Partial<ServiceImpl<typeof RawSessionService>> {
+  const effects: SubmitEffects = {
+    runQueued: () => dispatcher.kick(),
+    cancelRequested: (run) => dispatcher.cancelRequested(run),
+  };
+  return {
+    createSession: (request, context) => createSession(deps, request, context),
+    getSession: async (request, context) =>
+      create(GetSessionResponseSchema, { session: toSession(await getSession(deps, request, context)) }),
+    listSessions: (request, context) => listSessions(deps, request, context),
+    submitMessage: (request, context) => submitMessage(deps, effects, request, context),
+    getRun: async (request, context) =>
+      create(GetRunResponseSchema, { run: toRun(await getRun(deps, request, context)) }),
+    cancelRun: (request, context) => cancelRun(deps, effects, request, context),
+    waitRun: (request, context) => waitRun(deps, request, context),
+    listEvents: (request, context) => listEvents(deps, request, context),
+    getSnapshot: (request, context) => getSnapshot(deps, request, context),
+    watch: (requests, context) => watchSessions(deps, requests, context),
+    attach: (requests, context) => attachWorker(deps, dispatcher, requests, context),
+  };
+}

@@ -1,0 +1,82 @@
+/**
+ * Takes a call to its server and brings back how it ended.
+ *
+ * Keeps T1: it is sent a second time only when the first surely never arrived, or when the operator marked the tool as
+ * repeatable; never a third time. Keeps L7: everything together ends at the call's timeout, progress or not.
+ */
+import type { ToolCall, ToolResult } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Log } from "../kernel/log.ts";
+import type { BlobStore } from "../kernel/store/blob-store.ts";
+import type { Scope } from "../kernel/store/scope.ts";
+import { boundAnswer } from "./bound-answer.ts";
+import type { FoundTool } from "./find-tool.ts";
+import type { McpCallEnd, McpProgress } from "./mcp/mcp-connection.ts";
+import { answeredResult, unansweredResult } from "./tool-result.ts";
+
+const maxTimeoutMs = 900_000;
+
+export interface DispatchDeps {
+  readonly blobs: BlobStore;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** Never rejects. */
+export async function dispatchCall(
+  deps: DispatchDeps,
+  scope: Scope,
+  call: ToolCall,
+  found: FoundTool,
+  signal: AbortSignal,
+  onProgress: (progress: McpProgress) => void,
+): Promise<ToolResult> {
+  const { blobs, clock } = deps;
+  const log = deps.log.child({ callId: call.callId, tool: call.tool });
+  const { callTimeoutMs } = found.supervisor.settings;
+  const timeoutMs = Math.min(maxTimeoutMs, call.timeoutMs === 0 ? callTimeoutMs : call.timeoutMs);
+  const startedAtMs = clock.monotonicMs();
+  const leftMs = (): number => Math.max(1, startedAtMs + timeoutMs - clock.monotonicMs());
+  const send = (tool: FoundTool): Promise<McpCallEnd> =>
+    tool.ready.connection.callTool(tool.entry.nameAtServer, call.arguments ?? {}, {
+      signal,
+      timeoutMs: leftMs(),
+      onProgress,
+    });
+
+  let end = await send(found);
+  if (end.kind === "not-sent" || (end.kind === "lost" && found.entry.tool.repeatable)) {
+    const again = await findAgain(found, leftMs(), clock, signal);
+    if (again !== undefined) {
+      log.info({ problem: end.problem }, "a call is sent a second time");
+      end = await send(again);
+    }
+  }
+  const durationMs = Math.round(clock.monotonicMs() - startedAtMs);
+  const ended = { callId: call.callId, tool: call.tool, server: found.supervisor.name, timeoutMs, durationMs };
+  log.debug({ end: end.kind, durationMs }, "a tool call ended");
+  if (end.kind !== "answered") return unansweredResult(ended, end);
+  try {
+    return answeredResult(ended, end.answer.isError, await boundAnswer(end.answer, scope, blobs, log));
+  } catch (error) {
+    log.error({ error }, "a tool's answer can't be read");
+    return unansweredResult(ended, { kind: "lost", problem: "its answer can't be read" });
+  }
+}
+
+/** The same tool on a new connection, or undefined when there is none in time. */
+async function findAgain(
+  { entry, supervisor, ready }: FoundTool,
+  waitMs: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<FoundTool | undefined> {
+  // The supervisor learns of the end of a connection a moment after the call does.
+  await clock.sleep(0);
+  const state = await supervisor.settle(waitMs, signal, true);
+  if (state.kind !== "ready" || state.connection === ready.connection || signal.aborted) return undefined;
+  const found = state.tools.get(entry.tool.name);
+  // A definition that changed meanwhile is another tool: its arguments were not checked against it.
+  if (found === undefined || found.tool.definitionHash !== entry.tool.definitionHash) return undefined;
+  return { entry: found, supervisor, ready: state };
+}

@@ -1,0 +1,110 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import path from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
+import { ServerState } from "../../gen/atoll/tool/v1/tool_pb.ts";
+import { ErrorReason } from "../kernel/errors.ts";
+import {
+  callsIn,
+  collect,
+  http,
+  type RunningRouter,
+  startHttpProbe,
+  startRouter,
+  temporaryFolder,
+  until,
+} from "./toolrouter.fixture.ts";
+
+function history(): string {
+  return path.join(temporaryFolder(), "history");
+}
+
+async function problemOf(router: RunningRouter): Promise<string> {
+  await until(async () => (await router.client.getServer({ name: "far" })).server?.state === ServerState.BACKING_OFF);
+  return (await router.client.getServer({ name: "far" })).server?.problem ?? "";
+}
+
+describe("a server over Streamable HTTP", () => {
+  it("is called with the configured headers, reports progress and changes its tools", async () => {
+    const file = history();
+    const { url } = await startHttpProbe(file);
+    const router = await startRouter({ far: http(url) });
+    const { result } = await router.client.invokeTool({
+      call: { callId: "c1", tool: "far.echo", arguments: { text: "hi" } },
+    });
+    expect(result?.content[0]?.block.value).toMatchObject({ text: "hi" });
+    const requests = callsIn(file, "request") as { headers: Record<string, string> }[];
+    expect(requests.every(({ headers }) => headers["x-key"] === "secret")).toBe(true);
+    async function* call() {
+      const value = { callId: "c2", tool: "far.progress", arguments: { steps: 3 } };
+      yield { frame: { case: "call" as const, value } };
+    }
+    const frames = (await collect(router.client.callTool(call()))).map(({ frame }) => frame.case);
+    expect(frames).toContain("progress");
+    await until(() => requestsOf(file, "GET") === 1);
+    await router.client.invokeTool({ call: { callId: "c3", tool: "far.grow" } });
+    await until(async () => (await router.client.listTools({})).tools.some(({ name }) => name === "far.grown"));
+    await router.close();
+    await until(() => requestsOf(file, "DELETE") === 1);
+  });
+
+  it("that dies under a call leaves it unknown, and is noticed at once", async () => {
+    const file = history();
+    const { url, kill } = await startHttpProbe(file);
+    const router = await startRouter({ far: http(url) });
+    const call = { callId: "c1", tool: "far.slow", arguments: { ms: 60_000 } };
+    const pending = router.client.invokeTool({ call });
+    await until(() => callsIn(file, "slow").length === 1);
+    kill();
+    const { result } = await pending;
+    expect(result).toMatchObject({ outcome: ToolOutcome.UNKNOWN, reason: ErrorReason.TOOL_OUTCOME_UNKNOWN });
+    expect(await problemOf(router)).toContain("ECONNREFUSED");
+  });
+
+  it("is told when a call is cancelled by its timeout", async () => {
+    const file = history();
+    const { url } = await startHttpProbe(file);
+    const router = await startRouter({ far: http(url) });
+    const call = { callId: "c1", tool: "far.slow", arguments: { ms: 60_000 }, timeoutMs: 200 };
+    const { result } = await router.client.invokeTool({ call });
+    expect(result?.outcome).toBe(ToolOutcome.TIMED_OUT);
+    await until(() => callsIn(file, "slow cancelled").length === 1);
+  });
+
+  it("that redirects is not followed", async () => {
+    const file = history();
+    const { url } = await startHttpProbe(file);
+    const router = await startRouter({ far: http(url.replace("/mcp", "/elsewhere")) });
+    expect(await problemOf(router)).toContain("it redirects (HTTP 307) to /mcp, which is not followed");
+  });
+
+  it("that refuses our credentials is named as such", async () => {
+    const strict = createServer((_request, response) => void response.writeHead(401).end());
+    await new Promise<void>((resolve) => strict.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void strict.close());
+    const router = await startRouter({ far: http(`http://127.0.0.1:${(strict.address() as AddressInfo).port}/`) });
+    expect(await problemOf(router)).toContain("check `headers`");
+  });
+
+  it("that sends without end is cut off", async () => {
+    const endless = createServer((_request, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      const write = (): void => {
+        while (!response.destroyed && response.write("data: ".padEnd(65_536, "x"))) {
+          // Until the reader takes no more.
+        }
+        response.once("drain", write);
+      };
+      write();
+    });
+    await new Promise<void>((resolve) => endless.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void endless.close());
+    const router = await startRouter({ far: http(`http://127.0.0.1:${(endless.address() as AddressInfo).port}/`) });
+    expect(await problemOf(router)).toContain("a line is longer than 4194304 bytes");
+  });
+});
+
+function requestsOf(file: string, method: string): number {
+  return (callsIn(file, "request") as { method: string }[]).filter((request) => request.method === method).length;
+}

@@ -1,0 +1,100 @@
+/**
+ * The port through which the tool router sees an MCP server; nothing outside this folder knows the SDK (L8).
+ *
+ * Contract: `callTool` never rejects, how it ended is a value; `listTools` and `connectMcp` reject with an Error whose
+ * message is the problem, for people; after `closed` resolved every call in flight has ended.
+ */
+import type { JsonObject } from "@bufbuild/protobuf";
+
+/** How a server is reached. */
+export type McpTarget =
+  | {
+      readonly kind: "stdio";
+      readonly command: string;
+      readonly args: readonly string[];
+      /** The whole environment of the child: nothing else is inherited. */
+      readonly env: Readonly<Record<string, string>>;
+      readonly cwd: string;
+    }
+  | { readonly kind: "http"; readonly url: string; readonly headers: Readonly<Record<string, string>> };
+
+/** A tool as its server describes it, unescaped. */
+export interface McpTool {
+  readonly name: string;
+  readonly title: string;
+  readonly description: string;
+  readonly inputSchema: JsonObject;
+  /** Undefined when the tool gives no structured answer. */
+  readonly outputSchema: JsonObject | undefined;
+  readonly hints: {
+    readonly readOnly: boolean;
+    readonly destructive: boolean;
+    readonly idempotent: boolean;
+    readonly openWorld: boolean;
+  };
+}
+
+/** A piece of an answer. */
+export type McpContent =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "image" | "audio"; readonly bytes: Uint8Array; readonly mediaType: string }
+  | { readonly kind: "resource-text"; readonly uri: string; readonly text: string; readonly mediaType: string }
+  | { readonly kind: "resource-bytes"; readonly uri: string; readonly bytes: Uint8Array; readonly mediaType: string }
+  | {
+      readonly kind: "resource-link";
+      readonly uri: string;
+      readonly name: string;
+      readonly description: string;
+      readonly mediaType: string;
+    };
+
+/** What a tool answered. */
+export interface McpAnswer {
+  readonly content: readonly McpContent[];
+  readonly structured: JsonObject | undefined;
+  /** Whether the tool says that it failed. */
+  readonly isError: boolean;
+}
+
+/** How a call ended. */
+export type McpCallEnd =
+  | { readonly kind: "answered"; readonly answer: McpAnswer }
+  /** The server answered with a protocol error. */
+  | { readonly kind: "rejected"; readonly problem: string }
+  /** The server never got the call: it had no effect. */
+  | { readonly kind: "not-sent"; readonly problem: string }
+  /** The server may have got the call and nobody will ever say what came of it. */
+  | { readonly kind: "lost"; readonly problem: string }
+  | { readonly kind: "timed-out" }
+  | { readonly kind: "cancelled" };
+
+export interface McpProgress {
+  readonly progress: number;
+  /** 0 when unknown. */
+  readonly total: number;
+  readonly message: string;
+}
+
+export interface McpCallOptions {
+  /** Aborting it tells the server and ends the call as cancelled. */
+  readonly signal: AbortSignal;
+  /** In all, progress or not. */
+  readonly timeoutMs: number;
+  readonly onProgress: (progress: McpProgress) => void;
+}
+
+/** Why a connection is over. */
+export type McpClosed = { readonly kind: "closed" } | { readonly kind: "ended"; readonly problem: string };
+
+export interface McpConnection {
+  /** What the server says of itself; empty when it says nothing. */
+  readonly title: string;
+  readonly version: string;
+  /** All pages. */
+  listTools(signal: AbortSignal): Promise<readonly McpTool[]>;
+  callTool(name: string, args: JsonObject, options: McpCallOptions): Promise<McpCallEnd>;
+  /** Resolves once: `closed` when we closed it, `ended` with the problem when it ended by itself. Never rejects. */
+  readonly closed: Promise<McpClosed>;
+  /** Ends the calls in flight as lost and, for a child process, its whole process group. Idempotent, at most 4 s. */
+  close(): Promise<void>;
+}

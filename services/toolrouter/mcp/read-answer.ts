@@ -1,0 +1,54 @@
+/** Turns the SDK's shapes into ours. */
+import type { JsonObject } from "@bufbuild/protobuf";
+import type { CallToolResult, ContentBlock, Tool } from "@modelcontextprotocol/sdk/types.js";
+import type { McpAnswer, McpContent, McpTool } from "./mcp-connection.ts";
+
+const unknownBytes = "application/octet-stream";
+
+export function readTool(tool: Tool): McpTool {
+  const { annotations } = tool;
+  return {
+    name: tool.name,
+    title: tool.title ?? annotations?.title ?? "",
+    description: tool.description ?? "",
+    inputSchema: tool.inputSchema as JsonObject,
+    outputSchema: tool.outputSchema as JsonObject | undefined,
+    // The defaults of MCP 2025-11-25, ToolAnnotations.
+    hints: {
+      readOnly: annotations?.readOnlyHint ?? false,
+      destructive: annotations?.destructiveHint ?? true,
+      idempotent: annotations?.idempotentHint ?? false,
+      openWorld: annotations?.openWorldHint ?? true,
+    },
+  };
+}
+
+export function readAnswer(result: CallToolResult): McpAnswer {
+  return {
+    content: result.content.map(readContent),
+    structured: result.structuredContent as JsonObject | undefined,
+    isError: result.isError === true,
+  };
+}
+
+function readContent(block: ContentBlock): McpContent {
+  switch (block.type) {
+    case "text":
+      return { kind: "text", text: block.text };
+    case "image":
+    case "audio":
+      return { kind: block.type, bytes: Buffer.from(block.data, "base64"), mediaType: block.mimeType };
+    case "resource": {
+      const { resource } = block;
+      const { uri, mimeType } = resource;
+      if ("text" in resource) return { kind: "resource-text", uri, text: resource.text, mediaType: mimeType ?? "" };
+      const bytes = Buffer.from(resource.blob, "base64");
+      return { kind: "resource-bytes", uri, bytes, mediaType: mimeType ?? unknownBytes };
+    }
+    case "resource_link": {
+      const { uri, description, mimeType } = block;
+      const name = block.title ?? block.name;
+      return { kind: "resource-link", uri, name, description: description ?? "", mediaType: mimeType ?? "" };
+    }
+  }
+}

@@ -1,0 +1,59 @@
+/** Starts the tool router and keeps its MCP servers running until it is closed. */
+import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
+import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Log } from "../kernel/log.ts";
+import { registerService } from "../kernel/rpc/register-service.ts";
+import type { BlobStore } from "../kernel/store/blob-store.ts";
+import type { CallLedger } from "../kernel/store/call-ledger.ts";
+import type { Scope } from "../kernel/store/scope.ts";
+import { CallGate } from "./call-tool.ts";
+import type { McpServerSettings } from "./server-settings.ts";
+import { sweepCallsEvery } from "./sweep-calls.ts";
+import { ToolServers } from "./tool-servers.ts";
+import { createToolRouterService } from "./toolrouter-service.ts";
+
+export interface ToolRouterDeps {
+  readonly ledger: CallLedger;
+  readonly blobs: BlobStore;
+  /** The MCP servers by name. */
+  readonly servers: ReadonlyMap<string, McpServerSettings>;
+  /** The tool patterns of each agent, such as `filesystem.*`; an agent without an entry may use every tool. */
+  readonly agentTools: ReadonlyMap<string, readonly string[]>;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Names this life of this process in the ledger: a call that another one left open is in doubt. */
+  readonly instanceId: string;
+  /** On whose behalf a call is made. */
+  readonly scopeOf: (context: HandlerContext) => Scope;
+}
+
+export interface ToolRouterPart {
+  /** May be called for several routers: they share the servers and the calls. */
+  readonly routes: (router: ConnectRouter) => void;
+  /** MCP servers that answer, and calls that run. */
+  readonly counts: () => { readonly readyServers: number; readonly calls: number };
+  /** Ends the MCP servers; calls in flight end as unknown and are recorded. The stores stay open. At most 5 s. */
+  readonly close: () => Promise<void>;
+}
+
+/** Begins to connect to the servers and returns at once. */
+export function startToolRouter(deps: ToolRouterDeps): ToolRouterPart {
+  const servers = new ToolServers(deps);
+  const gate = new CallGate({ ...deps, servers });
+  const service = createToolRouterService({ ...deps, servers, gate });
+  const sweeping = sweepCallsEvery(deps);
+  servers.start();
+  return {
+    routes: (router) => registerService(router, ToolRouterService, service),
+    counts: () => ({
+      readyServers: servers.all.filter(({ state }) => state.kind === "ready").length,
+      calls: gate.runningCalls,
+    }),
+    async close() {
+      sweeping.stop();
+      await servers.stop();
+      await gate.whenIdle();
+    },
+  };
+}

@@ -1,0 +1,165 @@
+// The contract of CallLedger, for every driver.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { CallIntent, CallLedger } from "../../services/kernel/store/call-ledger.ts";
+import { StoreUnavailable } from "../../services/kernel/store/store-errors.ts";
+import { verifies } from "../requirements.ts";
+
+/** `folder` is empty at first and names the same ledger when it is opened again. */
+export interface CallLedgerDriver {
+  readonly open: (folder: string, nowMs: () => number) => Promise<CallLedger>;
+}
+
+const scope = { tenant: "local", principal: "worker:1" };
+const otherTenant = { tenant: "other", principal: "worker:1" };
+const result = Uint8Array.of(1, 2, 3);
+const otherResult = Uint8Array.of(4);
+
+function intent(changes: Partial<CallIntent> = {}): CallIntent {
+  return { callId: "call", tool: "files.read", digest: "d", sessionId: "session", runId: "run", epoch: 1, ...changes };
+}
+
+export function callLedgerSuite(name: string, driver: CallLedgerDriver): void {
+  describe(`${name} ${verifies("L2")}`, () => {
+    let nowMs = 1_700_000_000_000;
+    let folder = "";
+    let ledger: CallLedger;
+    const open = () => driver.open(folder, () => nowMs);
+
+    beforeEach(async () => {
+      folder = mkdtempSync(join(tmpdir(), "atoll-ledger-"));
+      ledger = await open();
+    });
+    afterEach(async () => {
+      await ledger.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    async function reopen(): Promise<void> {
+      await ledger.close();
+      ledger = await open();
+    }
+
+    it(`lets a call through once, also after a restart ${verifies("L5", "T1")}`, async () => {
+      const both = await Promise.all([
+        ledger.begin(scope, "router-1", intent()),
+        ledger.begin(scope, "router-1", intent()),
+      ]);
+      expect(both).toEqual([{ kind: "dispatch" }, { kind: "open", instanceId: "router-1" }]);
+      await reopen();
+      expect(await ledger.begin(scope, "router-2", intent())).toEqual({ kind: "open", instanceId: "router-1" });
+    });
+
+    it(`gives a finished call's outcome instead of calling again ${verifies("L5", "T1")}`, async () => {
+      await ledger.begin(scope, "router-1", intent());
+      expect(await ledger.finish(scope, "call", result)).toEqual(result);
+      await reopen();
+      expect(await ledger.begin(scope, "router-1", intent())).toEqual({ kind: "finished", result });
+    });
+
+    it(`keeps the first outcome of a call ${verifies("T1")}`, async () => {
+      await ledger.begin(scope, "router-1", intent());
+      const both = await Promise.all([ledger.finish(scope, "call", result), ledger.finish(scope, "call", otherResult)]);
+      expect(both).toEqual([result, result]);
+      expect(await ledger.finish(scope, "call", otherResult)).toEqual(result);
+    });
+
+    it("refuses an outcome of a call that was never let through", async () => {
+      await expect(ledger.finish(scope, "call", result)).rejects.toThrow("never begun");
+      await ledger.reattach(scope, "call", { runId: "run", epoch: 1 });
+      await expect(ledger.finish(scope, "call", result)).rejects.toThrow("never begun");
+    });
+
+    it("refuses an id that was used for another call", async () => {
+      await ledger.begin(scope, "router-1", intent());
+      expect(await ledger.begin(scope, "router-1", intent({ digest: "another" }))).toEqual({ kind: "other-call" });
+      await ledger.finish(scope, "call", result);
+      expect(await ledger.begin(scope, "router-1", intent({ digest: "another" }))).toEqual({ kind: "other-call" });
+    });
+
+    it(`refuses a worker whose run has a newer epoch ${verifies("L5")}`, async () => {
+      await ledger.begin(scope, "router-1", intent({ epoch: 1 }));
+      await ledger.begin(scope, "router-1", intent({ callId: "second", epoch: 3 }));
+      const stale = { kind: "stale-epoch", epoch: 3 };
+      expect(await ledger.begin(scope, "router-1", intent({ callId: "third", epoch: 2 }))).toEqual(stale);
+      expect(await ledger.begin(scope, "router-1", intent({ epoch: 1 }))).toEqual(stale);
+      expect(await ledger.reattach(scope, "call", { runId: "run", epoch: 2 })).toEqual(stale);
+      await reopen();
+      expect(await ledger.begin(scope, "router-1", intent({ callId: "third", epoch: 2 }))).toEqual(stale);
+      // The refused call left no trace: its id is free.
+      expect(await ledger.begin(scope, "router-1", intent({ callId: "third", epoch: 3 }))).toEqual({
+        kind: "dispatch",
+      });
+    });
+
+    it("compares epochs only within a run and a tenant", async () => {
+      await ledger.begin(scope, "router-1", intent({ epoch: 5 }));
+      const dispatch = { kind: "dispatch" };
+      expect(await ledger.begin(scope, "router-1", intent({ callId: "b", runId: "other" }))).toEqual(dispatch);
+      expect(await ledger.begin(otherTenant, "router-1", intent())).toEqual(dispatch);
+    });
+
+    it("lets calls outside a run through", async () => {
+      const outside = { runId: "", epoch: 0 };
+      expect(await ledger.begin(scope, "router-1", intent(outside))).toEqual({ kind: "dispatch" });
+      expect(await ledger.begin(scope, "router-1", intent({ ...outside, callId: "b" }))).toEqual({ kind: "dispatch" });
+      expect(await ledger.reattach(scope, "call", outside)).toEqual({ kind: "open", instanceId: "router-1" });
+    });
+
+    it(`refuses a call that somebody looked for before it came ${verifies("T2")}`, async () => {
+      expect(await ledger.reattach(scope, "call", { runId: "run", epoch: 1 })).toEqual({ kind: "tombstoned" });
+      await reopen();
+      expect(await ledger.begin(scope, "router-1", intent())).toEqual({ kind: "tombstoned" });
+      expect(await ledger.reattach(scope, "call", { runId: "run", epoch: 1 })).toEqual({ kind: "tombstoned" });
+    });
+
+    it(`reattaches to open and to finished calls ${verifies("T2")}`, async () => {
+      await ledger.begin(scope, "router-1", intent());
+      const again = { runId: "run", epoch: 2 };
+      expect(await ledger.reattach(scope, "call", again)).toEqual({ kind: "open", instanceId: "router-1" });
+      await ledger.finish(scope, "call", result);
+      expect(await ledger.reattach(scope, "call", again)).toEqual({ kind: "finished", result });
+      // Reattaching with a newer epoch fences the old one.
+      expect(await ledger.begin(scope, "router-1", intent())).toEqual({ kind: "stale-epoch", epoch: 2 });
+    });
+
+    it("tells a run nothing of another run's call, and leaves that call alone", async () => {
+      await ledger.begin(scope, "router-1", intent());
+      await ledger.finish(scope, "call", result);
+      expect(await ledger.reattach(scope, "call", { runId: "other", epoch: 1 })).toEqual({ kind: "tombstoned" });
+      expect(await ledger.begin(scope, "router-1", intent())).toEqual({ kind: "finished", result });
+    });
+
+    it("shows a tenant nothing of another", async () => {
+      await ledger.begin(scope, "router-1", intent());
+      expect(await ledger.begin(otherTenant, "router-1", intent({ digest: "another" }))).toEqual({ kind: "dispatch" });
+      await ledger.finish(otherTenant, "call", otherResult);
+      expect(await ledger.begin(scope, "router-1", intent())).toEqual({ kind: "open", instanceId: "router-1" });
+    });
+
+    it("forgets old calls that are settled, and never an open one", async () => {
+      await ledger.begin(scope, "router-1", intent({ callId: "open", runId: "open-run" }));
+      await ledger.begin(scope, "router-1", intent({ callId: "old", epoch: 4 }));
+      await ledger.finish(scope, "old", result);
+      await ledger.reattach(scope, "tombstone", { runId: "run", epoch: 4 });
+      const sweptBefore = nowMs + 1;
+      nowMs += 10;
+      await ledger.begin(scope, "router-1", intent({ callId: "young", runId: "young-run" }));
+      await ledger.finish(scope, "young", result);
+      expect(await ledger.sweep(sweptBefore)).toBe(2);
+      expect(await ledger.sweep(sweptBefore)).toBe(0);
+      await reopen();
+      const open = intent({ callId: "open", runId: "open-run" });
+      expect((await ledger.begin(scope, "router-1", open)).kind).toBe("open");
+      const young = intent({ callId: "young", runId: "young-run" });
+      expect((await ledger.begin(scope, "router-1", young)).kind).toBe("finished");
+      expect((await ledger.begin(scope, "router-1", intent({ callId: "old", epoch: 1 }))).kind).toBe("dispatch");
+    });
+
+    it("refuses every call after it was closed", async () => {
+      await ledger.close();
+      await expect(ledger.begin(scope, "router-1", intent())).rejects.toThrow(StoreUnavailable);
+    });
+  });
+}

@@ -1,0 +1,4 @@
+import { openBlobStore } from "../../services/kernel/store/open-stores.ts";
+import { blobStoreSuite } from "./blob-store-suite.ts";
+
+blobStoreSuite("the blob store on disk", { open: openBlobStore });

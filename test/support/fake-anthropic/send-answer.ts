@@ -1,0 +1,80 @@
+/** Writes an answer's events to the client: at once or paced, whole or broken off. */
+import type { ServerResponse } from "node:http";
+import { type AnswerEvent, frame } from "./answer-events.ts";
+import type { Pacer } from "./pacer.ts";
+import type { FakeBreak } from "./script.ts";
+import type { TokenFrames } from "./token-frames.ts";
+
+/** How a call ended. */
+export type Outcome = "answered" | "refused" | "broken" | "client-gone";
+
+export interface Sending {
+  readonly response: ServerResponse;
+  readonly pacer: Pacer;
+  readonly delayMs: number;
+  readonly finish: (outcome: Outcome) => void;
+}
+
+export function sendEvents(sending: Sending, events: readonly AnswerEvent[], broken: FakeBreak | undefined): void {
+  let deltas = 0;
+  const steps = events.map((event) => (): boolean => {
+    if (broken !== undefined && (event.delta || event.data.type === "message_stop") && deltas >= broken.afterDeltas) {
+      breakOff(sending, broken);
+      return false;
+    }
+    if (event.delta) deltas += 1;
+    sending.response.write(frame(event.data));
+    return true;
+  });
+  sendSteps(sending, steps);
+}
+
+export function sendTokens(sending: Sending, start: string, frames: TokenFrames): void {
+  const { response, delayMs, finish } = sending;
+  if (delayMs === 0) {
+    response.write(start);
+    response.end(frames.whole);
+    finish("answered");
+    return;
+  }
+  response.write(start);
+  response.write(frames.head);
+  const steps = frames.tokens.map((token) => (): boolean => response.write(token) || true);
+  steps.push(() => response.write(frames.tail) || true);
+  sendSteps(sending, steps);
+}
+
+/** A step returns false when nothing may follow it. */
+function sendSteps({ response, pacer, delayMs, finish }: Sending, steps: readonly (() => boolean)[]): void {
+  let position = 0;
+  const next = (): boolean => {
+    if (response.destroyed) return false;
+    const step = steps[position++];
+    if (step !== undefined) return step();
+    response.end();
+    finish("answered");
+    return false;
+  };
+  if (delayMs > 0) pacer.pace(delayMs, next);
+  else while (next());
+}
+
+function breakOff({ response, finish }: Sending, broken: FakeBreak): void {
+  finish("broken");
+  switch (broken.kind) {
+    case "cut":
+      // What was written must reach the client first: a reset would overtake it.
+      setTimeout(() => response.destroy(), 20);
+      return;
+    case "end":
+      response.end();
+      return;
+    case "stall":
+      return;
+    case "error": {
+      const { type, message } = broken;
+      response.end(frame({ type: "error", error: { type, message } }));
+      return;
+    }
+  }
+}

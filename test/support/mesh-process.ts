@@ -1,0 +1,169 @@
+/** Real meshes in processes of their own: embedded (one process) or split (one a service), each with its own folder. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import type { Interceptor, Transport } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+
+export type Topology = "embedded" | "split";
+export const topologies: readonly Topology[] = ["embedded", "split"];
+
+export interface MeshProcessOptions {
+  /** Default: embedded. */
+  readonly topology?: Topology;
+  /** The folder that everything lives in; it is kept. Default: a new one that `stop` removes. */
+  readonly folder?: string;
+  /** Goes over the environment; ANTHROPIC_* is never inherited. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The text of atoll.yaml. Default: none. */
+  readonly config?: string;
+  /** Files of the workspace by name. Default: one notes.md. */
+  readonly workspace?: Readonly<Record<string, string>>;
+  /** Where the gateway listens. Default: a free port. */
+  readonly listen?: string;
+}
+
+export interface ServiceProcess {
+  readonly name: string;
+  readonly url: string;
+  readonly pid: number;
+  readonly child: ChildProcess;
+  /** Everything that it wrote to standard error so far. */
+  readonly log: () => string;
+  /** Sends the signal and resolves with the exit code, or the signal that ended it. */
+  readonly end: (signal: NodeJS.Signals) => Promise<number | NodeJS.Signals>;
+}
+
+export interface MeshProcess {
+  /** The gateway's address. */
+  readonly url: string;
+  readonly folder: string;
+  readonly dataDir: string;
+  readonly token: string;
+  /** Embedded: one; split: session, toolrouter, agent, gateway. */
+  readonly processes: readonly ServiceProcess[];
+  /** The process of a service; embedded: the one process. */
+  readonly processOf: (service: string) => ServiceProcess;
+  /** An authenticated transport to the gateway (Connect over HTTP/2, binary). */
+  readonly transport: () => Transport;
+  readonly log: () => string;
+  /** Ends every process (default SIGTERM) and removes the folder if it was made here. */
+  readonly stop: (signal?: NodeJS.Signals) => Promise<void>;
+}
+
+const main = resolve(import.meta.dirname, "../../services/main.ts");
+const startTimeoutMs = 30_000;
+const endTimeoutMs = 40_000;
+
+export async function startMeshProcess(options: MeshProcessOptions = {}): Promise<MeshProcess> {
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), "atoll-test-"));
+  const workspace = join(folder, "workspace");
+  mkdirSync(workspace, { recursive: true });
+  for (const [name, text] of Object.entries(options.workspace ?? { "notes.md": "# Notes\nBuy a boat.\n" })) {
+    writeFileSync(join(workspace, name), text);
+  }
+  if (options.config !== undefined) writeFileSync(join(folder, "atoll.yaml"), options.config);
+  const dataDir = options.env?.["ATOLL_DATA"] ?? join(folder, ".atoll");
+  const processes: ServiceProcess[] = [];
+  const start = async (name: string, args: readonly string[]): Promise<string> => {
+    const started = await startService(name, args, folder, options.env ?? {});
+    processes.push(started);
+    return started.url;
+  };
+  const free = "127.0.0.1:0";
+  const listen = options.listen ?? free;
+  try {
+    if ((options.topology ?? "embedded") === "embedded") {
+      await start("mesh", ["up", "--listen", listen]);
+    } else {
+      const session = await start("session", ["serve", "--services=session", "--listen", free]);
+      const toolrouter = await start("toolrouter", ["serve", "--services=toolrouter", "--listen", free]);
+      const peers = ["--session", session, "--toolrouter", toolrouter];
+      const agent = await start("agent", ["serve", "--services=agent", "--listen", free, ...peers]);
+      await start("gateway", ["serve", "--services=gateway", "--listen", listen, ...peers, "--agent", agent]);
+    }
+  } catch (error) {
+    await Promise.all(processes.map((each) => each.end("SIGKILL")));
+    throw error;
+  }
+  const gateway = processes.at(-1);
+  if (gateway === undefined) throw new Error("no process was started");
+  const token = readFileSync(join(dataDir, "token"), "utf8").trim();
+  return {
+    url: gateway.url,
+    folder,
+    dataDir,
+    token,
+    processes,
+    processOf: (service) => processes.find((each) => each.name === service) ?? gateway,
+    transport: () => transportTo(gateway.url, token),
+    log: () => processes.map((each) => `--- ${each.name}\n${each.log()}`).join("\n"),
+    async stop(signal = "SIGTERM") {
+      for (const each of processes.toReversed()) await each.end(signal);
+      if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Connect over HTTP/2, binary, with a bearer token. */
+export function transportTo(url: string, token: string): Transport {
+  const authorize: Interceptor = (next) => (request) => {
+    request.header.set("authorization", `Bearer ${token}`);
+    return next(request);
+  };
+  return createConnectTransport({ baseUrl: url, httpVersion: "2", useBinaryFormat: true, interceptors: [authorize] });
+}
+
+/** Starts one process and waits until it says where it is. Rejects with its output when it ends instead. */
+export async function startService(
+  name: string,
+  args: readonly string[],
+  folder: string,
+  env: Readonly<Record<string, string>>,
+): Promise<ServiceProcess> {
+  const { ANTHROPIC_API_KEY: _key, ANTHROPIC_BASE_URL: _url, ...inherited } = process.env;
+  const child = spawn(process.execPath, [main, ...args], {
+    cwd: folder,
+    env: { ...inherited, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  let errors = "";
+  const ended = new Promise<number | NodeJS.Signals>((settle) => {
+    child.once("exit", (code, signal) => settle(code ?? signal ?? 1));
+  });
+  const ready = Promise.withResolvers<string>();
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    output += chunk;
+    const url = /ready at (https?:\/\/\S+)/.exec(output)?.[1];
+    if (url !== undefined) ready.resolve(url);
+  });
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    errors += chunk;
+  });
+  const timer = setTimeout(() => ready.reject(new Error(`${name} was not ready in ${startTimeoutMs} ms\n${errors}`)), startTimeoutMs);
+  void ended.then((code) => ready.reject(new Error(`${name} ended with ${code}\n${output}\n${errors}`)));
+  try {
+    const url = await ready.promise;
+    return {
+      name,
+      url,
+      pid: child.pid ?? 0,
+      child,
+      log: () => errors,
+      async end(signal) {
+        if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+        const hard = setTimeout(() => child.kill("SIGKILL"), endTimeoutMs);
+        const code = await ended;
+        clearTimeout(hard);
+        return code;
+      },
+    };
+  } catch (error) {
+    child.kill("SIGKILL");
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,87 @@
+// A process that writes to a session store until it is killed. Started by test/contract/kill-session-store.test.ts with
+// the data folder; prints one line for each acknowledged change: `message <runId> <seq>` or `batch <runId> <lastSeq>`.
+import { randomUUID } from "node:crypto";
+import { writeSync } from "node:fs";
+import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
+import type { SessionStore } from "../../services/kernel/store/session-store.ts";
+
+const parallelSessions = 8;
+const dataDir = process.argv[2] ?? "";
+const scope = { tenant: "local", principal: "user:local" };
+const stdout = 1;
+/** An event of this test needs no more than a body: field 32, three bytes. */
+const event = Uint8Array.of(0x82, 0x02, 0x03, 0x0a, 0x01, 0x61);
+
+function acknowledge(line: string): void {
+  // Written before anything else happens, so that a kill can't take back what was acknowledged.
+  writeSync(stdout, `${line}\n`);
+}
+
+function onceRequest() {
+  return { method: "test/Write", requestId: randomUUID(), digest: "", answer: () => new Uint8Array() };
+}
+
+async function writeTurns(store: SessionStore, sessionId: string): Promise<never> {
+  for (;;) {
+    const runId = randomUUID();
+    const submitted = await store.submitMessage(scope, onceRequest(), {
+      sessionId,
+      messageId: randomUUID(),
+      runId,
+      agentId: "",
+      priority: 2,
+      options: new Uint8Array(),
+      traceId: "",
+      ifHeadSeq: 0,
+      rejectWhenBusy: true,
+      interrupt: false,
+      maxQueuedRuns: 1,
+      events: () => [event, event],
+    });
+    if (submitted.kind !== "done") {
+      throw new Error(`the message was answered ${submitted.kind}`);
+    }
+    acknowledge(`message ${runId} ${submitted.outcome.seq}`);
+    await workOnRuns(store);
+  }
+}
+
+async function workOnRuns(store: SessionStore): Promise<void> {
+  const claimed = await store.claimRuns({ agentIds: [], limit: parallelSessions, events: () => [event] });
+  for (const { run } of claimed) {
+    const { tenant, sessionId, runId, epoch } = run;
+    for (let batchNo = 1; batchNo <= 3; batchNo++) {
+      const finish = batchNo === 3 ? { status: 1, failure: new Uint8Array() } : undefined;
+      const batch = { tenant, sessionId, runId, epoch, batchNo, events: [event, event, event], finish };
+      const outcome = await store.appendBatch(batch);
+      if (outcome.kind !== "appended") {
+        throw new Error(`the batch was answered ${outcome.kind}`);
+      }
+      acknowledge(`batch ${runId} ${outcome.lastSeq}`);
+    }
+  }
+}
+
+const store = await openSessionStore(dataDir, Date.now);
+const sessions = Array.from({ length: parallelSessions }, async () => {
+  const sessionId = randomUUID();
+  await store.createSession(scope, onceRequest(), {
+    sessionId,
+    logId: randomUUID(),
+    key: "",
+    agentId: "agent",
+    title: "",
+    labels: {},
+    parentSessionId: "",
+  });
+  // A run may be claimed by another session's loop; until it has ended, the session is busy and waits its turn.
+  for (;;) {
+    await writeTurns(store, sessionId).catch((error: unknown) => {
+      if (!(error instanceof Error && error.message.endsWith("session-busy"))) {
+        throw error;
+      }
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+});
+await Promise.all(sessions);

@@ -1,0 +1,88 @@
+/** A conversation as the golden vectors write it; test/contract/fold-vectors/README.md describes the form. */
+import { type DescEnum, toJson } from "@bufbuild/protobuf";
+import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
+import { RunFailureSchema, RunStatusSchema } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import { ToolOutcomeSchema } from "../../gen/atoll/event/v1/tool_events_pb.ts";
+import type { CallState, Conversation, RunItem, RunState, Turn, UserMessage } from "./conversation.ts";
+
+export function describeConversation(conversation: Conversation): object {
+  const { seq, title, usage, turns } = conversation;
+  return { seq, ...present({ title, usage: present({ ...usage }) }), turns: turns.map(describeTurn) };
+}
+
+function describeTurn(turn: Turn): object {
+  switch (turn.kind) {
+    case "message":
+      return describeMessage(turn);
+    case "lost": {
+      const { cause, firstSeq, lastSeq, reason } = turn;
+      return { lost: { cause, firstSeq, lastSeq, ...present({ reason }) } };
+    }
+    case "run": {
+      const attempt = turn.attempt > 1 ? { attempt: turn.attempt } : {};
+      const items = turn.items.map(describeItem);
+      return { run: { runId: turn.runId, ...attempt, state: describeRunState(turn.state), items } };
+    }
+  }
+}
+
+function describeMessage({ messageId, runId, content }: UserMessage): object {
+  return { message: { messageId, runId, text: textOf(content) } };
+}
+
+function describeRunState(state: RunState): object {
+  if (state.kind !== "finished") return present({ ...state });
+  const { kind, status, failure, cancelledBy } = state;
+  return present({
+    kind,
+    status: nameOf(RunStatusSchema, status),
+    failure: failure && toJson(RunFailureSchema, failure),
+    cancelledBy,
+  });
+}
+
+function describeItem(item: RunItem): object {
+  switch (item.kind) {
+    case "message":
+      return describeMessage(item);
+    case "block": {
+      const { blockId, output, text, complete, missing } = item;
+      return { block: { blockId, output, text, complete, ...present({ missing }) } };
+    }
+    case "call": {
+      const { callId, tool, progress } = item;
+      return {
+        call: { ...present({ callId, tool, progress }), arguments: item.arguments, state: callState(item.state) },
+      };
+    }
+    case "question":
+      return { question: present({ questionId: item.questionId, message: item.message, action: item.action }) };
+    case "note":
+      return { note: present({ ...item.note }) };
+  }
+}
+
+function callState(state: CallState): object {
+  if (state.kind !== "finished") return state;
+  const outcome = nameOf(ToolOutcomeSchema, state.outcome);
+  return present({ kind: state.kind, outcome, text: textOf(state.content), truncated: state.truncated });
+}
+
+function textOf(content: readonly ContentBlock[]): string {
+  return content.map(({ block }) => (block.case === "text" ? block.value.text : "")).join("");
+}
+
+function nameOf(schema: DescEnum, value: number): string {
+  return schema.value[value]?.name ?? String(value);
+}
+
+/** The fields that are not at their default. */
+function present(fields: Record<string, unknown>): Record<string, unknown> {
+  const isPresent = (value: unknown) =>
+    value !== undefined &&
+    value !== "" &&
+    value !== 0 &&
+    value !== false &&
+    !(typeof value === "object" && value !== null && Object.keys(value).length === 0);
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => isPresent(value)));
+}

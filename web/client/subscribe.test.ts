@@ -1,0 +1,242 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { afterEach, describe, expect, test } from "vitest";
+import type { Event } from "../../gen/atoll/event/v1/event_pb.ts";
+import { followConversation } from "./follow-conversation.ts";
+import {
+  eventOf,
+  meshError,
+  type ScriptedGateway,
+  type SubscribeScript,
+  startScriptedGateway,
+} from "./scripted-gateway.fixture.ts";
+import { type ConnectionState, type Delivery, type SubscribeOptions, subscribeEvents } from "./subscribe.ts";
+
+const text = "0123456789";
+const delta = (first: number, last = first): Event =>
+  eventOf({
+    firstSeq: first,
+    seq: last,
+    runId: "run_1",
+    textDelta: { blockId: "1.1.0", offset: first - 1, text: text.slice(first - 1, last) },
+  });
+const finished = eventOf({ firstSeq: 11, seq: 11, runId: "run_1", runFinished: { status: "RUN_STATUS_COMPLETED" } });
+const log: readonly Event[] = [...Array.from(text, (_, index) => delta(index + 1)), finished];
+const headSeq = 11n;
+const logId = "log_1";
+
+/** Everything after the cursor, as a gateway that keeps the contract gives it. */
+const honest: SubscribeScript = async function* ({ afterSeq }) {
+  yield { events: log.filter((event) => event.seq > afterSeq), logId, headSeq };
+};
+const breaksAfter = (count: number, end: (cut: () => Promise<never>) => Promise<never> | never): SubscribeScript =>
+  async function* ({ afterSeq }, { cutConnection }) {
+    const events = log.filter((event) => event.seq > afterSeq).slice(0, count);
+    for (const event of events) yield { events: [event], logId, headSeq };
+    await end(cutConnection);
+  };
+
+let gateway: ScriptedGateway | undefined;
+afterEach(() => gateway?.close());
+
+async function subscribeTo(scripts: readonly SubscribeScript[], options: Partial<SubscribeOptions> = {}) {
+  gateway = await startScriptedGateway({ subscribe: scripts });
+  const states: ConnectionState[] = [];
+  const deliveries: Delivery[] = [];
+  let error: unknown;
+  try {
+    const subscription = subscribeEvents({
+      client: gateway.client,
+      sessionId: "ses_1",
+      untilRunId: "run_1",
+      random: () => 0,
+      onState: (state) => states.push(state),
+      ...options,
+    });
+    for await (const delivery of subscription) deliveries.push(delivery);
+  } catch (thrown) {
+    error = thrown;
+  }
+  const events = deliveries.flatMap((delivery) => (delivery.kind === "events" ? delivery.events : []));
+  return { gateway, states, deliveries, events, error };
+}
+
+describe("subscribeEvents", () => {
+  const breakages: Record<string, SubscribeScript> = {
+    "the connection is cut": breaksAfter(3, (cut) => cut()),
+    "the gateway drains": breaksAfter(3, () => {
+      throw meshError(Code.Unavailable, "DRAINING");
+    }),
+    "the reader stalled": breaksAfter(3, () => {
+      throw meshError(Code.ResourceExhausted, "READER_STALLED");
+    }),
+    "the stream ends early": async function* () {
+      yield { events: log.slice(0, 3), logId, headSeq };
+    },
+  };
+  for (const [name, script] of Object.entries(breakages)) {
+    test(`goes on from the cursor, without gap or repetition, when ${name}`, async () => {
+      const { events, gateway, states, error } = await subscribeTo([script, honest]);
+      expect(error).toBeUndefined();
+      expect(events.map(({ seq }) => Number(seq))).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+      expect(gateway.subscribes.map(({ afterSeq, logId }) => [afterSeq, logId])).toEqual([
+        [0n, ""],
+        [3n, logId],
+      ]);
+      expect(states.map(({ kind }) => kind)).toEqual(["connecting", "live", "waiting", "connecting", "live", "ended"]);
+    });
+  }
+
+  test("goes on when a stream is silent for too long", async () => {
+    const silent: SubscribeScript = async function* (_, { context }) {
+      yield { events: log.slice(0, 2), logId, headSeq };
+      await new Promise((resolve) => context.signal.addEventListener("abort", resolve));
+    };
+    const { events, states } = await subscribeTo([silent, honest], { silenceTimeoutMs: 100 });
+    expect(events).toHaveLength(11);
+    expect(states).toContainEqual({ kind: "waiting", retryInMs: 0, reason: "silence" });
+  });
+
+  test("gives a merged delta that begins before the cursor only as the first event after a resume", async () => {
+    const merged: SubscribeScript = async function* () {
+      yield { events: [delta(1, 8), ...log.slice(8)], logId, headSeq };
+    };
+    const { deliveries } = await subscribeTo([breaksAfter(3, (cut) => cut()), merged]);
+    expect(deliveries.at(-1)).toMatchObject({ resumed: true, events: [{ firstSeq: 1n, seq: 8n }, {}, {}, {}] });
+  });
+
+  test("never gives what stands behind a gap", async () => {
+    const gap: SubscribeScript = async function* () {
+      yield { events: [...log.slice(0, 2), ...log.slice(4)], logId, headSeq };
+    };
+    const { events, gateway } = await subscribeTo([gap, honest]);
+    expect(events.map(({ seq }) => Number(seq))).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    expect(gateway.subscribes[1]?.afterSeq).toBe(2n);
+  });
+
+  test("never gives an event again that a gateway repeats", async () => {
+    const repeating: SubscribeScript = async function* () {
+      yield { events: [...log], logId, headSeq };
+    };
+    const { events } = await subscribeTo([breaksAfter(5, (cut) => cut()), repeating]);
+    expect(events.map(({ seq }) => Number(seq))).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+  });
+
+  for (const reason of ["LOG_REPLACED", "HISTORY_TRIMMED", "CURSOR_AHEAD"]) {
+    test(`starts over and says so when the cursor is void: ${reason}`, async () => {
+      const refuse = breaksAfter(0, () => {
+        throw meshError(Code.OutOfRange, reason);
+      });
+      const cursor = { logId: "log_old", afterSeq: 7 };
+      const { deliveries, events, gateway } = await subscribeTo([refuse, honest], { cursor });
+      expect(deliveries[0]).toMatchObject({ kind: "startOver", reason });
+      expect(gateway.subscribes[1]).toMatchObject({ afterSeq: 0n, logId: "" });
+      expect(events).toHaveLength(11);
+    });
+  }
+
+  test("starts over when a stream comes from another log without saying so", async () => {
+    const { deliveries } = await subscribeTo([honest], { cursor: { logId: "log_old", afterSeq: 2 } });
+    expect(deliveries.map(({ kind }) => kind)).toEqual(["startOver", "events"]);
+  });
+
+  test("ends when even the beginning is out of range", async () => {
+    const refuse = breaksAfter(0, () => {
+      throw meshError(Code.OutOfRange, "HISTORY_TRIMMED");
+    });
+    const { error, states } = await subscribeTo([refuse]);
+    expect(error).toBeInstanceOf(ConnectError);
+    expect(states.at(-1)).toEqual({ kind: "ended", why: "failed" });
+  });
+
+  test("ends without a second try when the token is not valid", async () => {
+    const refuse = breaksAfter(0, () => {
+      throw meshError(Code.Unauthenticated, "TOKEN_INVALID");
+    });
+    const { error, states, gateway } = await subscribeTo([refuse]);
+    expect(error).toMatchObject({ code: Code.Unauthenticated });
+    expect(states.at(-1)).toEqual({ kind: "ended", why: "unauthenticated" });
+    expect(gateway.subscribes).toHaveLength(1);
+  });
+
+  test("ends without a second try when there is no such session", async () => {
+    const refuse = breaksAfter(0, () => {
+      throw meshError(Code.NotFound, "SESSION_NOT_FOUND");
+    });
+    const { error, gateway } = await subscribeTo([refuse]);
+    expect(error).toMatchObject({ code: Code.NotFound });
+    expect(gateway.subscribes).toHaveLength(1);
+  });
+
+  test("ends when it is told to, and lets the stream go", async () => {
+    const stop = new AbortController();
+    let released = false;
+    const endless: SubscribeScript = async function* (_, { context }) {
+      context.signal.addEventListener("abort", () => {
+        released = true;
+      });
+      yield { events: log.slice(0, 1), logId, headSeq };
+      await new Promise((resolve) => context.signal.addEventListener("abort", resolve));
+    };
+    gateway = await startScriptedGateway({ subscribe: [endless] });
+    const states: ConnectionState[] = [];
+    const onState = (state: ConnectionState) => states.push(state);
+    const { client } = gateway;
+    for await (const _ of subscribeEvents({ client, sessionId: "ses_1", signal: stop.signal, onState })) stop.abort();
+    expect(states.at(-1)).toEqual({ kind: "ended", why: "stopped" });
+    await expect.poll(() => released).toBe(true);
+  });
+
+  test("ends when the run had ended before the cursor", async () => {
+    const { events, states, error } = await subscribeTo([
+      async function* () {
+        yield { logId, headSeq };
+      },
+    ]);
+    expect([events, error]).toEqual([[], undefined]);
+    expect(states.at(-1)).toEqual({ kind: "ended", why: "run finished" });
+  });
+});
+
+describe("followConversation", () => {
+  test("folds the whole answer over broken streams and merged deltas", async () => {
+    const merged: SubscribeScript = async function* () {
+      yield { events: [delta(1, 9), ...log.slice(9)], logId, headSeq };
+    };
+    gateway = await startScriptedGateway({ subscribe: [breaksAfter(4, (cut) => cut()), merged] });
+    const seen: string[] = [];
+    const { client } = gateway;
+    for await (const { turns } of followConversation({ client, sessionId: "ses_1", untilRunId: "run_1" })) {
+      seen.push(
+        turns
+          .flatMap((turn) => (turn.kind === "run" ? turn.items : []))
+          .map((i) => i.kind === "block" && i.text)
+          .join(),
+      );
+    }
+    expect(seen).toEqual(["0", "01", "012", "0123", text]);
+  });
+
+  test("reads the log once more when an event breaks an invariant, then gives up", async () => {
+    const broken = eventOf({
+      firstSeq: 1,
+      seq: 1,
+      runId: "run_1",
+      textDelta: { blockId: "1.1.0", offset: 5, text: "x" },
+    });
+    const wrong: SubscribeScript = async function* () {
+      yield { events: [broken], logId, headSeq };
+    };
+    const follow = async (scripts: readonly SubscribeScript[]) => {
+      gateway?.close();
+      gateway = await startScriptedGateway({ subscribe: scripts });
+      let seq = 0;
+      const { client } = gateway;
+      for await (const conversation of followConversation({ client, sessionId: "ses_1", untilRunId: "run_1" })) {
+        seq = conversation.seq;
+      }
+      return seq;
+    };
+    await expect(follow([wrong, honest])).resolves.toBe(11);
+    await expect(follow([wrong])).rejects.toMatchObject({ problem: "offset" });
+  });
+});

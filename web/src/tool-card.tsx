@@ -1,0 +1,70 @@
+/** A tool call: what was asked, how far it is, how it ended and what came back. */
+import type { JsonObject } from "@bufbuild/protobuf";
+import type { ToolCall } from "../client/conversation.ts";
+import { describeCall } from "./call-status.ts";
+import { ContentBlocks } from "./content-blocks.tsx";
+import { ChevronIcon, ToolIcon } from "./icons.tsx";
+import { durationText } from "./relative-time.ts";
+
+export function ToolCard({ call, isOver }: { readonly call: ToolCall; readonly isOver: boolean }) {
+  const { state, progress } = call;
+  const { tone, text } = describeCall(call, isOver);
+  const [server = "", ...rest] = call.tool.split(".");
+  const isRunning = state.kind !== "finished" && !isOver;
+  return (
+    <div className={`tool ${tone}`}>
+      <details>
+        <summary>
+          <ToolIcon />
+          <span className="tool-name">
+            {rest.length > 0 && <span className="tool-server">{server} / </span>}
+            {rest.length > 0 ? rest.join(".") : server}
+          </span>
+          <span className="tool-arguments">{previewOf(call.arguments)}</span>
+          <span className={`pill ${tone}`}>
+            {isRunning && <span className="spinner" />}
+            {text}
+          </span>
+          <ChevronIcon />
+        </summary>
+        <div className="tool-body">
+          <h3>Arguments</h3>
+          <pre className="code">{JSON.stringify(call.arguments ?? {}, null, 2)}</pre>
+          {state.kind === "finished" && (
+            <>
+              <h3>
+                Result
+                {state.durationMs > 0 && <span className="hint"> in {durationText(state.durationMs)}</span>}
+              </h3>
+              <div className="tool-result">
+                <ContentBlocks content={state.content} />
+                {state.content.length === 0 && state.structured === undefined && <p className="unshown">Empty</p>}
+                {state.content.length === 0 && state.structured !== undefined && (
+                  <pre className="code">{JSON.stringify(state.structured, null, 2)}</pre>
+                )}
+                {state.truncated && <p className="unshown">The result was cut at its bound.</p>}
+              </div>
+            </>
+          )}
+        </div>
+      </details>
+      {isRunning && progress !== undefined && (
+        <div className="tool-progress">
+          <progress
+            {...(progress.total > 0 && { value: progress.progress, max: progress.total })}
+            aria-label="Progress"
+          />
+          <span>{progress.message}</span>
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** The arguments in one line, to be cut by the layout. */
+function previewOf(args: JsonObject | undefined): string {
+  return Object.entries(args ?? {})
+    .map(([name, value]) => (typeof value === "string" ? value : `${name}: ${JSON.stringify(value)}`))
+    .join(", ")
+    .slice(0, 200);
+}

@@ -1,0 +1,31 @@
+/** The address of the page: `/` for a new conversation, `/s/<session_id>` for one that exists. */
+import { useCallback, useSyncExternalStore } from "react";
+
+const pattern = /^\/s\/(ses_[0-9A-Za-z]{1,64})$/;
+const moved = "atoll:moved";
+
+function readSessionId(): string | undefined {
+  return pattern.exec(window.location.pathname)?.[1];
+}
+
+function subscribe(onChange: () => void): () => void {
+  window.addEventListener("popstate", onChange);
+  window.addEventListener(moved, onChange);
+  return () => {
+    window.removeEventListener("popstate", onChange);
+    window.removeEventListener(moved, onChange);
+  };
+}
+
+export function useRoute(): {
+  readonly sessionId: string | undefined;
+  readonly open: (sessionId: string | undefined) => void;
+} {
+  const sessionId = useSyncExternalStore(subscribe, readSessionId);
+  const open = useCallback((next: string | undefined) => {
+    if (next === readSessionId()) return;
+    window.history.pushState(null, "", next === undefined ? "/" : `/s/${next}`);
+    window.dispatchEvent(new Event(moved));
+  }, []);
+  return { sessionId, open };
+}
