@@ -68,6 +68,8 @@ export interface Mesh {
   /** Where a client on this machine reaches it. */
   readonly url: string;
   readonly lifecycle: Lifecycle;
+  /** Open connections to the port. */
+  readonly connections: () => number;
   /** Makes a one-time link to the page. Throws when this process has no gateway. */
   readonly createLink: () => string;
 }
@@ -293,6 +295,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
   return {
     url,
     lifecycle,
+    connections,
     createLink() {
       if (links === undefined) throw new Error("this process has no gateway");
       const principal = { tenant: localTenant, name: "user:local", scopes: new Set([AuthScope.ADMIN]), origin: undefined, run: undefined };

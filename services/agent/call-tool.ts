@@ -8,7 +8,7 @@ import { type CallOptions, Code, ConnectError } from "@connectrpc/connect";
 import { create } from "@bufbuild/protobuf";
 import { ToolCallFinishedSchema, ToolOutcome, type ToolCallFinished } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import type { ToolCall, ToolResult } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
-import { ErrorReason, failureFacts } from "../kernel/errors.ts";
+import { ErrorReason, failedWith, failureFacts } from "../kernel/errors.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import type { EventWriter } from "./event-writer.ts";
@@ -22,6 +22,8 @@ export interface CallToolParts {
   readonly writer: EventWriter;
   readonly signal: AbortSignal;
   readonly options: CallOptions;
+  /** Whether an earlier attempt may have sent the call already. */
+  readonly isResumed: boolean;
 }
 
 /** Calls the tool and writes what happens; what it resolves to is written as well. Throws only when the run is over. */
@@ -36,9 +38,27 @@ export async function callTool(parts: CallToolParts, call: ToolCall): Promise<To
         await parts.deps.clock.sleep(firstWaitMs * 2 ** (attempt - 1), parts.signal);
         continue;
       }
-      return write(parts, fromRefusal(call.callId, error));
+      return write(parts, parts.isResumed ? await whatBecameOf(parts, call, error) : fromRefusal(call.callId, error));
     }
   }
+}
+
+/**
+ * A call of an earlier attempt that is refused now (its server is down, its tool is gone) may have had its effect then:
+ * the ledger knows, and an id that it does not know is tombstoned, so that the refusal stays true (T2).
+ */
+async function whatBecameOf({ deps, options }: CallToolParts, call: ToolCall, refusal: unknown): Promise<ToolCallFinished> {
+  const { callId, context } = call;
+  try {
+    const request = { callId, ...(context === undefined ? {} : { context }) };
+    for await (const { frame } of deps.toolRouter.reattachCall(request, options)) {
+      if (frame.case === "result") return fromResult(frame.value);
+    }
+  } catch (error) {
+    if (failedWith(error, ErrorReason.CALL_TOMBSTONED)) return fromRefusal(callId, refusal);
+    deps.log.warn({ callId, error: String(error) }, "what became of a tool call can't be learned");
+  }
+  return { ...fromRefusal(callId, refusal), outcome: ToolOutcome.UNKNOWN, reason: ErrorReason.TOOL_OUTCOME_UNKNOWN };
 }
 
 async function callOnce({ deps, writer, signal, options }: CallToolParts, call: ToolCall): Promise<ToolResult> {

@@ -13,6 +13,7 @@ export async function runToolStep(parts: RunParts, step: Step): Promise<void> {
   // L5: what a tool is about to do stands in the log before it does it.
   await writer.durable();
   const waiting = openCalls(step);
+  const isResumed = step.attempt !== writer.attempt;
   const next = async (): Promise<void> => {
     for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) {
       parts.signal.throwIfAborted();
@@ -28,7 +29,7 @@ export async function runToolStep(parts: RunParts, step: Step): Promise<void> {
           agentId: agent.agentId,
         },
       });
-      item.finished = await callTool({ deps: parts.deps, writer, signal: parts.signal, options: parts.call }, call);
+      item.finished = await callTool({ deps: parts.deps, writer, signal: parts.signal, options: parts.call, isResumed }, call);
     }
   };
   await Promise.all(Array.from({ length: Math.min(agent.parallelTools, waiting.length) }, next));

@@ -8,6 +8,7 @@ import { addressFile, type Mesh, type ServiceName, serviceNames, startMesh } fro
 import { buildWebPage } from "./build-web-page.ts";
 import { type Command, type CommandInput, UsageError } from "./command.ts";
 import { seedWorkspace } from "./seed-workspace.ts";
+import { trimMemoryWhenIdle } from "./trim-memory.ts";
 import { packageFolder, readVersion } from "./version.ts";
 
 export const up: Command = {
@@ -51,6 +52,7 @@ async function run({ config: readConfig, output }: CommandInput, services: reado
   if (hasGateway) writeFileSync(addressFile(config.dataDir), `${mesh.url}\n`, { mode: 0o600 });
   log.info({ url: mesh.url, services, inMs: Math.round(performance.now() - startedAtMs) }, "ready");
   output.line(hasGateway ? describeMesh(mesh, config) : `atoll ${services.join(", ")} ready at ${mesh.url}`);
+  trimMemoryWhenIdle(() => mesh.connections() === 0);
   const { exitCode } = await watch.stopped;
   if (hasGateway) rmSync(addressFile(config.dataDir), { force: true });
   return exitCode;

@@ -71,7 +71,7 @@ export class StoreUnderTest {
 }
 
 /** An event as a caller hands it in. */
-export function encodeEvent(init: MessageInitShape<typeof EventSchema>): Uint8Array {
+function encodeEvent(init: MessageInitShape<typeof EventSchema>): Uint8Array {
   return toBinary(EventSchema, create(EventSchema, init));
 }
 

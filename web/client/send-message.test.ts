@@ -30,11 +30,11 @@ test("keeps the request id that it is given", async () => {
   expect(gateway.sends[0]?.requestId).toBe("mine");
 });
 
-test("gives up after six tries", async () => {
+test("gives up after eight tries", async () => {
   gateway = await startScriptedGateway({ send: [unavailable] });
   const sent = sendMessage({ client: gateway.client, request, random });
   await expect(sent).rejects.toMatchObject({ code: Code.Unavailable });
-  expect(gateway.sends).toHaveLength(6);
+  expect(gateway.sends).toHaveLength(8);
 });
 
 test("does not repeat what the mesh refused", async () => {

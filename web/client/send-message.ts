@@ -1,6 +1,6 @@
 /**
  * Sends a message once, however often the answer is lost. Keeps R1: every try carries the same request_id, so the same
- * message never runs twice. Keeps L7: at most 6 tries, 100 ms–10 s apart.
+ * message never runs twice. Keeps L7: at most 8 tries (13 s in all), 100 ms–10 s apart.
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
@@ -13,7 +13,7 @@ import { backoffMs, waitFor } from "./backoff.ts";
 import { isUnanswered } from "./judge-breakage.ts";
 import { newRequestId } from "./new-request-id.ts";
 
-const maxTries = 6;
+const maxTries = 8;
 
 export interface SendOptions {
   readonly client: Pick<Client<typeof GatewayService>, "sendMessage">;
@@ -27,7 +27,7 @@ export interface SendOptions {
 
 /**
  * Sends. Tries again only when there was no answer (UNAVAILABLE or a broken network). Throws the last ConnectError
- * after 6 tries, and any other at once.
+ * after 8 tries, and any other at once.
  */
 export async function sendMessage({ client, request, signal, random }: SendOptions): Promise<SendMessageResponse> {
   const repeatable = { ...request, requestId: request.requestId || newRequestId() };

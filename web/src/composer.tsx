@@ -21,7 +21,10 @@ export function Composer({ outgoing, onSend, isClosed, stop }: ComposerProps) {
   const isSending = outgoing.kind === "sending";
   const canSend = text.trim() !== "" && !isSending && !isClosed;
 
-  useEffect(() => box.current?.focus(), []);
+  useEffect(() => {
+    // On a touch screen the focus would open the keyboard over the conversation.
+    if (window.matchMedia("(pointer: fine)").matches) box.current?.focus();
+  }, []);
   useEffect(() => {
     // What could not be sent is given back, unless the person is writing something else already.
     if (outgoing.kind === "failed") setText((now) => now || outgoing.text);

@@ -29,7 +29,7 @@ export function ConversationView(props: ConversationViewProps) {
   const { clients, sessionId, outgoing, onSend, onFirstWords } = props;
   const { conversation, connection, problem, retry } = useConversation(clients, sessionId);
   const { stop, stopProblem } = useStop(clients, conversation);
-  const pending = pendingText(outgoing, sessionId, conversation);
+  const pending = pendingText(outgoing, conversation);
   const { scroller, isAtEnd, goToEnd } = useStickToEnd();
 
   const firstWords = firstWordsOf(conversation);
@@ -120,9 +120,9 @@ function unfinishedRun(conversation: Conversation | undefined): RunTurn | undefi
 }
 
 /** What was sent to this session and is not in its log yet. */
-function pendingText(outgoing: Outgoing, sessionId: string, conversation: Conversation | undefined): string {
+function pendingText(outgoing: Outgoing, conversation: Conversation | undefined): string {
   if (outgoing.kind === "sending") return outgoing.text;
-  if (outgoing.kind !== "accepted" || outgoing.sessionId !== sessionId) return "";
+  if (outgoing.kind !== "accepted") return "";
   const isThere = conversation?.turns.some((turn) =>
     turn.kind === "run"
       ? turn.items.some((item) => item.kind === "message" && item.messageId === outgoing.messageId)

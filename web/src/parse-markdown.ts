@@ -15,7 +15,7 @@ export type MarkdownBlock =
 /** Quotes and lists nest at most this deep; deeper ones stay text. Bounds the recursion (L7). */
 const maxDepth = 12;
 
-const fencePattern = /^\s{0,3}(```+|~~~+)\s*([^\s`]*)/;
+const fencePattern = /^\s{0,3}(`{3,}|~{3,})\s*([^`]*?)\s*$/;
 const headingPattern = /^(#{1,6})\s+(.*?)\s*#*$/;
 const itemPattern = /^(\s{0,3})([-*+]|\d{1,9}[.)])\s+(.*)$/;
 const rulePattern = /^\s{0,3}([-*_])(\s*\1){2,}\s*$/;
@@ -44,7 +44,7 @@ export function parseMarkdown(text: string, depth = 0): MarkdownBlock[] {
     } else if (fence) {
       at++;
       const [, mark = "```", language = ""] = fence;
-      const code = takeWhile((next) => !next.trimStart().startsWith(mark));
+      const code = takeWhile((next) => !isClosing(next, mark));
       at++;
       blocks.push({ kind: "code", language, text: code.join("\n") });
     } else if (heading) {
@@ -86,6 +86,12 @@ export function parseMarkdown(text: string, depth = 0): MarkdownBlock[] {
     }
   }
   return blocks;
+}
+
+/** Whether a line consists of the fence's mark, at least as long, and nothing else. */
+function isClosing(line: string, mark: string): boolean {
+  const text = line.trim();
+  return text.length >= mark.length && text === mark.charAt(0).repeat(text.length);
 }
 
 function endsParagraph(line: string): boolean {

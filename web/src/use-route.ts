@@ -20,6 +20,8 @@ function subscribe(onChange: () => void): () => void {
 export function useRoute(): {
   readonly sessionId: string | undefined;
   readonly open: (sessionId: string | undefined) => void;
+  /** Opens the session that a new conversation became, unless the person went elsewhere meanwhile. */
+  readonly openIfNew: (sessionId: string) => void;
 } {
   const sessionId = useSyncExternalStore(subscribe, readSessionId);
   const open = useCallback((next: string | undefined) => {
@@ -27,5 +29,11 @@ export function useRoute(): {
     window.history.pushState(null, "", next === undefined ? "/" : `/s/${next}`);
     window.dispatchEvent(new Event(moved));
   }, []);
-  return { sessionId, open };
+  const openIfNew = useCallback(
+    (next: string) => {
+      if (readSessionId() === undefined) open(next);
+    },
+    [open],
+  );
+  return { sessionId, open, openIfNew };
 }

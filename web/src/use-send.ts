@@ -11,22 +11,28 @@ import type { MeshClients } from "./mesh-clients.ts";
 
 export type Outgoing =
   | { readonly kind: "none" }
-  | { readonly kind: "sending"; readonly text: string }
+  | { readonly kind: "sending" /** The session; empty for a new one. */; readonly to: string; readonly text: string }
   /** Accepted; shown until the log brings it. */
-  | { readonly kind: "accepted"; readonly text: string; readonly sessionId: string; readonly messageId: string }
-  | { readonly kind: "failed"; readonly text: string; readonly problem: string };
+  | { readonly kind: "accepted"; readonly to: string; readonly text: string; readonly messageId: string }
+  | { readonly kind: "failed"; readonly to: string; readonly text: string; readonly problem: string };
 
-export function useSend(clients: MeshClients, onAccepted: (sessionId: string) => void) {
+/** What concerns the session that is shown (empty: the new one). */
+export function outgoingTo(outgoing: Outgoing, shown: string): Outgoing {
+  return outgoing.kind !== "none" && outgoing.to === shown ? outgoing : { kind: "none" };
+}
+
+export function useSend(clients: MeshClients, onAccepted: (sessionId: string, isNew: boolean) => void) {
   const [outgoing, setOutgoing] = useState<Outgoing>({ kind: "none" });
-  const lastTry = useRef({ sessionId: "", text: "", requestId: "" });
+  const lastTry = useRef({ to: "", text: "", requestId: "" });
 
   const send = useCallback(
     async (text: string, sessionId: string | undefined) => {
+      const to = sessionId ?? "";
       const before = lastTry.current;
-      const isAgain = before.text === text && before.sessionId === (sessionId ?? "");
+      const isAgain = before.text === text && before.to === to;
       const requestId = isAgain ? before.requestId : newRequestId();
-      lastTry.current = { sessionId: sessionId ?? "", text, requestId };
-      setOutgoing({ kind: "sending", text });
+      lastTry.current = { to, text, requestId };
+      setOutgoing({ kind: "sending", to, text });
       try {
         const { sessionId: accepted, messageId } = await sendMessage({
           client: clients.gateway,
@@ -36,11 +42,11 @@ export function useSend(clients: MeshClients, onAccepted: (sessionId: string) =>
             message: { content: [{ block: { case: "text", value: { text, format: TextFormat.PLAIN } } }] },
           },
         });
-        lastTry.current = { sessionId: "", text: "", requestId: "" };
-        setOutgoing({ kind: "accepted", text, sessionId: accepted, messageId });
-        onAccepted(accepted);
+        lastTry.current = { to: "", text: "", requestId: "" };
+        setOutgoing({ kind: "accepted", to: accepted, text, messageId });
+        onAccepted(accepted, to === "");
       } catch (error) {
-        setOutgoing({ kind: "failed", text, problem: explainError(error) });
+        setOutgoing({ kind: "failed", to, text, problem: explainError(error) });
       }
     },
     [clients, onAccepted],

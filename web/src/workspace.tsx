@@ -1,30 +1,33 @@
 /** The signed-in page: conversations at the left, one of them at the right. */
-import { useCallback, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { ConversationView } from "./conversation-view.tsx";
 import type { MeshClients } from "./mesh-clients.ts";
 import { NewConversation } from "./new-conversation.tsx";
 import { SessionList } from "./session-list.tsx";
 import { useRoute } from "./use-route.ts";
-import { useSend } from "./use-send.ts";
+import { outgoingTo, useSend } from "./use-send.ts";
 import { useSessions } from "./use-sessions.ts";
 
 /** How much of a first message stands in for a title. */
 const firstWordsLength = 80;
 
 export function Workspace({ clients }: { readonly clients: MeshClients }) {
-  const { sessionId, open } = useRoute();
+  const { sessionId, open, openIfNew } = useRoute();
   const { state, refresh } = useSessions(clients);
   const [isListOpen, setIsListOpen] = useState(false);
   const [firstWords, setFirstWords] = useState<ReadonlyMap<string, string>>(new Map());
 
   const onAccepted = useCallback(
-    (accepted: string) => {
-      open(accepted);
+    (accepted: string, isNew: boolean) => {
+      if (isNew) openIfNew(accepted);
       refresh();
     },
-    [open, refresh],
+    [openIfNew, refresh],
   );
-  const { outgoing, send } = useSend(clients, onAccepted);
+  const sending = useSend(clients, onAccepted);
+  const { send } = sending;
+  // The same object for as long as nothing changes: the composer gives text back when it changes.
+  const outgoing = useMemo(() => outgoingTo(sending.outgoing, sessionId ?? ""), [sending.outgoing, sessionId]);
 
   const openFromList = (next: string | undefined) => {
     setIsListOpen(false);

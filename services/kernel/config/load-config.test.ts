@@ -76,7 +76,7 @@ describe("without a file", () => {
   it("is pretty on a terminal, and uses Claude when there is a key", () => {
     const config = loadConfig({ cwd, env: { ANTHROPIC_API_KEY: "k" }, terminal: true });
     expect(config.log.format).toBe("pretty");
-    expect(config.models).toMatchObject({ defaultModel: "claude-sonnet-4-5", anthropic: { apiKey: "k" } });
+    expect(config.models).toMatchObject({ defaultModel: "claude-sonnet-5-5", anthropic: { apiKey: "k" } });
   });
 });
 

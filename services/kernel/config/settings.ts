@@ -69,7 +69,7 @@ export const defaults = {
   },
   models: { anthropic: { maxRetries: 2, timeoutMs: 600_000 }, offline: { tokenDelayMs: 8 } },
   /** With a key, and without one. */
-  defaultModel: { withKey: "claude-sonnet-4-5", withoutKey: "offline" },
+  defaultModel: { withKey: "claude-sonnet-5-5", withoutKey: "offline" },
   agent: {
     maxSteps: 32,
     maxOutputTokens: 8192,

@@ -49,7 +49,8 @@ export async function* tailLog(options: TailOptions): AsyncGenerator<LogSlice> {
   let cursor = options.afterSeq;
   const first = await source.read(cursor);
   let { logId, headSeq } = first;
-  if (first.events.length > 0) yield first;
+  // Also when there is nothing yet: the reader learns that it is connected.
+  yield first;
   cursor = lastSeq(first, cursor);
 
   let pending: StoredEvent[] = [];

@@ -357,7 +357,7 @@ export const RunsConfigSchema: GenMessage<RunsConfig> = /*@__PURE__*/
  */
 export type ModelsConfig = Message<"atoll.config.v1.ModelsConfig"> & {
   /**
-   * The model of agents that name none. Default: `claude-sonnet-4-5` with a key, else `offline`.
+   * The model of agents that name none. Default: `claude-sonnet-5-5` with a key, else `offline`.
    *
    * @generated from field: string default_model = 1;
    */
