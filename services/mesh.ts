@@ -128,7 +128,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
     return connectPeer(place, createHopInterceptor(name, tokens, clock), server);
   };
 
-  let counts = { workers: 0, held: 0 };
+  const counts = { workers: 0, held: 0 };
   let readCounts = (): typeof counts => counts;
   if (names.has("session")) {
     const store = await openSessionStore(config.dataDir, nowMs);
@@ -274,7 +274,10 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
     allowedHosts: config.access.allowedHosts,
     allowedOrigins: config.access.allowedOrigins,
     page: createWebPage(options.webFolder),
-    onFault: (fault) => log.warn({ ...fault }, "a connection was refused or cut"),
+    onFault(fault) {
+      if (fault.kind === "SOCKET_ERROR") log.debug({ ...fault }, "a peer left without a goodbye");
+      else log.warn({ ...fault }, "a connection was refused or cut");
+    },
   });
   connections = () => listener.connections();
   ({ url } = listener);
@@ -298,7 +301,13 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
     connections,
     createLink() {
       if (links === undefined) throw new Error("this process has no gateway");
-      const principal = { tenant: localTenant, name: "user:local", scopes: new Set([AuthScope.ADMIN]), origin: undefined, run: undefined };
+      const principal = {
+        tenant: localTenant,
+        name: "user:local",
+        scopes: new Set([AuthScope.ADMIN]),
+        origin: undefined,
+        run: undefined,
+      };
       return links.create(principal, startLinkTtlMs).url;
     },
   };
@@ -323,7 +332,10 @@ function modelSettings(config: ResolvedConfig): Parameters<typeof createModels>[
   const { anthropic, offline } = config.models;
   const named = [config.models.defaultModel, ...[...config.agents.values()].map((agent) => agent.model)];
   const models = [...anthropic.models, ...named];
-  return { anthropic: { ...anthropic, apiKey: anthropic.apiKey ?? "", baseUrl: anthropic.baseUrl ?? "", models }, offline };
+  return {
+    anthropic: { ...anthropic, apiKey: anthropic.apiKey ?? "", baseUrl: anthropic.baseUrl ?? "", models },
+    offline,
+  };
 }
 
 function readTls({ tls }: ResolvedConfig): { readonly cert?: Buffer; readonly key?: Buffer } {

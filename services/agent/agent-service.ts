@@ -62,7 +62,8 @@ function pageOf<Item>(
   nameOf: (item: Item) => string,
 ): { readonly items: readonly Item[]; readonly nextPageToken: string } {
   const after = pageToken === "" ? "" : Buffer.from(pageToken, "base64url").toString("utf8");
-  if (pageToken !== "" && !items.some((item) => nameOf(item) === after)) throw new InvalidPageToken("not a token of this list");
+  if (pageToken !== "" && !items.some((item) => nameOf(item) === after))
+    throw new InvalidPageToken("not a token of this list");
   const rest = items.filter((item) => nameOf(item) > after);
   const page = rest.slice(0, pageSize || defaultPageSize);
   const last = page.at(-1);

@@ -4,9 +4,10 @@
  * Keeps L5: the proposal is durable before the router is asked. Keeps T1 on this side: the call id belongs to the
  * proposal, so that asking again, after a broken stream or by the next worker, is the same call to the router's ledger.
  */
-import { type CallOptions, Code, ConnectError } from "@connectrpc/connect";
+
 import { create } from "@bufbuild/protobuf";
-import { ToolCallFinishedSchema, ToolOutcome, type ToolCallFinished } from "../../gen/atoll/event/v1/tool_events_pb.ts";
+import { type CallOptions, Code, ConnectError } from "@connectrpc/connect";
+import { type ToolCallFinished, ToolCallFinishedSchema, ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import type { ToolCall, ToolResult } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import { ErrorReason, failedWith, failureFacts } from "../kernel/errors.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
@@ -34,7 +35,10 @@ export async function callTool(parts: CallToolParts, call: ToolCall): Promise<To
     } catch (error) {
       parts.signal.throwIfAborted();
       if (attempt < maxTries && isUnreachable(error)) {
-        parts.deps.log.warn({ callId: call.callId, attempt }, "the tool router can't be reached; the call is sent again");
+        parts.deps.log.warn(
+          { callId: call.callId, attempt },
+          "the tool router can't be reached; the call is sent again",
+        );
         await parts.deps.clock.sleep(firstWaitMs * 2 ** (attempt - 1), parts.signal);
         continue;
       }
@@ -47,7 +51,11 @@ export async function callTool(parts: CallToolParts, call: ToolCall): Promise<To
  * A call of an earlier attempt that is refused now (its server is down, its tool is gone) may have had its effect then:
  * the ledger knows, and an id that it does not know is tombstoned, so that the refusal stays true (T2).
  */
-async function whatBecameOf({ deps, options }: CallToolParts, call: ToolCall, refusal: unknown): Promise<ToolCallFinished> {
+async function whatBecameOf(
+  { deps, options }: CallToolParts,
+  call: ToolCall,
+  refusal: unknown,
+): Promise<ToolCallFinished> {
   const { callId, context } = call;
   try {
     const request = { callId, ...(context === undefined ? {} : { context }) };
@@ -62,9 +70,12 @@ async function whatBecameOf({ deps, options }: CallToolParts, call: ToolCall, re
 }
 
 async function callOnce({ deps, writer, signal, options }: CallToolParts, call: ToolCall): Promise<ToolResult> {
-  const requests = new FrameQueue<{ frame: { case: "call"; value: ToolCall } | { case: "cancel"; value: { reason: string } } }>();
+  const requests = new FrameQueue<{
+    frame: { case: "call"; value: ToolCall } | { case: "cancel"; value: { reason: string } };
+  }>();
   requests.offer({ frame: { case: "call", value: call } });
-  const cancel = (): void => void requests.offer({ frame: { case: "cancel", value: { reason: "the run was cancelled" } } });
+  const cancel = (): void =>
+    void requests.offer({ frame: { case: "cancel", value: { reason: "the run was cancelled" } } });
   signal.addEventListener("abort", cancel, { once: true });
   try {
     // The run's signal is not the stream's: a cancelled call still has an outcome, and it belongs into the log.
@@ -143,5 +154,8 @@ function textBlock(text: string) {
 function isUnreachable(error: unknown): boolean {
   if (!(error instanceof ConnectError)) return false;
   const { reason } = failureFacts(error);
-  return error.code === Code.Unavailable && (reason === undefined || reason === ErrorReason.PEER_UNAVAILABLE || reason === ErrorReason.STORE_UNAVAILABLE);
+  return (
+    error.code === Code.Unavailable &&
+    (reason === undefined || reason === ErrorReason.PEER_UNAVAILABLE || reason === ErrorReason.STORE_UNAVAILABLE)
+  );
 }

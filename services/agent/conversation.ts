@@ -4,7 +4,7 @@
  * Keeps S8: what a StepDiscarded names is gone. Runs stand in the order in which they were started, each with the
  * messages that it answers in front, so that a message that waits is never read early.
  */
-import { type JsonObject, fromBinary } from "@bufbuild/protobuf";
+import { fromBinary, type JsonObject } from "@bufbuild/protobuf";
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
 import { BlockKind } from "../../gen/atoll/event/v1/block_events_pb.ts";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";

@@ -136,7 +136,9 @@ export class EventWriter {
   }
 
   #push(body: EventBody): void {
-    this.#batch.push(encodeEvent({ runId: this.#options.runId, step: this.#step, attempt: this.#options.attempt, body }));
+    this.#batch.push(
+      encodeEvent({ runId: this.#options.runId, step: this.#step, attempt: this.#options.attempt, body }),
+    );
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(() => this.#send());

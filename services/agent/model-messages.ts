@@ -84,7 +84,12 @@ function toInput({ block }: ContentBlock): (TextBlock | ImageBlock)[] {
     case "file":
     case "video": {
       const { media } = block.value;
-      return [{ type: "text", text: `[${block.case} ${media?.fileName ?? ""} ${media?.mediaType ?? ""}, ${media?.size ?? 0} bytes]` }];
+      return [
+        {
+          type: "text",
+          text: `[${block.case} ${media?.fileName ?? ""} ${media?.mediaType ?? ""}, ${media?.size ?? 0} bytes]`,
+        },
+      ];
     }
     case undefined:
       return [];

@@ -5,11 +5,16 @@
  */
 import { create, fromBinary } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
-import { type RunRequest, type RunResponse, RunResponseSchema, type RunStart } from "../../gen/atoll/agent/v1/agent_service_pb.ts";
+import {
+  type RunRequest,
+  type RunResponse,
+  RunResponseSchema,
+  type RunStart,
+} from "../../gen/atoll/agent/v1/agent_service_pb.ts";
 import { EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
-import { encodeEventTime, stampEvent } from "../kernel/event/stamp-event.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
+import { encodeEventTime, stampEvent } from "../kernel/event/stamp-event.ts";
 import { newId } from "../kernel/id.ts";
 import { onward, principalOf, traceIdOf } from "../kernel/rpc/call-context.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
@@ -115,7 +120,8 @@ async function readCommands(
     for (let next = await input.next(); next.done !== true; next = await input.next()) {
       const { frame } = next.value;
       if (frame.case === "cancel") cancel();
-      else throw failure(ErrorReason.METHOD_NOT_SERVED, `${frame.case}: this build of the mesh does not serve this frame`);
+      else
+        throw failure(ErrorReason.METHOD_NOT_SERVED, `${frame.case}: this build of the mesh does not serve this frame`);
     }
   } catch (error) {
     queue.end(error);
@@ -126,7 +132,9 @@ async function readCommands(
 function begin(start: RunStart, runId: string): WorkingConversation {
   const fold = new ConversationFold();
   for (const event of start.history) fold.applyEvent(event);
-  fold.apply(encodeEvent({ body: { case: "messageReceived", value: { runId, content: start.message?.content ?? [] } } }));
+  fold.apply(
+    encodeEvent({ body: { case: "messageReceived", value: { runId, content: start.message?.content ?? [] } } }),
+  );
   fold.apply(encodeEvent({ runId, attempt: 1, body: { case: "runStarted", value: {} } }));
   const conversation = fold.workOn(runId);
   if (conversation === undefined) throw new Error("a run that was just started is not in its conversation");

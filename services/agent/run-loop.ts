@@ -9,15 +9,20 @@ import { create } from "@bufbuild/protobuf";
 import { type Duration, DurationSchema } from "@bufbuild/protobuf/wkt";
 import { type CallOptions, ConnectError } from "@connectrpc/connect";
 import { DiscardReason } from "../../gen/atoll/event/v1/block_events_pb.ts";
-import { RunFailureSchema, RunFinishedSchema, type RunFinished, RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import {
+  RunFailureSchema,
+  type RunFinished,
+  RunFinishedSchema,
+  RunStatus,
+} from "../../gen/atoll/event/v1/run_events_pb.ts";
 import type { RunOptions } from "../../gen/atoll/session/v1/run_pb.ts";
+import { ErrorReason, failedWith, failure, failureFacts } from "../kernel/errors.ts";
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import { openCalls, type Step, type WorkingConversation } from "./conversation.ts";
-import { ErrorReason, failedWith, failure, failureFacts } from "../kernel/errors.ts";
 import type { EventWriter } from "./event-writer.ts";
-import type { ToolList } from "./tool-list.ts";
 import { type ModelStep, runModelStep } from "./run-model-step.ts";
 import { runToolStep } from "./run-tool-step.ts";
+import type { ToolList } from "./tool-list.ts";
 
 /** Why a run is told to stop: a person asked, or somebody else has it. */
 export class RunCancelled extends Error {
@@ -79,7 +84,11 @@ export async function runLoop(parts: RunParts, conversation: WorkingConversation
   parts.writer.beginStep(0);
   parts.writer.write({
     case: "runFinished",
-    value: create(RunFinishedSchema, { ...end, steps, duration: durationOf(parts.deps.clock.monotonicMs() - startedAtMs) }),
+    value: create(RunFinishedSchema, {
+      ...end,
+      steps,
+      duration: durationOf(parts.deps.clock.monotonicMs() - startedAtMs),
+    }),
   });
   await parts.writer.durable();
 }
@@ -88,7 +97,11 @@ class BudgetExceeded extends Error {
   override readonly name = "BudgetExceeded";
 }
 
-async function takeSteps(parts: RunParts, conversation: WorkingConversation, onStep: (step: number) => void): Promise<void> {
+async function takeSteps(
+  parts: RunParts,
+  conversation: WorkingConversation,
+  onStep: (step: number) => void,
+): Promise<void> {
   const { agent, options, writer } = parts;
   const { run } = conversation;
   const maxSteps = limit(options?.maxSteps ?? 0, agent.maxSteps);
@@ -131,7 +144,10 @@ async function modelStep(parts: RunParts, conversation: WorkingConversation, ste
       if (!mayRetry || parts.signal.aborted || begun === undefined || begun.step !== step) throw error;
       parts.writer.abandonBlock();
       discard(parts, conversation, begun, DiscardReason.MODEL_RETRY);
-      parts.deps.log.warn({ runId: parts.runId, step, retry: retry + 1 }, "the model call failed in mid-step; made again");
+      parts.deps.log.warn(
+        { runId: parts.runId, step, retry: retry + 1 },
+        "the model call failed in mid-step; made again",
+      );
       await parts.deps.clock.sleep(retryWaitMs * 2 ** retry, parts.signal);
     }
   }
@@ -140,7 +156,9 @@ async function modelStep(parts: RunParts, conversation: WorkingConversation, ste
 function refuseBadStop({ stopReason, stopDetail, model }: ModelStep): void {
   switch (stopReason) {
     case "refusal":
-      throw failure(ErrorReason.MODEL_REFUSED, `the model declined to answer ${stopDetail}`.trim(), { metadata: { model } });
+      throw failure(ErrorReason.MODEL_REFUSED, `the model declined to answer ${stopDetail}`.trim(), {
+        metadata: { model },
+      });
     case "context_full":
       throw failure(ErrorReason.MODEL_REFUSED, "the conversation no longer fits the model: reset or fork the session", {
         metadata: { model },
@@ -167,26 +185,44 @@ function endOf(error: unknown, parts: RunParts): Pick<RunFinished, "status"> & P
   if (reason instanceof RunCancelled) return { status: RunStatus.CANCELLED, cancelledBy: reason.cancelledBy };
   if (error instanceof BudgetExceeded) {
     const message = `the run used up its ${error.message}`;
-    return { status: RunStatus.BUDGET_EXCEEDED, failure: create(RunFailureSchema, { reason: ErrorReason.LIMIT_EXCEEDED, message }) };
+    return {
+      status: RunStatus.BUDGET_EXCEEDED,
+      failure: create(RunFailureSchema, { reason: ErrorReason.LIMIT_EXCEEDED, message }),
+    };
   }
   if (error instanceof ConnectError) {
     const { reason: known, metadata, retryAfterMs } = failureFacts(error);
     if (known !== undefined) {
-      const retryable = retryAfterMs > 0 || known === ErrorReason.MODEL_UNAVAILABLE || known === ErrorReason.PEER_UNAVAILABLE;
+      const retryable =
+        retryAfterMs > 0 || known === ErrorReason.MODEL_UNAVAILABLE || known === ErrorReason.PEER_UNAVAILABLE;
       return {
         status: RunStatus.FAILED,
-        failure: create(RunFailureSchema, { reason: known, message: error.rawMessage.slice(0, 4_096), metadata: { ...metadata }, retryable }),
+        failure: create(RunFailureSchema, {
+          reason: known,
+          message: error.rawMessage.slice(0, 4_096),
+          metadata: { ...metadata },
+          retryable,
+        }),
       };
     }
   }
   parts.deps.log.error(
-    { runId: parts.runId, traceId: parts.traceId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
+    {
+      runId: parts.runId,
+      traceId: parts.traceId,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    },
     "a run failed",
   );
   const message = `a fault of ours; the log has it under trace ${parts.traceId}`;
   return {
     status: RunStatus.FAILED,
-    failure: create(RunFailureSchema, { reason: ErrorReason.INTERNAL, message, metadata: { trace_id: parts.traceId }, retryable: true }),
+    failure: create(RunFailureSchema, {
+      reason: ErrorReason.INTERNAL,
+      message,
+      metadata: { trace_id: parts.traceId },
+      retryable: true,
+    }),
   };
 }
 
@@ -199,4 +235,3 @@ function durationOf(ms: number): Duration {
   const seconds = Math.floor(ms / 1000);
   return create(DurationSchema, { seconds: BigInt(seconds), nanos: Math.round((ms - seconds * 1000) * 1e6) });
 }
-

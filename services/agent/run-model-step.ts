@@ -15,7 +15,11 @@ export interface ModelStep {
   readonly stopDetail: string;
 }
 
-export async function runModelStep(parts: RunParts, conversation: WorkingConversation, step: number): Promise<ModelStep> {
+export async function runModelStep(
+  parts: RunParts,
+  conversation: WorkingConversation,
+  step: number,
+): Promise<ModelStep> {
   const { agent, deps, writer, options } = parts;
   const name = options?.model || agent.model;
   const model = deps.models.resolve(name);
@@ -88,7 +92,8 @@ class PartRecorder {
         writer.append(part.text);
         return;
       case "block-stop":
-        return this.#endBlock(part);
+        this.#endBlock(part);
+        return;
       case "usage":
         this.#usage = part;
         return;
@@ -103,7 +108,9 @@ class PartRecorder {
     const { writer, deps } = this.#parts;
     const stop = this.#stop;
     if (stop === undefined) {
-      throw failure(ErrorReason.MODEL_UNAVAILABLE, "the model's stream ended too early", { metadata: { model: this.#model } });
+      throw failure(ErrorReason.MODEL_UNAVAILABLE, "the model's stream ended too early", {
+        metadata: { model: this.#model },
+      });
     }
     writer.write({
       case: "usage",
@@ -137,7 +144,8 @@ class PartRecorder {
         this.#addBlock("thinking", part.signature, part.redacted);
         return;
       case "tool_use":
-        return this.#propose(part.arguments, part.problem);
+        this.#propose(part.arguments, part.problem);
+        return;
     }
   }
 
@@ -149,7 +157,8 @@ class PartRecorder {
   #propose(args: JsonObject, problem: string | undefined): void {
     const callId = this.#callId;
     const tool = this.#tool;
-    const finished = problem === undefined ? undefined : create(ToolCallFinishedSchema, refuseArguments(callId, problem));
+    const finished =
+      problem === undefined ? undefined : create(ToolCallFinishedSchema, refuseArguments(callId, problem));
     if (finished !== undefined) this.#refused.push(finished);
     this.#step.items.push({ kind: "call", callId, tool, arguments: args, finished });
     this.#parts.writer.write({
@@ -158,4 +167,3 @@ class PartRecorder {
     });
   }
 }
-

@@ -29,7 +29,10 @@ export async function runToolStep(parts: RunParts, step: Step): Promise<void> {
           agentId: agent.agentId,
         },
       });
-      item.finished = await callTool({ deps: parts.deps, writer, signal: parts.signal, options: parts.call, isResumed }, call);
+      item.finished = await callTool(
+        { deps: parts.deps, writer, signal: parts.signal, options: parts.call, isResumed },
+        call,
+      );
     }
   };
   await Promise.all(Array.from({ length: Math.min(agent.parallelTools, waiting.length) }, next));

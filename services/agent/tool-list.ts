@@ -29,7 +29,9 @@ export class ToolList {
       this.#lists.set(key, list);
     }
     const tools = await list.tools;
-    return agent.tools.length === 0 ? tools : tools.filter((tool) => agent.tools.some((pattern) => matches(pattern, tool.name)));
+    return agent.tools.length === 0
+      ? tools
+      : tools.filter((tool) => agent.tools.some((pattern) => matches(pattern, tool.name)));
   }
 
   async #readAll(call: CallOptions): Promise<readonly ModelTool[]> {

@@ -6,10 +6,16 @@
  * acknowledged. Keeps L7: runs at once are bounded by credits, the waits between tries by a backoff.
  */
 import type { CallOptions } from "@connectrpc/connect";
-import type { RawAttachRequest } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
-import type { AttachResponse, HeldRun, LeasesRenewed, RunCommand, RunOffer } from "../../gen/atoll/session/v1/attach_pb.ts";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import type { RawAttachRequest } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
+import type {
+  AttachResponse,
+  HeldRun,
+  LeasesRenewed,
+  RunCommand,
+  RunOffer,
+} from "../../gen/atoll/session/v1/attach_pb.ts";
 import type { Principal } from "../kernel/auth/principal.ts";
 import { localTenant } from "../kernel/auth/principal.ts";
 import type { Timer } from "../kernel/clock.ts";
@@ -58,7 +64,11 @@ export class Worker {
   #attached = Promise.withResolvers<void>();
   #loop: Promise<void> | undefined;
 
-  constructor(deps: AgentDeps, options: WorkerOptions, parts: { readonly tools: ToolList; readonly memory: SessionMemory }) {
+  constructor(
+    deps: AgentDeps,
+    options: WorkerOptions,
+    parts: { readonly tools: ToolList; readonly memory: SessionMemory },
+  ) {
     this.#deps = deps;
     this.#options = options;
     this.#tools = parts.tools;
@@ -95,7 +105,10 @@ export class Worker {
   async close(): Promise<void> {
     this.#isDraining = true;
     for (const run of this.#runs.values()) {
-      this.#say({ case: "release", value: { $typeName: "atoll.session.v1.ReleaseRun", run: heldOf(run), reason: "the worker stops" } });
+      this.#say({
+        case: "release",
+        value: { $typeName: "atoll.session.v1.ReleaseRun", run: heldOf(run), reason: "the worker stops" },
+      });
       this.#lose(run, "the worker stops");
     }
     await Promise.allSettled([...this.#runs.values()].map((run) => run.done));
@@ -178,7 +191,8 @@ export class Worker {
   #hear(frame: AttachResponse["frame"]): void {
     switch (frame.case) {
       case "offer":
-        return this.#take(frame.value);
+        this.#take(frame.value);
+        return;
       case "accepted":
         this.#runs.get(frame.value.runId)?.outlet.accepted(frame.value);
         return;
@@ -187,10 +201,12 @@ export class Worker {
         if (run === undefined || run.outlet.key.epoch !== Number(frame.value.epoch)) return;
         switch (run.outlet.refused(frame.value)) {
           case "lost":
-            return this.#lose(run, frame.value.message);
+            this.#lose(run, frame.value.message);
+            return;
           case "broken":
             this.#deps.log.error({ runId: frame.value.runId, message: frame.value.message }, "a batch was refused");
-            return this.#lose(run, frame.value.message);
+            this.#lose(run, frame.value.message);
+            return;
           case "resend":
             run.resend ??= this.#deps.clock.setTimer(resendWaitMs, () => {
               run.resend = undefined;
@@ -200,9 +216,11 @@ export class Worker {
         return;
       }
       case "command":
-        return this.#obey(frame.value);
+        this.#obey(frame.value);
+        return;
       case "renewed":
-        return this.#renewed(frame.value);
+        this.#renewed(frame.value);
+        return;
       case "drain":
         this.#stream?.end();
         return;
@@ -230,7 +248,11 @@ export class Worker {
     const key = { sessionId: run.sessionId, runId: run.runId, epoch: Number(run.epoch) };
     if (this.#isDraining) {
       const held = { $typeName: "atoll.session.v1.HeldRun" as const, ...key, epoch: run.epoch, ackedBatchNo: 0n };
-      return this.#say({ case: "release", value: { $typeName: "atoll.session.v1.ReleaseRun", run: held, reason: "the worker drains" } });
+      this.#say({
+        case: "release",
+        value: { $typeName: "atoll.session.v1.ReleaseRun", run: held, reason: "the worker drains" },
+      });
+      return;
     }
     const before = this.#runs.get(run.runId);
     if (before !== undefined) this.#lose(before, "offered again under a newer epoch");
@@ -239,7 +261,8 @@ export class Worker {
     const work = this.#work(offer, outlet, control.signal).finally(() => {
       working.resend?.cancel();
       if (this.#runs.get(run.runId) === working) this.#runs.delete(run.runId);
-      if (!this.#isDraining) this.#say({ case: "credits", value: { $typeName: "atoll.session.v1.AddCredits", credits: 1 } });
+      if (!this.#isDraining)
+        this.#say({ case: "credits", value: { $typeName: "atoll.session.v1.AddCredits", credits: 1 } });
     });
     const working: WorkingRun = { outlet, control, done: work, runToken: offer.runToken, resend: undefined };
     this.#runs.set(run.runId, working);
@@ -269,7 +292,8 @@ export class Worker {
         return await writer.durable();
       }
       const conversation = (await this.#memory.read(run.sessionId, session.logId, call)).workOn(run.runId);
-      if (conversation === undefined) throw failure(ErrorReason.INTERNAL, "the log does not show that the run was started");
+      if (conversation === undefined)
+        throw failure(ErrorReason.INTERNAL, "the log does not show that the run was started");
       await runLoop(
         {
           deps,
@@ -294,17 +318,25 @@ export class Worker {
         return;
       }
       // What could not be written down stays with the lease: it ends, and another worker takes the run up.
-      log.error({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, "a run could not be worked on");
+      log.error(
+        { error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
+        "a run could not be worked on",
+      );
       this.#say({
         case: "release",
-        value: { $typeName: "atoll.session.v1.ReleaseRun", run: { $typeName: "atoll.session.v1.HeldRun", ...outlet.held() }, reason: String(error).slice(0, 1_024) },
+        value: {
+          $typeName: "atoll.session.v1.ReleaseRun",
+          run: { $typeName: "atoll.session.v1.HeldRun", ...outlet.held() },
+          reason: String(error).slice(0, 1_024),
+        },
       });
     }
   }
 
   #loseKey({ runId, epoch }: HeldRun): void {
     const run = this.#runs.get(runId);
-    if (run !== undefined && run.outlet.key.epoch === Number(epoch)) this.#lose(run, "somebody else has it, or it ended");
+    if (run !== undefined && run.outlet.key.epoch === Number(epoch))
+      this.#lose(run, "somebody else has it, or it ended");
   }
 
   #lose(run: WorkingRun, why: string): void {

@@ -1,11 +1,11 @@
 /** `atoll chat`: send a message and show the answer as it comes. */
 import { createInterface } from "node:readline/promises";
 import { createClient } from "@connectrpc/connect";
-import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import { newId } from "../kernel/id.ts";
+import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { sendMessage } from "../../web/client/send-message.ts";
 import { subscribeEvents } from "../../web/client/subscribe.ts";
+import { newId } from "../kernel/id.ts";
 import { type Command, type CommandInput, type Output, UsageError } from "./command.ts";
 import { connectMesh } from "./connect-mesh.ts";
 import { EventPrinter } from "./event-printer.ts";
@@ -22,7 +22,8 @@ export const chat: Command = {
     if (message !== "") return sendOne(client, message, input);
     if (!process.stdin.isTTY) {
       const piped = await readAll(process.stdin);
-      if (piped.trim() === "") throw new UsageError("there is no message: write one behind `atoll chat`, or pipe one in");
+      if (piped.trim() === "")
+        throw new UsageError("there is no message: write one behind `atoll chat`, or pipe one in");
       return sendOne(client, piped, input);
     }
     return talk(client, input);

@@ -15,7 +15,9 @@ export class MeshNotRunning extends Error {
 export function readLocalToken(config: ResolvedConfig): string {
   const token = readIfThere(localTokenFile(config.dataDir));
   if (token === undefined) {
-    throw new MeshNotRunning(`no mesh has run with the data folder ${config.dataDir}: start one with \`npm start\`, or name another folder with --data`);
+    throw new MeshNotRunning(
+      `no mesh has run with the data folder ${config.dataDir}: start one with \`npm start\`, or name another folder with --data`,
+    );
   }
   return token;
 }
@@ -25,7 +27,10 @@ export function meshUrl({ flags, config }: Pick<CommandInput, "flags" | "config"
   if (flags.url !== undefined) return flags.url.replace(/\/+$/, "");
   const { dataDir, listen, tls } = config();
   const { host, port } = listen;
-  return readIfThere(addressFile(dataDir)) ?? `${tls === undefined ? "http" : "https"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  return (
+    readIfThere(addressFile(dataDir)) ??
+    `${tls === undefined ? "http" : "https"}://${host.includes(":") ? `[${host}]` : host}:${port}`
+  );
 }
 
 export function connectMesh(input: Pick<CommandInput, "flags" | "config">): Transport {

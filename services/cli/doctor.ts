@@ -49,7 +49,11 @@ type Say = (verdict: Verdict, text: string) => void;
 function checkNode(say: Say): void {
   const major = Number(process.versions.node.split(".")[0]);
   if (major >= leastNodeMajor) say("ok", `Node ${process.versions.node}`);
-  else say("wrong", `Node ${process.versions.node} is too old: run through npm or npx, which brings Node ${leastNodeMajor}`);
+  else
+    say(
+      "wrong",
+      `Node ${process.versions.node} is too old: run through npm or npx, which brings Node ${leastNodeMajor}`,
+    );
 }
 
 function readConfig(input: CommandInput, say: Say): ResolvedConfig | undefined {
@@ -94,7 +98,10 @@ async function checkMesh(input: CommandInput, config: ResolvedConfig, say: Say):
   try {
     const transport = connectMesh(input);
     const status = await createClient(AdminService, transport).getStatus({}, { timeoutMs: 10_000 });
-    say("ok", `mesh ${status.version} at ${url}: ${status.services.join(", ")}; ${Math.round(Number(status.rssBytes) / 1e6)} MB`);
+    say(
+      "ok",
+      `mesh ${status.version} at ${url}: ${status.services.join(", ")}; ${Math.round(Number(status.rssBytes) / 1e6)} MB`,
+    );
     for (const { name, health, problem } of status.components) {
       say(health === Health.OK ? "ok" : "wrong", problem === "" ? name : `${name}: ${problem}`);
     }
@@ -113,7 +120,10 @@ async function checkMesh(input: CommandInput, config: ResolvedConfig, say: Say):
 function probe(url: string): Promise<"taken" | "free"> {
   const { hostname, port, protocol } = new URL(url);
   return new Promise((resolve) => {
-    const socket = connect({ host: hostname.replace(/^\[|\]$/g, ""), port: Number(port) || (protocol === "https:" ? 443 : 80) });
+    const socket = connect({
+      host: hostname.replace(/^\[|\]$/g, ""),
+      port: Number(port) || (protocol === "https:" ? 443 : 80),
+    });
     socket.setTimeout(probeTimeoutMs);
     const end = (outcome: "taken" | "free") => () => {
       socket.destroy();

@@ -20,37 +20,56 @@ export class EventPrinter {
   }
 
   print(event: Event): void {
-    if (this.#isJson) return this.#output.line(toJsonString(EventSchema, event));
+    if (this.#isJson) {
+      this.#output.line(toJsonString(EventSchema, event));
+      return;
+    }
     const { body } = event;
     switch (body.case) {
       case "textDelta":
-        return this.#stream("text", body.value.text);
+        this.#stream("text", body.value.text);
+        return;
       case "thinkingDelta":
-        return this.#stream("thinking", body.value.text);
+        this.#stream("thinking", body.value.text);
+        return;
       case "blockCompleted":
-        return this.#closeLine();
+        this.#closeLine();
+        return;
       case "messageReceived":
-        return this.#line(`> ${body.value.content.map(({ block }) => (block.case === "text" ? block.value.text : `[${block.case}]`)).join(" ")}`);
+        this.#line(
+          `> ${body.value.content.map(({ block }) => (block.case === "text" ? block.value.text : `[${block.case}]`)).join(" ")}`,
+        );
+        return;
       case "toolCallProposed":
         this.#tools.set(body.value.callId, body.value.tool);
-        return this.#line(`→ ${body.value.tool} ${JSON.stringify(body.value.arguments ?? {})}`);
+        this.#line(`→ ${body.value.tool} ${JSON.stringify(body.value.arguments ?? {})}`);
+        return;
       case "toolCallFinished": {
         const { callId, outcome, content } = body.value;
-        const text = content.map(({ block }) => (block.case === "text" ? block.value.text : `[${block.case}]`)).join(" ");
+        const text = content
+          .map(({ block }) => (block.case === "text" ? block.value.text : `[${block.case}]`))
+          .join(" ");
         const shown = text.replace(/\s+/g, " ").trim();
         const cut = shown.length > maxResultCharacters ? `${shown.slice(0, maxResultCharacters)} …` : shown;
         const mark = outcome === ToolOutcome.SUCCEEDED ? "←" : `✗ ${ToolOutcomeSchema.value[outcome]?.localName ?? ""}`;
-        return this.#line(`${mark} ${this.#tools.get(callId) ?? callId} ${cut}`);
+        this.#line(`${mark} ${this.#tools.get(callId) ?? callId} ${cut}`);
+        return;
       }
       case "stepDiscarded":
-        return this.#line("(what this step had shown is void; it is made again)");
+        this.#line("(what this step had shown is void; it is made again)");
+        return;
       case "runResumed":
-        return this.#line(`(taken up again: ${body.value.reason})`);
+        this.#line(`(taken up again: ${body.value.reason})`);
+        return;
       case "runFinished": {
         const { status, failure } = body.value;
-        if (status === RunStatus.COMPLETED) return this.#closeLine();
+        if (status === RunStatus.COMPLETED) {
+          this.#closeLine();
+          return;
+        }
         const name = RunStatusSchema.value[status]?.localName.toLowerCase() ?? "ended";
-        return this.#line(failure === undefined ? `(${name})` : `(${name}: ${failure.message})`);
+        this.#line(failure === undefined ? `(${name})` : `(${name}: ${failure.message})`);
+        return;
       }
       default:
         return;

@@ -94,7 +94,8 @@ async function dispatch(argv: readonly string[], output: Output): Promise<number
     return flags.help === true ? 0 : 2;
   }
   const load = commands[name];
-  if (load === undefined) throw new UsageError(`no such command: ${name}. There are: ${Object.keys(commands).join(", ")}`);
+  if (load === undefined)
+    throw new UsageError(`no such command: ${name}. There are: ${Object.keys(commands).join(", ")}`);
   const command = await load();
   if (flags.help === true) {
     output.line(describe(name, command));
@@ -108,7 +109,15 @@ async function describeAll(): Promise<string> {
   const lines = await Promise.all(
     Object.entries(commands).map(async ([name, load]) => `  ${name.padEnd(10)}${(await load()).summary}`),
   );
-  return [`atoll ${readVersion()}`, "", "usage: atoll COMMAND", "", ...lines, "", "atoll COMMAND --help tells more."].join("\n");
+  return [
+    `atoll ${readVersion()}`,
+    "",
+    "usage: atoll COMMAND",
+    "",
+    ...lines,
+    "",
+    "atoll COMMAND --help tells more.",
+  ].join("\n");
 }
 
 function describe(name: string, command: Command): string {
@@ -118,7 +127,10 @@ function describe(name: string, command: Command): string {
 }
 
 function explain(error: unknown, output: Output): number {
-  if (error instanceof UsageError || (error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"))) {
+  if (
+    error instanceof UsageError ||
+    (error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"))
+  ) {
     output.note(`atoll: ${error.message}`);
     return 2;
   }

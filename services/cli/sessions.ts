@@ -40,7 +40,8 @@ const states: Readonly<Record<number, string>> = {
 };
 
 function describe(session: Session): string {
-  const changed = session.updatedAt === undefined ? "" : new Date(timestampMs(session.updatedAt)).toISOString().slice(0, 19);
+  const changed =
+    session.updatedAt === undefined ? "" : new Date(timestampMs(session.updatedAt)).toISOString().slice(0, 19);
   const state = session.activeRunId === "" ? (states[session.state] ?? "") : "running";
   const name = plain(session.title || session.key);
   return `${session.sessionId}  ${changed}  ${state.padEnd(8)} ${String(session.headSeq).padStart(7)} events  ${name}`;

@@ -33,7 +33,9 @@ async function listAll(input: CommandInput): Promise<number> {
   const { servers } = await client.listServers({});
   for (const { name, state, problem } of servers) {
     if (state === ServerState.READY) continue;
-    output.note(`server ${name}: ${ServerStateSchema.value[state]?.localName ?? state}${problem === "" ? "" : `: ${plain(problem)}`}`);
+    output.note(
+      `server ${name}: ${ServerStateSchema.value[state]?.localName ?? state}${problem === "" ? "" : `: ${plain(problem)}`}`,
+    );
   }
   return 0;
 }

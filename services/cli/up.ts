@@ -31,7 +31,9 @@ function readServices(list: string | undefined): readonly ServiceName[] {
   if (unknown === undefined) return names.filter(isService);
   const known = serviceNames.join(", ");
   throw new UsageError(
-    unknown === "" ? `--services is required: one or more of ${known}` : `--services: no such service: ${unknown}; there are ${known}`,
+    unknown === ""
+      ? `--services is required: one or more of ${known}`
+      : `--services: no such service: ${unknown}; there are ${known}`,
   );
 }
 
@@ -60,7 +62,8 @@ async function run({ config: readConfig, output }: CommandInput, services: reado
 
 function describeMesh(mesh: Mesh, config: ResolvedConfig): string {
   const model = config.agents.get(config.defaultAgent)?.model ?? "";
-  const token = config.dataDir === join(process.cwd(), ".atoll") ? "npx atoll token" : `npx atoll token --data ${config.dataDir}`;
+  const token =
+    config.dataDir === join(process.cwd(), ".atoll") ? "npx atoll token" : `npx atoll token --data ${config.dataDir}`;
   return [
     "",
     `  Atoll is ready at ${mesh.url}`,
@@ -68,7 +71,7 @@ function describeMesh(mesh: Mesh, config: ResolvedConfig): string {
     "",
     `  web page     ${mesh.createLink()}`,
     '  chat         npx atoll chat "which files are in the workspace, and what does notes.md say?"',
-    "  buf curl     npx buf curl --http2-prior-knowledge -H \"authorization: Bearer $(" + token + ')" \\',
+    '  buf curl     npx buf curl --http2-prior-knowledge -H "authorization: Bearer $(' + token + ')" \\',
     `                 -d '{"requestId":"r1","message":{"content":[{"text":{"text":"hello"}}]}}' \\`,
     `                 ${mesh.url}/atoll.gateway.v1.GatewayService/SendMessage`,
     "",

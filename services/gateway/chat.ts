@@ -121,7 +121,9 @@ class ChatStream {
         return this.#accept(requestId, { sessionId });
       }
       case undefined:
-        throw failure(ErrorReason.FIELD_INVALID, "action: required", { fields: [{ path: "action", problem: "required" }] });
+        throw failure(ErrorReason.FIELD_INVALID, "action: required", {
+          fields: [{ path: "action", problem: "required" }],
+        });
     }
   }
 
@@ -135,12 +137,22 @@ class ChatStream {
     requestId: string,
     accepted: { sessionId: string; messageId?: string; runId?: string; seq?: bigint },
   ): Promise<void> {
-    const value = { $typeName: "atoll.gateway.v1.ChatAccepted" as const, messageId: "", runId: "", seq: 0n, ...accepted };
+    const value = {
+      $typeName: "atoll.gateway.v1.ChatAccepted" as const,
+      messageId: "",
+      runId: "",
+      seq: 0n,
+      ...accepted,
+    };
     await this.answers.push({ requestId, frame: { case: "accepted", value } });
   }
 
   async #openSession(requestId: string, open: ChatOpen): Promise<void> {
-    const sessionId = await openSession(this.#deps, { requestId, session: open.session, agentId: open.agentId }, onward(this.#context));
+    const sessionId = await openSession(
+      this.#deps,
+      { requestId, session: open.session, agentId: open.agentId },
+      onward(this.#context),
+    );
     if (this.#open.has(sessionId)) {
       throw failure(ErrorReason.FIELD_INVALID, `session ${sessionId} is open on this stream already`, {
         fields: [{ path: "open.session_id", problem: "is open on this stream already" }],
@@ -158,7 +170,10 @@ class ChatStream {
       .catch(async (error: unknown) => {
         // Before it was open the frame is refused; after that its flow broke.
         const isOpen = await Promise.race([opened.promise.then(() => true), Promise.resolve(false)]);
-        await this.answers.push({ requestId: isOpen ? "" : requestId, frame: this.#refusal(error, isOpen ? sessionId : "") });
+        await this.answers.push({
+          requestId: isOpen ? "" : requestId,
+          frame: this.#refusal(error, isOpen ? sessionId : ""),
+        });
       })
       .finally(() => {
         opened.resolve();
@@ -169,7 +184,13 @@ class ChatStream {
     await opened.promise;
   }
 
-  async #flow(requestId: string, sessionId: string, open: ChatOpen, signal: AbortSignal, onOpened: () => void): Promise<void> {
+  async #flow(
+    requestId: string,
+    sessionId: string,
+    open: ChatOpen,
+    signal: AbortSignal,
+    onOpened: () => void,
+  ): Promise<void> {
     const filter = createEventFilter(open.filter);
     const follow = followSession(
       this.#deps,
@@ -180,7 +201,12 @@ class ChatStream {
         signal,
         untilRunId: "",
         onOpened: ({ logId, headSeq }) => {
-          const value = { $typeName: "atoll.gateway.v1.ChatOpened" as const, sessionId, logId, headSeq: BigInt(headSeq) };
+          const value = {
+            $typeName: "atoll.gateway.v1.ChatOpened" as const,
+            sessionId,
+            logId,
+            headSeq: BigInt(headSeq),
+          };
           this.answers.offer({ requestId, frame: { case: "opened", value } });
           onOpened();
         },
@@ -210,7 +236,8 @@ class ChatStream {
 
   #refusal(error: unknown, sessionId: string): Frame {
     if (!(error instanceof ConnectError)) this.#deps.log.error({ error: String(error) }, "a chat frame failed");
-    const known = error instanceof ConnectError ? error : failure(ErrorReason.INTERNAL, "a fault of ours; the log has it");
+    const known =
+      error instanceof ConnectError ? error : failure(ErrorReason.INTERNAL, "a fault of ours; the log has it");
     const { reason, metadata, fields, retryAfterMs } = failureFacts(known);
     return {
       case: "error",

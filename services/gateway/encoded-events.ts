@@ -21,7 +21,11 @@ export function encodingOf(context: Pick<HandlerContext, "requestHeader">): Even
   return context.requestHeader.get("content-type")?.includes("json") === true ? "json" : "binary";
 }
 
-export function setEvents(message: Pick<EventCarrier, "events" | "$unknown">, events: readonly StoredEvent[], encoding: EventEncoding): void {
+export function setEvents(
+  message: Pick<EventCarrier, "events" | "$unknown">,
+  events: readonly StoredEvent[],
+  encoding: EventEncoding,
+): void {
   switch (encoding) {
     case "json":
       message.events = events.map(({ bytes }) => fromBinary(EventSchema, bytes));

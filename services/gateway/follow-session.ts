@@ -66,7 +66,8 @@ export async function* followSession(
         opened = true;
         return slice;
       } catch (error) {
-        const isAway = failedWith(error, ErrorReason.PEER_UNAVAILABLE) || failedWith(error, ErrorReason.STORE_UNAVAILABLE);
+        const isAway =
+          failedWith(error, ErrorReason.PEER_UNAVAILABLE) || failedWith(error, ErrorReason.STORE_UNAVAILABLE);
         if (!opened || !isAway || deps.clock.monotonicMs() >= untilMs) throw error;
         await deps.clock.sleep(awayWaitMs, signal);
       }

@@ -1,7 +1,12 @@
 /** GatewayService over its peers. Each verb that does something has its own file; the rest is handed on. */
-import type { ServiceImpl } from "@connectrpc/connect";
+
 import { create } from "@bufbuild/protobuf";
-import { CancelRunResponseSchema, type GatewayService, WaitRunResponseSchema } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
+import type { ServiceImpl } from "@connectrpc/connect";
+import {
+  CancelRunResponseSchema,
+  type GatewayService,
+  WaitRunResponseSchema,
+} from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { onward } from "../kernel/rpc/call-context.ts";
 import { chat } from "./chat.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";

@@ -36,7 +36,10 @@ export class LinkDesk {
   }
 
   /** Errors: LINK_INVALID; the reason is not told. */
-  async redeem(code: string, origin: string | undefined): Promise<{ readonly token: string; readonly expiresAtMs: number }> {
+  async redeem(
+    code: string,
+    origin: string | undefined,
+  ): Promise<{ readonly token: string; readonly expiresAtMs: number }> {
     const link = this.#open.get(code);
     this.#open.delete(code);
     if (link === undefined || link.untilMs <= this.#clock.monotonicMs() || origin === undefined) {

@@ -1,7 +1,11 @@
 /** How the mesh is: what this process knows of itself, and what its peers answer. */
 import { create } from "@bufbuild/protobuf";
 import { createClient, type Transport } from "@connectrpc/connect";
-import { type GetStatusResponse, GetStatusResponseSchema, Health as HealthState } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
+import {
+  type GetStatusResponse,
+  GetStatusResponseSchema,
+  Health as HealthState,
+} from "../../gen/atoll/admin/v1/admin_service_pb.ts";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
 import { ServerState } from "../../gen/atoll/tool/v1/tool_pb.ts";
 import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";

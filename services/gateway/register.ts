@@ -1,7 +1,7 @@
 /** Starts the gateway: its own contract, and those of its peers on the same port. */
 import type { ConnectRouter } from "@connectrpc/connect";
-import { AgentService } from "../../gen/atoll/agent/v1/agent_service_pb.ts";
 import { AdminService } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
+import { AgentService } from "../../gen/atoll/agent/v1/agent_service_pb.ts";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";

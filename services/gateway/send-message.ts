@@ -9,7 +9,11 @@ import { create } from "@bufbuild/protobuf";
 import type { CallOptions } from "@connectrpc/connect";
 import type { MessageInput } from "../../gen/atoll/content/v1/message_pb.ts";
 import type { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import { type SendMessageRequest, type SendMessageResponse, SendMessageResponseSchema } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
+import {
+  type SendMessageRequest,
+  type SendMessageResponse,
+  SendMessageResponseSchema,
+} from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import type { RunOptions } from "../../gen/atoll/session/v1/run_pb.ts";
 import type { SubmitMessageResponse } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";

@@ -47,7 +47,12 @@ class TenantHub {
     this.#principal = { tenant, name: "service:gateway", scopes, origin: undefined, run: undefined };
   }
 
-  subscribe(sessionId: string, logId: string, afterSeq: number, listener: (slice: LogSlice) => void): ReturnType<TailSource["subscribe"]> {
+  subscribe(
+    sessionId: string,
+    logId: string,
+    afterSeq: number,
+    listener: (slice: LogSlice) => void,
+  ): ReturnType<TailSource["subscribe"]> {
     this.#loop ??= this.#watchForEver();
     let feed = this.#feeds.get(sessionId);
     if (feed === undefined) {
@@ -72,7 +77,11 @@ class TenantHub {
   }
 
   #create(feed: Feed): void {
-    const cursor = { $typeName: "atoll.session.v1.Cursor" as const, logId: feed.logId, afterSeq: BigInt(feed.deliveredSeq) };
+    const cursor = {
+      $typeName: "atoll.session.v1.Cursor" as const,
+      logId: feed.logId,
+      afterSeq: BigInt(feed.deliveredSeq),
+    };
     this.#stream?.offer({
       frame: {
         case: "create",
@@ -89,7 +98,9 @@ class TenantHub {
   #drop(feed: Feed): void {
     if (!this.#byWatch.delete(feed.watchId)) return;
     if (this.#feeds.get(feed.sessionId) === feed) this.#feeds.delete(feed.sessionId);
-    this.#stream?.offer({ frame: { case: "cancel", value: { $typeName: "atoll.session.v1.WatchCancel", watchId: feed.watchId } } });
+    this.#stream?.offer({
+      frame: { case: "cancel", value: { $typeName: "atoll.session.v1.WatchCancel", watchId: feed.watchId } },
+    });
   }
 
   async #watchForEver(): Promise<void> {

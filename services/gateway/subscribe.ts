@@ -1,7 +1,11 @@
 /** Subscribe: the same events as Chat, for browsers and command lines. */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
-import { type SubscribeRequest, type SubscribeResponse, SubscribeResponseSchema } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
+import {
+  type SubscribeRequest,
+  type SubscribeResponse,
+  SubscribeResponseSchema,
+} from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { createEventFilter } from "../kernel/event/filter-events.ts";
 import { encodingOf, setEvents } from "./encoded-events.ts";
 import { followSession } from "./follow-session.ts";

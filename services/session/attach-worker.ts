@@ -9,12 +9,17 @@ import type { HandlerContext } from "@connectrpc/connect";
 import { EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import { RunFailureSchema } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import type { RawAppendBatch, RawAttachRequest } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
-import { type AttachResponse, AttachResponseSchema, type HeldRun, type WorkerHello } from "../../gen/atoll/session/v1/attach_pb.ts";
+import {
+  type AttachResponse,
+  AttachResponseSchema,
+  type HeldRun,
+  type WorkerHello,
+} from "../../gen/atoll/session/v1/attach_pb.ts";
 import { ErrorReason, failure, reasonName } from "../kernel/errors.ts";
 import { checkWorkerEvent } from "../kernel/event/check-worker-event.ts";
-import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import type { WorkerBatch } from "../kernel/store/session-store.ts";
 import { StoreUnavailable } from "../kernel/store/store-errors.ts";
+import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import type { AttachedWorker, HeldRunKey, RunDispatcher } from "./run-dispatcher.ts";
 import type { SessionDeps } from "./session-deps.ts";
 
@@ -69,7 +74,9 @@ export async function* attachWorker(
             break;
           }
           case undefined:
-            throw failure(ErrorReason.FIELD_INVALID, "frame: required", { fields: [{ path: "frame", problem: "required" }] });
+            throw failure(ErrorReason.FIELD_INVALID, "frame: required", {
+              fields: [{ path: "frame", problem: "required" }],
+            });
         }
       }
       queue.end();
@@ -113,7 +120,10 @@ function welcome(
       lost: hello.held.filter((run) => isIn(lost, run)),
     },
   });
-  deps.log.info({ workerId: hello.workerId, credits: hello.credits, held: held.length, lost: lost.length }, "worker attached");
+  deps.log.info(
+    { workerId: hello.workerId, credits: hello.credits, held: held.length, lost: lost.length },
+    "worker attached",
+  );
   return worker;
 }
 
@@ -173,7 +183,8 @@ async function appendBatch(deps: SessionDeps, dispatcher: RunDispatcher, batch: 
         return refused(ErrorReason.RUN_NOT_FOUND, `no such run: ${runId}`);
     }
   } catch (error) {
-    if (!(error instanceof StoreUnavailable)) deps.log.error({ runId, error: String(error) }, "appending a batch failed");
+    if (!(error instanceof StoreUnavailable))
+      deps.log.error({ runId, error: String(error) }, "appending a batch failed");
     return refused(ErrorReason.STORE_UNAVAILABLE, "nothing was stored: send the batch again");
   }
 }
@@ -202,7 +213,8 @@ function checkBatch({ events, runId }: RawAppendBatch): CheckedBatch {
     const check = checkWorkerEvent(event, runId);
     if (check.kind === "refused") return { kind: "refused", problem: `events[${index}]: ${check.problem}` };
     if (check.body !== runFinishedField) continue;
-    if (index !== events.length - 1) return { kind: "refused", problem: `events[${index}]: run_finished must be the last` };
+    if (index !== events.length - 1)
+      return { kind: "refused", problem: `events[${index}]: run_finished must be the last` };
     return readFinish(event, index);
   }
   return { kind: "allowed", finish: undefined };

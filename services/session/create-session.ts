@@ -9,11 +9,11 @@ import {
 } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { newId } from "../kernel/id.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
+import type { SessionRow } from "../kernel/store/session-store.ts";
 import { refuseUnserved } from "./read-session.ts";
 import { answerOf, requestOf } from "./request-digest.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toSession } from "./session-message.ts";
-import type { SessionRow } from "../kernel/store/session-store.ts";
 
 export async function createSession(
   deps: SessionDeps,

@@ -57,7 +57,11 @@ async function readPage(
   context: HandlerContext,
 ): Promise<Page> {
   requireOpened(sessionId, context);
-  const range = { afterSeq: place.afterSeq, ...size, ...(place.throughSeq > 0 ? { throughSeq: place.throughSeq } : {}) };
+  const range = {
+    afterSeq: place.afterSeq,
+    ...size,
+    ...(place.throughSeq > 0 ? { throughSeq: place.throughSeq } : {}),
+  };
   const page = await deps.store.readEvents(scopeOf(context), sessionId, range);
   if (page.kind === "session-not-found") throw sessionNotFound({ sessionId });
   checkCursor(page, place);
@@ -65,17 +69,26 @@ async function readPage(
 }
 
 /** Errors: LOG_REPLACED, CURSOR_AHEAD, HISTORY_TRIMMED (S5). */
-export function checkCursor(page: Omit<Page, "kind" | "events">, cursor: { readonly logId: string; readonly afterSeq: number }): void {
+export function checkCursor(
+  page: Omit<Page, "kind" | "events">,
+  cursor: { readonly logId: string; readonly afterSeq: number },
+): void {
   const { logId, headSeq, oldestSeq } = page;
   const metadata = { log_id: logId, oldest_seq: String(oldestSeq), head_seq: String(headSeq) };
   if (cursor.logId !== "" && cursor.logId !== logId) {
-    throw failure(ErrorReason.LOG_REPLACED, "the cursor belongs to another log: read the session again from 0", { metadata });
+    throw failure(ErrorReason.LOG_REPLACED, "the cursor belongs to another log: read the session again from 0", {
+      metadata,
+    });
   }
   if (cursor.afterSeq > headSeq) {
     throw failure(ErrorReason.CURSOR_AHEAD, `the cursor ${cursor.afterSeq} is past the head ${headSeq}`, { metadata });
   }
   if (cursor.afterSeq > 0 && cursor.afterSeq + 1 < oldestSeq) {
-    throw failure(ErrorReason.HISTORY_TRIMMED, `events before ${oldestSeq} were removed: read the session again from 0`, { metadata });
+    throw failure(
+      ErrorReason.HISTORY_TRIMMED,
+      `events before ${oldestSeq} were removed: read the session again from 0`,
+      { metadata },
+    );
   }
 }
 
@@ -86,7 +99,10 @@ function toPage(page: Page, place: PagePlace, throughSeq: number, fixedSeq: numb
     logId: page.logId,
     headSeq: BigInt(throughSeq),
     oldestSeq: BigInt(page.oldestSeq),
-    nextPageToken: lastSeq < throughSeq && page.events.length > 0 ? writeToken({ logId: page.logId, afterSeq: lastSeq, throughSeq: fixedSeq }) : "",
+    nextPageToken:
+      lastSeq < throughSeq && page.events.length > 0
+        ? writeToken({ logId: page.logId, afterSeq: lastSeq, throughSeq: fixedSeq })
+        : "",
   });
 }
 

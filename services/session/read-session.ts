@@ -1,15 +1,15 @@
 /** Reads of sessions and runs. What belongs to another tenant, or to another run's token, is not there. */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
+import { SessionState } from "../../gen/atoll/session/v1/session_pb.ts";
 import {
   type GetRunRequest,
   type GetSessionRequest,
   type ListSessionsRequest,
-  ListSessionsResponseSchema,
   type ListSessionsResponse,
+  ListSessionsResponseSchema,
   SessionOrder,
 } from "../../gen/atoll/session/v1/session_service_pb.ts";
-import { SessionState } from "../../gen/atoll/session/v1/session_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { principalOf, scopeOf } from "../kernel/rpc/call-context.ts";
 import type { ListSessionsInput, RunRow, SessionRow } from "../kernel/store/session-store.ts";
@@ -90,7 +90,11 @@ export async function listSessions(
 /** A part of the contract that this build does not serve is refused by name, never ignored (L9). */
 export function refuseUnserved(path: string, isSet: boolean): void {
   if (!isSet) return;
-  throw failure(ErrorReason.METHOD_NOT_SERVED, `${path}: this build of the mesh does not serve this field: leave it out`, {
-    fields: [{ path, problem: "not served by this build" }],
-  });
+  throw failure(
+    ErrorReason.METHOD_NOT_SERVED,
+    `${path}: this build of the mesh does not serve this field: leave it out`,
+    {
+      fields: [{ path, problem: "not served by this build" }],
+    },
+  );
 }

@@ -7,7 +7,12 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
 import { RunFailureSchema, RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import { type RunCommand, RunCommandSchema, type RunOffer, RunOfferSchema } from "../../gen/atoll/session/v1/attach_pb.ts";
+import {
+  type RunCommand,
+  RunCommandSchema,
+  type RunOffer,
+  RunOfferSchema,
+} from "../../gen/atoll/session/v1/attach_pb.ts";
 import type { Timer } from "../kernel/clock.ts";
 import { ErrorReason } from "../kernel/errors.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
@@ -199,7 +204,9 @@ export class RunDispatcher {
       );
       if (worker === undefined) continue;
       worker.credits -= 1;
-      const claim = await this.#deps.store.takeOverRun(lease, (run) => [takeUpEvent(run, worker.workerId, "worker lost")]);
+      const claim = await this.#deps.store.takeOverRun(lease, (run) => [
+        takeUpEvent(run, worker.workerId, "worker lost"),
+      ]);
       if (this.#leases.get(lease.runId) === lease) this.#leases.delete(lease.runId);
       if (claim === undefined) {
         worker.credits += 1;

@@ -5,7 +5,7 @@
  */
 import { clone, create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
-import { type Origin, OriginSchema, Priority } from "../../gen/atoll/content/v1/message_pb.ts";
+import { type MessageInput, type Origin, OriginSchema, Priority } from "../../gen/atoll/content/v1/message_pb.ts";
 import { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { RunOptionsSchema } from "../../gen/atoll/session/v1/run_pb.ts";
 import {
@@ -52,6 +52,7 @@ export async function submitMessage(
   const input = message.message;
   const priority = input?.priority || Priority.NORMAL;
   const traceId = input?.traceId || traceIdOf(context);
+  const title = titleOf(input);
   const outcome = await deps.store.submitMessage(scope, request, {
     sessionId: message.sessionId,
     messageId,
@@ -64,7 +65,8 @@ export async function submitMessage(
     rejectWhenBusy: queueMode === QueueMode.REJECT,
     interrupt: queueMode === QueueMode.INTERRUPT,
     maxQueuedRuns: deps.settings.maxQueuedRuns,
-    events: ({ position, agentId }) => [
+    title,
+    events: ({ position, agentId, isTitled }) => [
       encodeEvent({
         body: {
           case: "messageReceived",
@@ -81,6 +83,7 @@ export async function submitMessage(
           },
         },
       }),
+      ...(isTitled ? [encodeEvent({ body: { case: "sessionUpdated", value: { fields: ["title"], title } } })] : []),
       encodeEvent({ runId, body: { case: "runQueued", value: { messageIds: [messageId], agentId, position } } }),
     ],
   });
@@ -92,6 +95,21 @@ export async function submitMessage(
     if (outcome.outcome.interrupted !== undefined) effects.cancelRequested(outcome.outcome.interrupted);
   }
   return fromBinary(SubmitMessageResponseSchema, answer);
+}
+
+const maxTitleCharacters = 60;
+
+/** The first words of a message, as a title for people. */
+function titleOf(input: MessageInput | undefined): string {
+  const text = input?.content.map(({ block }) => (block.case === "text" ? block.value.text : "")).join(" ") ?? "";
+  const words = text.replace(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();
+  const characters = Array.from(words.slice(0, 4 * maxTitleCharacters));
+  return characters.length <= maxTitleCharacters
+    ? words
+    : `${characters
+        .slice(0, maxTitleCharacters - 1)
+        .join("")
+        .trimEnd()}…`;
 }
 
 /** The agent's own mode; only asked of the store when an agent has one. */
@@ -134,9 +152,13 @@ function refusal(refused: SubmitRefusal, message: SubmitMessageRequest): Error {
         metadata: { session_id: sessionId },
       });
     case "session-busy":
-      return failure(ErrorReason.SESSION_BUSY, `run ${refused.runId} has not ended: wait for it, or queue the message`, {
-        metadata: { run_id: refused.runId },
-      });
+      return failure(
+        ErrorReason.SESSION_BUSY,
+        `run ${refused.runId} has not ended: wait for it, or queue the message`,
+        {
+          metadata: { run_id: refused.runId },
+        },
+      );
     case "queue-full":
       return failure(ErrorReason.QUEUE_FULL, `${refused.limit} runs wait already: wait for some to end`, {
         metadata: { limit: String(refused.limit) },

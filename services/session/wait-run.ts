@@ -1,7 +1,12 @@
 /** Waits until a run has its terminal event, or until the timeout. */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
-import { GetRunRequestSchema, type WaitRunRequest, type WaitRunResponse, WaitRunResponseSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import {
+  GetRunRequestSchema,
+  type WaitRunRequest,
+  type WaitRunResponse,
+  WaitRunResponseSchema,
+} from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { getRun } from "./read-session.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toRun } from "./session-message.ts";
@@ -10,7 +15,11 @@ const defaultTimeoutMs = 30_000;
 /** The bus is a hint (L3): without one the run is read this often. */
 const recheckMs = 500;
 
-export async function waitRun(deps: SessionDeps, request: WaitRunRequest, context: HandlerContext): Promise<WaitRunResponse> {
+export async function waitRun(
+  deps: SessionDeps,
+  request: WaitRunRequest,
+  context: HandlerContext,
+): Promise<WaitRunResponse> {
   const untilMs = deps.clock.monotonicMs() + (request.timeoutMs || defaultTimeoutMs);
   const wanted = create(GetRunRequestSchema, { runId: request.runId });
   let run = await getRun(deps, wanted, context);

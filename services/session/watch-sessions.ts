@@ -38,7 +38,9 @@ export async function* watchSessions(
   const start = async (watch: WatchCreate): Promise<void> => {
     const { watchId } = watch;
     if (watchers.has(watchId) || watchers.size >= maxWatchers) {
-      const problem = watchers.has(watchId) ? "is in use on this stream" : `is one more than the ${maxWatchers} of a stream`;
+      const problem = watchers.has(watchId)
+        ? "is in use on this stream"
+        : `is one more than the ${maxWatchers} of a stream`;
       await queue.push(cancelled(watchId, failure(ErrorReason.FIELD_INVALID, `watch_id ${watchId} ${problem}`)));
       return;
     }
@@ -96,7 +98,11 @@ async function runWatcher(
     progressIntervalMs: deps.settings.progressIntervalMs,
     source: {
       async read(afterSeq) {
-        const page = await deps.store.readEvents(scope, sessionId, { afterSeq, maxEvents: pageEvents, maxBytes: pageBytes });
+        const page = await deps.store.readEvents(scope, sessionId, {
+          afterSeq,
+          maxEvents: pageEvents,
+          maxBytes: pageBytes,
+        });
         if (page.kind === "session-not-found") throw sessionNotFound({ sessionId });
         if (!created) {
           checkCursor(page, cursor);
@@ -104,7 +110,13 @@ async function runWatcher(
           const { logId, headSeq, oldestSeq } = page;
           await queue.push({
             case: "created",
-            value: { $typeName: "atoll.session.v1.WatchCreated", watchId, logId, headSeq: BigInt(headSeq), oldestSeq: BigInt(oldestSeq) },
+            value: {
+              $typeName: "atoll.session.v1.WatchCreated",
+              watchId,
+              logId,
+              headSeq: BigInt(headSeq),
+              oldestSeq: BigInt(oldestSeq),
+            },
           });
         }
         return page;
@@ -118,7 +130,10 @@ async function runWatcher(
   for await (const { events, logId, headSeq } of tail) {
     const frame: Frame =
       events.length === 0
-        ? { case: "progress", value: { $typeName: "atoll.session.v1.WatchProgress", watchId, headSeq: BigInt(headSeq) } }
+        ? {
+            case: "progress",
+            value: { $typeName: "atoll.session.v1.WatchProgress", watchId, headSeq: BigInt(headSeq) },
+          }
         : {
             case: "batch",
             value: {
@@ -134,7 +149,8 @@ async function runWatcher(
 }
 
 function cancelled(watchId: bigint, error: unknown): Frame {
-  const known = error instanceof ConnectError ? error : failure(ErrorReason.INTERNAL, "a fault of ours; the log has it");
+  const known =
+    error instanceof ConnectError ? error : failure(ErrorReason.INTERNAL, "a fault of ours; the log has it");
   const { reason, metadata } = failureFacts(known);
   return {
     case: "cancelled",

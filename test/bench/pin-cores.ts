@@ -22,11 +22,6 @@ export function pinProcess(pid: number, role: Role): void {
   if (status !== 0) throw new Error(`taskset could not pin process ${pid}: ${stderr.trim()}`);
 }
 
-/** A command line that starts pinned. */
-export function pinnedCommand(role: Role, command: string, args: readonly string[]): [string, string[]] {
-  return hasTaskset ? ["taskset", ["-c", coresOf(role), command, ...args]] : [command, [...args]];
-}
-
 function coresOf(role: Role): string {
   if (role === "load") return "0";
   return lastCore === 1 ? "1" : `1-${lastCore}`;

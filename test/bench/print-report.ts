@@ -36,7 +36,12 @@ function forPeople({ tables, aims, notes }: Report): string {
   const aimTable: Table = {
     title: "Aims",
     columns: ["", "measured", "aim", ""],
-    rows: aims.map((aim) => [aim.name, `${show(aim.value)} ${aim.unit}`, describeAim(aim), isMet(aim) ? "met" : "MISSED"]),
+    rows: aims.map((aim) => [
+      aim.name,
+      `${show(aim.value)} ${aim.unit}`,
+      describeAim(aim),
+      isMet(aim) ? "met" : "MISSED",
+    ]),
   };
   const parts = [...tables, ...(aims.length === 0 ? [] : [aimTable])].map(drawTable);
   return `\n${[...parts, notes.join("\n")].join("\n\n")}\n`;
@@ -55,7 +60,9 @@ function drawTable({ title, columns, rows }: Table): string {
   const widths = columns.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   const lines = cells.map((row) =>
     // Names stand at the left, figures at the right.
-    row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join("  "),
+    row
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join("  "),
   );
   const rule = widths.map((width) => "-".repeat(width)).join("  ");
   return [title, lines[0], rule, ...lines.slice(1)].join("\n");

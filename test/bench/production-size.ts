@@ -6,7 +6,7 @@ export interface PackageSize {
   readonly name: string;
   /** Bytes of its files. */
   readonly bytes: number;
-  /** Bytes of the disk blocks that they take, as `du` counts. */
+  /** Bytes of the disk blocks that they and their folders take, as `du` counts. */
   readonly diskBytes: number;
 }
 
@@ -41,6 +41,7 @@ function measureFolder(folder: string): { bytes: number; diskBytes: number } {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return total;
     throw error;
   }
+  total.diskBytes += lstatSync(folder).blocks * 512;
   for (const entry of entries) {
     if (entry.name === "node_modules") continue;
     const path = join(folder, entry.name);

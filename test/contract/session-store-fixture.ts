@@ -148,6 +148,7 @@ export function newMessage(sessionId: string, changes: Partial<NewMessage> = {})
     traceId: "",
     ifHeadSeq: 0,
     rejectWhenBusy: false,
+    title: "",
     interrupt: false,
     maxQueuedRuns: 100,
     events: ({ position, agentId }) => [

@@ -273,6 +273,21 @@ function messagesSuite(driver: SessionStoreDriver): void {
       expect((await submit(test.store, sessionId, { ifHeadSeq: 2 })).kind).toBe("done");
     });
 
+    it("titles a session once, with the first message that brings a title", async () => {
+      const { sessionId } = await makeSession(test.store, { title: "" });
+      const seen: boolean[] = [];
+      for (const title of ["", "Boats", "Ships"]) {
+        const base = newMessage(sessionId);
+        const events: typeof base.events = (context) => {
+          seen.push(context.isTitled);
+          return base.events(context);
+        };
+        await accept(test.store, sessionId, { title, events });
+      }
+      expect(seen).toEqual([false, true, false]);
+      expect((await test.store.getSession(scope, { sessionId }))?.title).toBe("Boats");
+    });
+
     it("refuses when the session is busy and the sender does not want to wait", async () => {
       const { sessionId } = await makeSession(test.store);
       const { run } = await accept(test.store, sessionId, { rejectWhenBusy: true });

@@ -26,6 +26,8 @@ export interface MeshProcessOptions {
 
 export interface ServiceProcess {
   readonly name: string;
+  /** The words of its command line, the port that it got included. */
+  readonly args: readonly string[];
   readonly url: string;
   readonly pid: number;
   readonly child: ChildProcess;
@@ -45,6 +47,8 @@ export interface MeshProcess {
   readonly processes: readonly ServiceProcess[];
   /** The process of a service; embedded: the one process. */
   readonly processOf: (service: string) => ServiceProcess;
+  /** Starts the process of a service that has ended again, on its port and folder. Resolves when it is ready. */
+  readonly restart: (service: string) => Promise<ServiceProcess>;
   /** An authenticated transport to the gateway (Connect over HTTP/2, binary). */
   readonly transport: () => Transport;
   readonly log: () => string;
@@ -90,13 +94,20 @@ export async function startMeshProcess(options: MeshProcessOptions = {}): Promis
   const gateway = processes.at(-1);
   if (gateway === undefined) throw new Error("no process was started");
   const token = readFileSync(join(dataDir, "token"), "utf8").trim();
+  const processOf = (service: string): ServiceProcess => processes.find((each) => each.name === service) ?? only(processes);
   return {
     url: gateway.url,
     folder,
     dataDir,
     token,
     processes,
-    processOf: (service) => processes.find((each) => each.name === service) ?? gateway,
+    processOf,
+    async restart(service) {
+      const ended = processOf(service);
+      const started = await startService(ended.name, ended.args, folder, options.env ?? {});
+      processes.splice(processes.indexOf(ended), 1, started);
+      return started;
+    },
     transport: () => transportTo(gateway.url, token),
     log: () => processes.map((each) => `--- ${each.name}\n${each.log()}`).join("\n"),
     async stop(signal = "SIGTERM") {
@@ -104,6 +115,12 @@ export async function startMeshProcess(options: MeshProcessOptions = {}): Promis
       if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function only(processes: readonly ServiceProcess[]): ServiceProcess {
+  const [first] = processes;
+  if (first === undefined || processes.length > 1) throw new Error("there is no process of that name");
+  return first;
 }
 
 /** Connect over HTTP/2, binary, with a bearer token. */
@@ -115,6 +132,11 @@ export function transportTo(url: string, token: string): Transport {
   return createConnectTransport({ baseUrl: url, httpVersion: "2", useBinaryFormat: true, interceptors: [authorize] });
 }
 
+function withPort(args: readonly string[], url: string): readonly string[] {
+  const at = args.indexOf("--listen");
+  return at < 0 ? args : args.with(at + 1, new URL(url).host);
+}
+
 /** Starts one process and waits until it says where it is. Rejects with its output when it ends instead. */
 export async function startService(
   name: string,
@@ -122,12 +144,7 @@ export async function startService(
   folder: string,
   env: Readonly<Record<string, string>>,
 ): Promise<ServiceProcess> {
-  const { ANTHROPIC_API_KEY: _key, ANTHROPIC_BASE_URL: _url, ...inherited } = process.env;
-  const child = spawn(process.execPath, [main, ...args], {
-    cwd: folder,
-    env: { ...inherited, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawnCommand(args, folder, env);
   let output = "";
   let errors = "";
   const ended = new Promise<number | NodeJS.Signals>((settle) => {
@@ -142,12 +159,16 @@ export async function startService(
   child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
     errors += chunk;
   });
-  const timer = setTimeout(() => ready.reject(new Error(`${name} was not ready in ${startTimeoutMs} ms\n${errors}`)), startTimeoutMs);
+  const timer = setTimeout(
+    () => ready.reject(new Error(`${name} was not ready in ${startTimeoutMs} ms\n${errors}`)),
+    startTimeoutMs,
+  );
   void ended.then((code) => ready.reject(new Error(`${name} ended with ${code}\n${output}\n${errors}`)));
   try {
     const url = await ready.promise;
     return {
       name,
+      args: withPort(args, url),
       url,
       pid: child.pid ?? 0,
       child,
@@ -166,4 +187,44 @@ export async function startService(
   } finally {
     clearTimeout(timer);
   }
+}
+
+export interface CommandResult {
+  /** The exit code, or the signal that ended it. */
+  readonly code: number | NodeJS.Signals;
+  readonly output: string;
+  readonly errors: string;
+}
+
+/** Runs a command of the command line until it ends by itself; after 30 s it is killed. */
+export async function runCommand(
+  args: readonly string[],
+  folder: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<CommandResult> {
+  const child = spawnCommand(args, folder, env);
+  let output = "";
+  let errors = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    output += chunk;
+  });
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    errors += chunk;
+  });
+  const timer = setTimeout(() => child.kill("SIGKILL"), startTimeoutMs);
+  // "close" comes when the process has ended and all that it wrote was read.
+  const code = await new Promise<number | NodeJS.Signals>((settle) => {
+    child.once("close", (exitCode, signal) => settle(exitCode ?? signal ?? 1));
+  });
+  clearTimeout(timer);
+  return { code, output, errors };
+}
+
+function spawnCommand(args: readonly string[], folder: string, env: Readonly<Record<string, string>>) {
+  const { ANTHROPIC_API_KEY: _key, ANTHROPIC_BASE_URL: _url, ...inherited } = process.env;
+  return spawn(process.execPath, [main, ...args], {
+    cwd: folder,
+    env: { ...inherited, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
 }

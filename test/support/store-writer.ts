@@ -34,6 +34,7 @@ async function writeTurns(store: SessionStore, sessionId: string): Promise<never
       traceId: "",
       ifHeadSeq: 0,
       rejectWhenBusy: true,
+      title: "",
       interrupt: false,
       maxQueuedRuns: 1,
       events: () => [event, event],

@@ -54,7 +54,7 @@ function readText(node: ConfigNode, rules: FieldRules, secret: boolean): ScalarR
     return { ok: false, found: describeFound(node, secret), expected, ...hint };
   }
   if (text.includes("\0")) return { ok: false, found: "text with a NUL character", expected: "text without one" };
-  const characters = [...text].length;
+  const characters = Array.from(text).length;
   if (rules.maxCharacters !== undefined && characters > rules.maxCharacters) {
     return { ok: false, found: `${characters} characters`, expected: `at most ${rules.maxCharacters}` };
   }

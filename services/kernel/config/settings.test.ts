@@ -64,8 +64,8 @@ describe("overridableSettings", () => {
     const text = protoText("mesh_config");
     const variables = [...text.matchAll(/Environment: (\w+)/g)].map(([, name]) => name);
     const flags = [...text.matchAll(/Flag: --([\w-]+)/g)].map(([, name]) => name);
-    expect(overridableSettings.map(({ variable }) => variable).toSorted()).toEqual(variables.toSorted());
-    expect(overridableSettings.flatMap(({ flag }) => flag?.name ?? []).toSorted()).toEqual(flags.toSorted());
+    expect(overridableSettings.map(({ variable }) => variable).sort(inOrder)).toEqual(variables.sort(inOrder));
+    expect(overridableSettings.flatMap(({ flag }) => flag?.name ?? []).sort(inOrder)).toEqual(flags.sort(inOrder));
   });
 });
 
@@ -76,3 +76,7 @@ describe("rulesOf", () => {
     expect(fields.map(rulesOf).filter((rules) => Object.keys(rules).length > 0).length).toBeGreaterThan(50);
   });
 });
+
+function inOrder(a: string | undefined, b: string | undefined): number {
+  return String(a) < String(b) ? -1 : 1;
+}

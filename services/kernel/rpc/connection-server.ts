@@ -83,8 +83,10 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
     },
     (request, detail) => faults.report("HEADERS_TOO_LARGE", ofSession(request)?.remoteAddress, detail),
   );
-  http2.on("sessionError", (error, session) => {
-    faults.report("HTTP2_PROTOCOL_ERROR", carriers.get(session)?.remoteAddress, error.message);
+  http2.on("sessionError", (error: NodeJS.ErrnoException, session) => {
+    // A peer that left without a goodbye breaks the socket, not the protocol.
+    const kind = error.syscall === undefined ? "HTTP2_PROTOCOL_ERROR" : "SOCKET_ERROR";
+    faults.report(kind, carriers.get(session)?.remoteAddress, error.message);
   });
 
   const serveHttp1 = (connection: OpenConnection, socket: Socket): void => {

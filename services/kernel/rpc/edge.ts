@@ -83,7 +83,11 @@ function refuse(response: EdgeResponse, { status, reason }: Extract<GuardVerdict
 }
 
 /** Lets the pages of configured origins read answers, and answers their preflights. */
-function allowOrigin(request: EdgeRequest, response: EdgeResponse, origins: ReadonlySet<string>): "answered" | "goes on" {
+function allowOrigin(
+  request: EdgeRequest,
+  response: EdgeResponse,
+  origins: ReadonlySet<string>,
+): "answered" | "goes on" {
   const { origin } = request.headers;
   if (origin === undefined || !origins.has(origin.toLowerCase())) return "goes on";
   response.setHeader("access-control-allow-origin", origin);

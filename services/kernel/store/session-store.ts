@@ -139,8 +139,17 @@ export interface NewMessage {
   readonly interrupt: boolean;
   /** Runs that may wait in a session. */
   readonly maxQueuedRuns: number;
-  /** MessageReceived and RunQueued, encoded without server fields. */
-  readonly events: (context: { readonly position: number; readonly agentId: string }) => readonly Uint8Array[];
+  /** The title that a session without one takes; empty for none. */
+  readonly title: string;
+  /**
+   * MessageReceived first and RunQueued last, encoded without server fields; SessionUpdated between them when the
+   * session is titled by this message.
+   */
+  readonly events: (context: {
+    readonly position: number;
+    readonly agentId: string;
+    readonly isTitled: boolean;
+  }) => readonly Uint8Array[];
 }
 
 export interface Submitted {

@@ -45,7 +45,7 @@ export class SessionRows {
       updated_at_ms, last_message_at_ms, message_count)
       VALUES (?, ?, ?, ?, 'created', ?, ?, ?, 0, 0, '', 0, ?, ?, ?, ?, 0, 0)`);
     this.updateRow = database.prepare(`UPDATE sessions SET state = ?, head_seq = ?, oldest_seq = ?, active_run_id = ?,
-      queued_runs = ?, updated_at_ms = ?, last_message_at_ms = ?, message_count = ? WHERE session_no = ?`);
+      queued_runs = ?, updated_at_ms = ?, last_message_at_ms = ?, message_count = ?, title = ? WHERE session_no = ?`);
   }
 
   findById(tenantNo: number, sessionId: string): StoredSession | undefined {
@@ -92,6 +92,7 @@ export class SessionRows {
       row.updatedAtMs,
       row.lastMessageAtMs,
       row.messageCount,
+      row.title,
       sessionNo,
     );
   }

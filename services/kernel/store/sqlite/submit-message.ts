@@ -70,9 +70,11 @@ function accept(
   const waiting = row.queuedRuns === 0 ? 0 : tables.runs.countWaitingAhead(tenantNo, sessionNo, message.priority);
   const position = waiting + (busy ? 1 : 0);
 
-  const [grown, appended] = tables.events.append(session, message.events({ position, agentId }), nowMs);
+  const isTitled = row.title === "" && message.title !== "";
+  const [grown, appended] = tables.events.append(session, message.events({ position, agentId, isTitled }), nowMs);
   const next: SessionRow = {
     ...grown.row,
+    title: isTitled ? message.title : row.title,
     state: "active",
     queuedRuns: row.queuedRuns + 1,
     messageCount: row.messageCount + 1,
