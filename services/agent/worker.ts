@@ -98,6 +98,7 @@ export class Worker {
   /** Takes no new runs and waits for the ones that it has. */
   async drain(): Promise<void> {
     this.#isDraining = true;
+    this.#say({ case: "drain", value: { $typeName: "atoll.session.v1.WorkerDrain", reason: "the worker stops" } });
     await Promise.allSettled([...this.#runs.values()].map((run) => run.done));
   }
 

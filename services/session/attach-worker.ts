@@ -62,6 +62,9 @@ export async function* attachWorker(
           case "release":
             if (frame.value.run !== undefined) dispatcher.release(keyOf(frame.value.run));
             break;
+          case "drain":
+            dispatcher.drain(worker);
+            break;
           case "batch": {
             if (inFlight >= maxBatchesInFlight) await landed.promise;
             inFlight += 1;
@@ -103,6 +106,7 @@ function welcome(
     workerId: hello.workerId,
     agentIds: hello.agentIds,
     credits: hello.credits,
+    isDraining: false,
     offer: (offer) => void queue.offer({ case: "offer", value: offer }),
     command: (command) => void queue.offer({ case: "command", value: command }),
   };

@@ -27,6 +27,8 @@ export interface AttachedWorker extends LeaseHolder {
   readonly agentIds: readonly string[];
   /** How many more runs it takes now. */
   credits: number;
+  /** Whether it works off what it has: nothing more is offered. */
+  isDraining: boolean;
   readonly offer: (offer: RunOffer) => void;
 }
 
@@ -93,6 +95,11 @@ export class RunDispatcher {
   addCredits(worker: AttachedWorker, credits: number): void {
     worker.credits += credits;
     this.kick();
+  }
+
+  /** Offers the worker nothing more; an offer that is on its way comes back as a release. */
+  drain(worker: AttachedWorker): void {
+    worker.isDraining = true;
   }
 
   /** Renews the leases that the worker still has; says which it has lost, and what it must do. */
@@ -220,7 +227,7 @@ export class RunDispatcher {
   #workerWithCredits(accepts: (worker: AttachedWorker) => boolean): AttachedWorker | undefined {
     let best: AttachedWorker | undefined;
     for (const worker of this.#workers) {
-      if (worker.credits > (best?.credits ?? 0) && accepts(worker)) best = worker;
+      if (!worker.isDraining && worker.credits > (best?.credits ?? 0) && accepts(worker)) best = worker;
     }
     return best;
   }

@@ -93,8 +93,12 @@ function digest(token: string): Buffer {
   return createHash("sha256").update(token).digest();
 }
 
-/** Whether a principal may call an RPC that asks for this scope. ADMIN includes every scope but WORKER. */
+/**
+ * Whether a principal may call an RPC that asks for this scope. ADMIN includes every scope but WORKER; UNSPECIFIED, which
+ * an RPC without the option has, is held by nobody.
+ */
 export function holdsScope(principal: Principal, scope: AuthScope): boolean {
+  if (scope === AuthScope.UNSPECIFIED) return false;
   if (principal.scopes.has(scope)) return true;
-  return principal.scopes.has(AuthScope.ADMIN) && scope !== AuthScope.WORKER && scope !== AuthScope.UNSPECIFIED;
+  return principal.scopes.has(AuthScope.ADMIN) && scope !== AuthScope.WORKER;
 }

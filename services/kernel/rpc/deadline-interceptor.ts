@@ -39,10 +39,14 @@ export function createDeadlineInterceptor(clock: Clock, streamIdleTimeoutMs: num
     ): Promise<Awaited<ReturnType<typeof next>>> {
       const response = await pending;
       if (!response.stream) return response;
-      return { ...response, message: endWhenIdle(response, controller) };
+      return { ...response, message: endWhenIdle(response, controller, request.signal) };
     }
 
-    async function* endWhenIdle(response: StreamResponse, controller: AbortController): StreamResponse["message"] {
+    async function* endWhenIdle(
+      response: StreamResponse,
+      controller: AbortController,
+      aborted: AbortSignal,
+    ): StreamResponse["message"] {
       let lastMs = clock.monotonicMs();
       let idle: Timer | undefined;
       const watch = (inMs: number): void => {
@@ -52,14 +56,18 @@ export function createDeadlineInterceptor(clock: Clock, streamIdleTimeoutMs: num
           controller.abort(new ConnectError(`no message for ${streamIdleTimeoutMs} ms`, Code.DeadlineExceeded));
         });
       };
-      watch(streamIdleTimeoutMs);
+      const stopWatching = (): void => idle?.cancel();
+      // A caller that goes away in mid-stream may never ask for the next message: then nothing below runs any more.
+      aborted.addEventListener("abort", stopWatching, { once: true });
+      if (!aborted.aborted) watch(streamIdleTimeoutMs);
       try {
         for await (const message of response.message) {
           lastMs = clock.monotonicMs();
           yield message;
         }
       } finally {
-        idle?.cancel();
+        aborted.removeEventListener("abort", stopWatching);
+        stopWatching();
       }
     }
   };

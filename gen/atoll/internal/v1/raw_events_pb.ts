@@ -9,7 +9,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { AddCredits, ReleaseRun, RenewLeases, WorkerHello } from "../../session/v1/attach_pb.ts";
+import type { AddCredits, ReleaseRun, RenewLeases, WorkerDrain, WorkerHello } from "../../session/v1/attach_pb.ts";
 import { file_atoll_session_v1_attach } from "../../session/v1/attach_pb.ts";
 import type { IndexEntries, WatchCancelled, WatchCreated, WatchProgress } from "../../session/v1/watch_pb.ts";
 import { file_atoll_session_v1_watch } from "../../session/v1/watch_pb.ts";
@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file atoll/internal/v1/raw_events.proto.
  */
 export const file_atoll_internal_v1_raw_events: GenFile = /*@__PURE__*/
-  fileDesc("CiJhdG9sbC9pbnRlcm5hbC92MS9yYXdfZXZlbnRzLnByb3RvEhFhdG9sbC5pbnRlcm5hbC52MSJTCg1SYXdFdmVudEJhdGNoEg4KBmV2ZW50cxgBIAMoDBIQCgh3YXRjaF9pZBgCIAEoAxIOCgZsb2dfaWQYAyABKAkSEAoIaGVhZF9zZXEYBCABKAQingIKEFJhd1dhdGNoUmVzcG9uc2USMQoFYmF0Y2gYASABKAsyIC5hdG9sbC5pbnRlcm5hbC52MS5SYXdFdmVudEJhdGNoSAASMQoHY3JlYXRlZBgCIAEoCzIeLmF0b2xsLnNlc3Npb24udjEuV2F0Y2hDcmVhdGVkSAASNQoJY2FuY2VsbGVkGAMgASgLMiAuYXRvbGwuc2Vzc2lvbi52MS5XYXRjaENhbmNlbGxlZEgAEjMKCHByb2dyZXNzGAQgASgLMh8uYXRvbGwuc2Vzc2lvbi52MS5XYXRjaFByb2dyZXNzSAASLwoFaW5kZXgYBSABKAsyHi5hdG9sbC5zZXNzaW9uLnYxLkluZGV4RW50cmllc0gAQgcKBWZyYW1lImUKDlJhd0FwcGVuZEJhdGNoEg4KBmV2ZW50cxgBIAMoDBISCgpzZXNzaW9uX2lkGAIgASgJEg4KBnJ1bl9pZBgDIAEoCRINCgVlcG9jaBgEIAEoBBIQCghiYXRjaF9ubxgFIAEoBCKRAgoQUmF3QXR0YWNoUmVxdWVzdBIuCgVoZWxsbxgBIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuV29ya2VySGVsbG9IABIvCgdjcmVkaXRzGAIgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5BZGRDcmVkaXRzSAASMgoFYmF0Y2gYAyABKAsyIS5hdG9sbC5pbnRlcm5hbC52MS5SYXdBcHBlbmRCYXRjaEgAEi4KBXJlbmV3GAQgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5SZW5ld0xlYXNlc0gAEi8KB3JlbGVhc2UYBSABKAsyHC5hdG9sbC5zZXNzaW9uLnYxLlJlbGVhc2VSdW5IAEIHCgVmcmFtZSJtCgxSYXdFdmVudFBhZ2USDgoGZXZlbnRzGAEgAygMEg4KBmxvZ19pZBgCIAEoCRIQCghoZWFkX3NlcRgDIAEoBBISCgpvbGRlc3Rfc2VxGAQgASgEEhcKD25leHRfcGFnZV90b2tlbhgFIAEoCWIGcHJvdG8z", [file_atoll_session_v1_attach, file_atoll_session_v1_watch]);
+  fileDesc("CiJhdG9sbC9pbnRlcm5hbC92MS9yYXdfZXZlbnRzLnByb3RvEhFhdG9sbC5pbnRlcm5hbC52MSJTCg1SYXdFdmVudEJhdGNoEg4KBmV2ZW50cxgBIAMoDBIQCgh3YXRjaF9pZBgCIAEoAxIOCgZsb2dfaWQYAyABKAkSEAoIaGVhZF9zZXEYBCABKAQingIKEFJhd1dhdGNoUmVzcG9uc2USMQoFYmF0Y2gYASABKAsyIC5hdG9sbC5pbnRlcm5hbC52MS5SYXdFdmVudEJhdGNoSAASMQoHY3JlYXRlZBgCIAEoCzIeLmF0b2xsLnNlc3Npb24udjEuV2F0Y2hDcmVhdGVkSAASNQoJY2FuY2VsbGVkGAMgASgLMiAuYXRvbGwuc2Vzc2lvbi52MS5XYXRjaENhbmNlbGxlZEgAEjMKCHByb2dyZXNzGAQgASgLMh8uYXRvbGwuc2Vzc2lvbi52MS5XYXRjaFByb2dyZXNzSAASLwoFaW5kZXgYBSABKAsyHi5hdG9sbC5zZXNzaW9uLnYxLkluZGV4RW50cmllc0gAQgcKBWZyYW1lImUKDlJhd0FwcGVuZEJhdGNoEg4KBmV2ZW50cxgBIAMoDBISCgpzZXNzaW9uX2lkGAIgASgJEg4KBnJ1bl9pZBgDIAEoCRINCgVlcG9jaBgEIAEoBBIQCghiYXRjaF9ubxgFIAEoBCLBAgoQUmF3QXR0YWNoUmVxdWVzdBIuCgVoZWxsbxgBIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuV29ya2VySGVsbG9IABIvCgdjcmVkaXRzGAIgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5BZGRDcmVkaXRzSAASMgoFYmF0Y2gYAyABKAsyIS5hdG9sbC5pbnRlcm5hbC52MS5SYXdBcHBlbmRCYXRjaEgAEi4KBXJlbmV3GAQgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5SZW5ld0xlYXNlc0gAEi8KB3JlbGVhc2UYBSABKAsyHC5hdG9sbC5zZXNzaW9uLnYxLlJlbGVhc2VSdW5IABIuCgVkcmFpbhgGIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuV29ya2VyRHJhaW5IAEIHCgVmcmFtZSJtCgxSYXdFdmVudFBhZ2USDgoGZXZlbnRzGAEgAygMEg4KBmxvZ19pZBgCIAEoCRIQCghoZWFkX3NlcRgDIAEoBBISCgpvbGRlc3Rfc2VxGAQgASgEEhcKD25leHRfcGFnZV90b2tlbhgFIAEoCWIGcHJvdG8z", [file_atoll_session_v1_attach, file_atoll_session_v1_watch]);
 
 /**
  * Twin of atoll.session.v1.EventBatch.
@@ -224,6 +224,14 @@ export type RawAttachRequest = Message<"atoll.internal.v1.RawAttachRequest"> & {
      */
     value: ReleaseRun;
     case: "release";
+  } | {
+    /**
+     * See AttachRequest.
+     *
+     * @generated from field: atoll.session.v1.WorkerDrain drain = 6;
+     */
+    value: WorkerDrain;
+    case: "drain";
   } | { case: undefined; value?: undefined };
 };
 

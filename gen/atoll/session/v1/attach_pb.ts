@@ -24,7 +24,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file atoll/session/v1/attach.proto.
  */
 export const file_atoll_session_v1_attach: GenFile = /*@__PURE__*/
-  fileDesc("Ch1hdG9sbC9zZXNzaW9uL3YxL2F0dGFjaC5wcm90bxIQYXRvbGwuc2Vzc2lvbi52MSJoCgdIZWxkUnVuEhwKCnNlc3Npb25faWQYASABKAlCCLpIBXIDGIABEhgKBnJ1bl9pZBgCIAEoCUIIukgFcgMYgAESDQoFZXBvY2gYAyABKAQSFgoOYWNrZWRfYmF0Y2hfbm8YBCABKAQiswEKC1dvcmtlckhlbGxvEh0KCXdvcmtlcl9pZBgBIAEoCUIKukgHcgUQARiAARIcCglhZ2VudF9pZHMYAiADKAlCCbpIBpIBAxCAAhIZCgdjcmVkaXRzGAMgASgNQgi6SAUqAxiQThIyCgRoZWxkGAQgAygLMhkuYXRvbGwuc2Vzc2lvbi52MS5IZWxkUnVuQgm6SAaSAQMQkE4SGAoHdmVyc2lvbhgFIAEoCUIHukgEcgIYQCInCgpBZGRDcmVkaXRzEhkKB2NyZWRpdHMYASABKA1CCLpIBSoDGJBOInkKC0FwcGVuZEJhdGNoEiUKBmV2ZW50cxgBIAMoCzIVLmF0b2xsLmV2ZW50LnYxLkV2ZW50EhIKCnNlc3Npb25faWQYAiABKAkSDgoGcnVuX2lkGAMgASgJEg0KBWVwb2NoGAQgASgEEhAKCGJhdGNoX25vGAUgASgEIkEKC1JlbmV3TGVhc2VzEjIKBGhlbGQYASADKAsyGS5hdG9sbC5zZXNzaW9uLnYxLkhlbGRSdW5CCbpIBpIBAxCQTiJOCgpSZWxlYXNlUnVuEiYKA3J1bhgBIAEoCzIZLmF0b2xsLnNlc3Npb24udjEuSGVsZFJ1bhIYCgZyZWFzb24YAiABKAlCCLpIBXIDGIAIIooCCg1BdHRhY2hSZXF1ZXN0Ei4KBWhlbGxvGAEgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5Xb3JrZXJIZWxsb0gAEi8KB2NyZWRpdHMYAiABKAsyHC5hdG9sbC5zZXNzaW9uLnYxLkFkZENyZWRpdHNIABIuCgViYXRjaBgDIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuQXBwZW5kQmF0Y2hIABIuCgVyZW5ldxgEIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuUmVuZXdMZWFzZXNIABIvCgdyZWxlYXNlGAUgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5SZWxlYXNlUnVuSABCBwoFZnJhbWUifgoNV29ya2VyV2VsY29tZRITCgtpbnN0YW5jZV9pZBgBIAEoCRIUCgxsZWFzZV90dGxfbXMYAiABKA0SGQoRcmVuZXdfaW50ZXJ2YWxfbXMYAyABKA0SJwoEbG9zdBgEIAMoCzIZLmF0b2xsLnNlc3Npb24udjEuSGVsZFJ1biJtCghSdW5PZmZlchIiCgNydW4YASABKAsyFS5hdG9sbC5zZXNzaW9uLnYxLlJ1bhIqCgdzZXNzaW9uGAIgASgLMhkuYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uEhEKCXJ1bl90b2tlbhgDIAEoCSJlCg1CYXRjaEFjY2VwdGVkEg4KBnJ1bl9pZBgBIAEoCRINCgVlcG9jaBgCIAEoBBIQCghiYXRjaF9ubxgDIAEoBBIRCglmaXJzdF9zZXEYBCABKAQSEAoIbGFzdF9zZXEYBSABKAQiYAoMQmF0Y2hSZWZ1c2VkEg4KBnJ1bl9pZBgBIAEoCRINCgVlcG9jaBgCIAEoBBIQCghiYXRjaF9ubxgDIAEoBBIOCgZyZWFzb24YBCABKAkSDwoHbWVzc2FnZRgFIAEoCSI1Cg1DYW5jZWxDb21tYW5kEhQKDGNhbmNlbGxlZF9ieRgBIAEoCRIOCgZyZWFzb24YAiABKAkiUwoMU3RlZXJDb21tYW5kEhIKCm1lc3NhZ2VfaWQYASABKAkSLwoHbWVzc2FnZRgCIAEoCzIeLmF0b2xsLmNvbnRlbnQudjEuTWVzc2FnZUlucHV0Im4KD0RlY2lzaW9uQ29tbWFuZBITCgthcHByb3ZhbF9pZBgBIAEoCRIyCghkZWNpc2lvbhgCIAEoDjIgLmF0b2xsLmV2ZW50LnYxLkFwcHJvdmFsRGVjaXNpb24SEgoKZGVjaWRlZF9ieRgDIAEoCSKRAQoNQW5zd2VyQ29tbWFuZBITCgtxdWVzdGlvbl9pZBgBIAEoCRIsCgZhY3Rpb24YAiABKA4yHC5hdG9sbC5ldmVudC52MS5BbnN3ZXJBY3Rpb24SKAoHY29udGVudBgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSEwoLYW5zd2VyZWRfYnkYBCABKAkiiQIKClJ1bkNvbW1hbmQSDgoGcnVuX2lkGAEgASgJEhIKCmNvbW1hbmRfaWQYAiABKAQSMQoGY2FuY2VsGAMgASgLMh8uYXRvbGwuc2Vzc2lvbi52MS5DYW5jZWxDb21tYW5kSAASLwoFc3RlZXIYBCABKAsyHi5hdG9sbC5zZXNzaW9uLnYxLlN0ZWVyQ29tbWFuZEgAEjUKCGRlY2lzaW9uGAUgASgLMiEuYXRvbGwuc2Vzc2lvbi52MS5EZWNpc2lvbkNvbW1hbmRIABIxCgZhbnN3ZXIYBiABKAsyHy5hdG9sbC5zZXNzaW9uLnYxLkFuc3dlckNvbW1hbmRIAEIJCgdjb21tYW5kImgKDUxlYXNlc1JlbmV3ZWQSJwoEbG9zdBgBIAMoCzIZLmF0b2xsLnNlc3Npb24udjEuSGVsZFJ1bhIuCghjb21tYW5kcxgCIAMoCzIcLmF0b2xsLnNlc3Npb24udjEuUnVuQ29tbWFuZCIjCgtBdHRhY2hEcmFpbhIUCgxjbG9zZXNfaW5fbXMYASABKA0i9wIKDkF0dGFjaFJlc3BvbnNlEjIKB3dlbGNvbWUYASABKAsyHy5hdG9sbC5zZXNzaW9uLnYxLldvcmtlcldlbGNvbWVIABIrCgVvZmZlchgCIAEoCzIaLmF0b2xsLnNlc3Npb24udjEuUnVuT2ZmZXJIABIzCghhY2NlcHRlZBgDIAEoCzIfLmF0b2xsLnNlc3Npb24udjEuQmF0Y2hBY2NlcHRlZEgAEjEKB3JlZnVzZWQYBCABKAsyHi5hdG9sbC5zZXNzaW9uLnYxLkJhdGNoUmVmdXNlZEgAEi8KB2NvbW1hbmQYBSABKAsyHC5hdG9sbC5zZXNzaW9uLnYxLlJ1bkNvbW1hbmRIABIyCgdyZW5ld2VkGAYgASgLMh8uYXRvbGwuc2Vzc2lvbi52MS5MZWFzZXNSZW5ld2VkSAASLgoFZHJhaW4YByABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLkF0dGFjaERyYWluSABCBwoFZnJhbWViBnByb3RvMw", [file_atoll_content_v1_message, file_atoll_event_v1_event, file_atoll_event_v1_tool_events, file_atoll_session_v1_run, file_atoll_session_v1_session, file_buf_validate_validate, file_google_protobuf_struct]);
+  fileDesc("Ch1hdG9sbC9zZXNzaW9uL3YxL2F0dGFjaC5wcm90bxIQYXRvbGwuc2Vzc2lvbi52MSJoCgdIZWxkUnVuEhwKCnNlc3Npb25faWQYASABKAlCCLpIBXIDGIABEhgKBnJ1bl9pZBgCIAEoCUIIukgFcgMYgAESDQoFZXBvY2gYAyABKAQSFgoOYWNrZWRfYmF0Y2hfbm8YBCABKAQiswEKC1dvcmtlckhlbGxvEh0KCXdvcmtlcl9pZBgBIAEoCUIKukgHcgUQARiAARIcCglhZ2VudF9pZHMYAiADKAlCCbpIBpIBAxCAAhIZCgdjcmVkaXRzGAMgASgNQgi6SAUqAxiQThIyCgRoZWxkGAQgAygLMhkuYXRvbGwuc2Vzc2lvbi52MS5IZWxkUnVuQgm6SAaSAQMQkE4SGAoHdmVyc2lvbhgFIAEoCUIHukgEcgIYQCInCgpBZGRDcmVkaXRzEhkKB2NyZWRpdHMYASABKA1CCLpIBSoDGJBOInkKC0FwcGVuZEJhdGNoEiUKBmV2ZW50cxgBIAMoCzIVLmF0b2xsLmV2ZW50LnYxLkV2ZW50EhIKCnNlc3Npb25faWQYAiABKAkSDgoGcnVuX2lkGAMgASgJEg0KBWVwb2NoGAQgASgEEhAKCGJhdGNoX25vGAUgASgEIkEKC1JlbmV3TGVhc2VzEjIKBGhlbGQYASADKAsyGS5hdG9sbC5zZXNzaW9uLnYxLkhlbGRSdW5CCbpIBpIBAxCQTiJOCgpSZWxlYXNlUnVuEiYKA3J1bhgBIAEoCzIZLmF0b2xsLnNlc3Npb24udjEuSGVsZFJ1bhIYCgZyZWFzb24YAiABKAlCCLpIBXIDGIAIIicKC1dvcmtlckRyYWluEhgKBnJlYXNvbhgBIAEoCUIIukgFcgMYgAgiugIKDUF0dGFjaFJlcXVlc3QSLgoFaGVsbG8YASABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLldvcmtlckhlbGxvSAASLwoHY3JlZGl0cxgCIAEoCzIcLmF0b2xsLnNlc3Npb24udjEuQWRkQ3JlZGl0c0gAEi4KBWJhdGNoGAMgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5BcHBlbmRCYXRjaEgAEi4KBXJlbmV3GAQgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5SZW5ld0xlYXNlc0gAEi8KB3JlbGVhc2UYBSABKAsyHC5hdG9sbC5zZXNzaW9uLnYxLlJlbGVhc2VSdW5IABIuCgVkcmFpbhgGIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuV29ya2VyRHJhaW5IAEIHCgVmcmFtZSJ+Cg1Xb3JrZXJXZWxjb21lEhMKC2luc3RhbmNlX2lkGAEgASgJEhQKDGxlYXNlX3R0bF9tcxgCIAEoDRIZChFyZW5ld19pbnRlcnZhbF9tcxgDIAEoDRInCgRsb3N0GAQgAygLMhkuYXRvbGwuc2Vzc2lvbi52MS5IZWxkUnVuIm0KCFJ1bk9mZmVyEiIKA3J1bhgBIAEoCzIVLmF0b2xsLnNlc3Npb24udjEuUnVuEioKB3Nlc3Npb24YAiABKAsyGS5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb24SEQoJcnVuX3Rva2VuGAMgASgJImUKDUJhdGNoQWNjZXB0ZWQSDgoGcnVuX2lkGAEgASgJEg0KBWVwb2NoGAIgASgEEhAKCGJhdGNoX25vGAMgASgEEhEKCWZpcnN0X3NlcRgEIAEoBBIQCghsYXN0X3NlcRgFIAEoBCJgCgxCYXRjaFJlZnVzZWQSDgoGcnVuX2lkGAEgASgJEg0KBWVwb2NoGAIgASgEEhAKCGJhdGNoX25vGAMgASgEEg4KBnJlYXNvbhgEIAEoCRIPCgdtZXNzYWdlGAUgASgJIjUKDUNhbmNlbENvbW1hbmQSFAoMY2FuY2VsbGVkX2J5GAEgASgJEg4KBnJlYXNvbhgCIAEoCSJTCgxTdGVlckNvbW1hbmQSEgoKbWVzc2FnZV9pZBgBIAEoCRIvCgdtZXNzYWdlGAIgASgLMh4uYXRvbGwuY29udGVudC52MS5NZXNzYWdlSW5wdXQibgoPRGVjaXNpb25Db21tYW5kEhMKC2FwcHJvdmFsX2lkGAEgASgJEjIKCGRlY2lzaW9uGAIgASgOMiAuYXRvbGwuZXZlbnQudjEuQXBwcm92YWxEZWNpc2lvbhISCgpkZWNpZGVkX2J5GAMgASgJIpEBCg1BbnN3ZXJDb21tYW5kEhMKC3F1ZXN0aW9uX2lkGAEgASgJEiwKBmFjdGlvbhgCIAEoDjIcLmF0b2xsLmV2ZW50LnYxLkFuc3dlckFjdGlvbhIoCgdjb250ZW50GAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBITCgthbnN3ZXJlZF9ieRgEIAEoCSKJAgoKUnVuQ29tbWFuZBIOCgZydW5faWQYASABKAkSEgoKY29tbWFuZF9pZBgCIAEoBBIxCgZjYW5jZWwYAyABKAsyHy5hdG9sbC5zZXNzaW9uLnYxLkNhbmNlbENvbW1hbmRIABIvCgVzdGVlchgEIAEoCzIeLmF0b2xsLnNlc3Npb24udjEuU3RlZXJDb21tYW5kSAASNQoIZGVjaXNpb24YBSABKAsyIS5hdG9sbC5zZXNzaW9uLnYxLkRlY2lzaW9uQ29tbWFuZEgAEjEKBmFuc3dlchgGIAEoCzIfLmF0b2xsLnNlc3Npb24udjEuQW5zd2VyQ29tbWFuZEgAQgkKB2NvbW1hbmQiaAoNTGVhc2VzUmVuZXdlZBInCgRsb3N0GAEgAygLMhkuYXRvbGwuc2Vzc2lvbi52MS5IZWxkUnVuEi4KCGNvbW1hbmRzGAIgAygLMhwuYXRvbGwuc2Vzc2lvbi52MS5SdW5Db21tYW5kIiMKC0F0dGFjaERyYWluEhQKDGNsb3Nlc19pbl9tcxgBIAEoDSL3AgoOQXR0YWNoUmVzcG9uc2USMgoHd2VsY29tZRgBIAEoCzIfLmF0b2xsLnNlc3Npb24udjEuV29ya2VyV2VsY29tZUgAEisKBW9mZmVyGAIgASgLMhouYXRvbGwuc2Vzc2lvbi52MS5SdW5PZmZlckgAEjMKCGFjY2VwdGVkGAMgASgLMh8uYXRvbGwuc2Vzc2lvbi52MS5CYXRjaEFjY2VwdGVkSAASMQoHcmVmdXNlZBgEIAEoCzIeLmF0b2xsLnNlc3Npb24udjEuQmF0Y2hSZWZ1c2VkSAASLwoHY29tbWFuZBgFIAEoCzIcLmF0b2xsLnNlc3Npb24udjEuUnVuQ29tbWFuZEgAEjIKB3JlbmV3ZWQYBiABKAsyHy5hdG9sbC5zZXNzaW9uLnYxLkxlYXNlc1JlbmV3ZWRIABIuCgVkcmFpbhgHIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuQXR0YWNoRHJhaW5IAEIHCgVmcmFtZWIGcHJvdG8z", [file_atoll_content_v1_message, file_atoll_event_v1_event, file_atoll_event_v1_tool_events, file_atoll_session_v1_run, file_atoll_session_v1_session, file_buf_validate_validate, file_google_protobuf_struct]);
 
 /**
  * A run that a worker holds.
@@ -237,6 +237,27 @@ export const ReleaseRunSchema: GenMessage<ReleaseRun> = /*@__PURE__*/
   messageDesc(file_atoll_session_v1_attach, 5);
 
 /**
+ * The worker takes no more runs and works off the ones that it holds. It stays attached until they have ended.
+ *
+ * @generated from message atoll.session.v1.WorkerDrain
+ */
+export type WorkerDrain = Message<"atoll.session.v1.WorkerDrain"> & {
+  /**
+   * Why, for people. At most 1024 characters.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message atoll.session.v1.WorkerDrain.
+ * Use `create(WorkerDrainSchema)` to create a new message.
+ */
+export const WorkerDrainSchema: GenMessage<WorkerDrain> = /*@__PURE__*/
+  messageDesc(file_atoll_session_v1_attach, 6);
+
+/**
  * What a worker says.
  *
  * @generated from message atoll.session.v1.AttachRequest
@@ -287,6 +308,14 @@ export type AttachRequest = Message<"atoll.session.v1.AttachRequest"> & {
      */
     value: ReleaseRun;
     case: "release";
+  } | {
+    /**
+     * No more.
+     *
+     * @generated from field: atoll.session.v1.WorkerDrain drain = 6;
+     */
+    value: WorkerDrain;
+    case: "drain";
   } | { case: undefined; value?: undefined };
 };
 
@@ -295,7 +324,7 @@ export type AttachRequest = Message<"atoll.session.v1.AttachRequest"> & {
  * Use `create(AttachRequestSchema)` to create a new message.
  */
 export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 6);
+  messageDesc(file_atoll_session_v1_attach, 7);
 
 /**
  * The service's first frame.
@@ -337,7 +366,7 @@ export type WorkerWelcome = Message<"atoll.session.v1.WorkerWelcome"> & {
  * Use `create(WorkerWelcomeSchema)` to create a new message.
  */
 export const WorkerWelcomeSchema: GenMessage<WorkerWelcome> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 7);
+  messageDesc(file_atoll_session_v1_attach, 8);
 
 /**
  * A run for this worker. It uses up one credit.
@@ -372,7 +401,7 @@ export type RunOffer = Message<"atoll.session.v1.RunOffer"> & {
  * Use `create(RunOfferSchema)` to create a new message.
  */
 export const RunOfferSchema: GenMessage<RunOffer> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 8);
+  messageDesc(file_atoll_session_v1_attach, 9);
 
 /**
  * A batch was committed.
@@ -421,7 +450,7 @@ export type BatchAccepted = Message<"atoll.session.v1.BatchAccepted"> & {
  * Use `create(BatchAcceptedSchema)` to create a new message.
  */
 export const BatchAcceptedSchema: GenMessage<BatchAccepted> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 9);
+  messageDesc(file_atoll_session_v1_attach, 10);
 
 /**
  * A batch was refused; nothing of it is in the log.
@@ -471,7 +500,7 @@ export type BatchRefused = Message<"atoll.session.v1.BatchRefused"> & {
  * Use `create(BatchRefusedSchema)` to create a new message.
  */
 export const BatchRefusedSchema: GenMessage<BatchRefused> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 10);
+  messageDesc(file_atoll_session_v1_attach, 11);
 
 /**
  * Stop the run.
@@ -499,7 +528,7 @@ export type CancelCommand = Message<"atoll.session.v1.CancelCommand"> & {
  * Use `create(CancelCommandSchema)` to create a new message.
  */
 export const CancelCommandSchema: GenMessage<CancelCommand> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 11);
+  messageDesc(file_atoll_session_v1_attach, 12);
 
 /**
  * A message for the active run (queue mode STEER).
@@ -527,7 +556,7 @@ export type SteerCommand = Message<"atoll.session.v1.SteerCommand"> & {
  * Use `create(SteerCommandSchema)` to create a new message.
  */
 export const SteerCommandSchema: GenMessage<SteerCommand> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 12);
+  messageDesc(file_atoll_session_v1_attach, 13);
 
 /**
  * A person decided.
@@ -562,7 +591,7 @@ export type DecisionCommand = Message<"atoll.session.v1.DecisionCommand"> & {
  * Use `create(DecisionCommandSchema)` to create a new message.
  */
 export const DecisionCommandSchema: GenMessage<DecisionCommand> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 13);
+  messageDesc(file_atoll_session_v1_attach, 14);
 
 /**
  * A person answered.
@@ -604,7 +633,7 @@ export type AnswerCommand = Message<"atoll.session.v1.AnswerCommand"> & {
  * Use `create(AnswerCommandSchema)` to create a new message.
  */
 export const AnswerCommandSchema: GenMessage<AnswerCommand> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 14);
+  messageDesc(file_atoll_session_v1_attach, 15);
 
 /**
  * Something that the holder of a run must do. Pushed at once, and repeated in every renewal's answer until it is
@@ -672,7 +701,7 @@ export type RunCommand = Message<"atoll.session.v1.RunCommand"> & {
  * Use `create(RunCommandSchema)` to create a new message.
  */
 export const RunCommandSchema: GenMessage<RunCommand> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 15);
+  messageDesc(file_atoll_session_v1_attach, 16);
 
 /**
  * The leases were renewed.
@@ -700,7 +729,7 @@ export type LeasesRenewed = Message<"atoll.session.v1.LeasesRenewed"> & {
  * Use `create(LeasesRenewedSchema)` to create a new message.
  */
 export const LeasesRenewedSchema: GenMessage<LeasesRenewed> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 16);
+  messageDesc(file_atoll_session_v1_attach, 17);
 
 /**
  * The instance drains: attach elsewhere; runs are kept.
@@ -721,7 +750,7 @@ export type AttachDrain = Message<"atoll.session.v1.AttachDrain"> & {
  * Use `create(AttachDrainSchema)` to create a new message.
  */
 export const AttachDrainSchema: GenMessage<AttachDrain> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 17);
+  messageDesc(file_atoll_session_v1_attach, 18);
 
 /**
  * What the service says.
@@ -798,5 +827,5 @@ export type AttachResponse = Message<"atoll.session.v1.AttachResponse"> & {
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 18);
+  messageDesc(file_atoll_session_v1_attach, 19);
 
