@@ -4,19 +4,22 @@
  * Keeps L5: the proposal is durable before the router is asked. Keeps T1 on this side: the call id belongs to the
  * proposal, so that asking again, after a broken stream or by the next worker, is the same call to the router's ledger.
  */
-
 import { create } from "@bufbuild/protobuf";
 import { type CallOptions, Code, ConnectError } from "@connectrpc/connect";
 import { type ToolCallFinished, ToolCallFinishedSchema, ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import type { ToolCall, ToolResult } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
+import type { Timer } from "../kernel/clock.ts";
 import { ErrorReason, failedWith, failureFacts } from "../kernel/errors.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import type { EventWriter } from "./event-writer.ts";
+import { RunLost } from "./run-ending.ts";
 
 /** Tries of one call when the router can't be reached; the ledger makes them one call. */
 const maxTries = 5;
 const firstWaitMs = 200;
+/** How long the router may take to say how a cancelled call ended. */
+const cancelWaitMs = 5_000;
 
 export interface CallToolParts {
   readonly deps: Pick<AgentDeps, "toolRouter" | "clock" | "log">;
@@ -42,31 +45,36 @@ export async function callTool(parts: CallToolParts, call: ToolCall): Promise<To
         await parts.deps.clock.sleep(firstWaitMs * 2 ** (attempt - 1), parts.signal);
         continue;
       }
-      return write(parts, parts.isResumed ? await whatBecameOf(parts, call, error) : fromRefusal(call.callId, error));
+      const mayHaveRun = parts.isResumed || attempt > 1 || isInDoubt(error);
+      return write(parts, mayHaveRun ? await whatBecameOf(parts, call, error) : fromRefusal(call.callId, error));
     }
   }
 }
 
 /**
- * A call of an earlier attempt that is refused now (its server is down, its tool is gone) may have had its effect then:
- * the ledger knows, and an id that it does not know is tombstoned, so that the refusal stays true (T2).
+ * A call that was sent before and is refused now (its server is down, its tool is gone), or whose stream broke, may have
+ * had its effect: the ledger knows, and an id that it does not know is tombstoned, so that the refusal stays true (T2).
  */
 async function whatBecameOf(
-  { deps, options }: CallToolParts,
+  { deps, options, signal }: CallToolParts,
   call: ToolCall,
   refusal: unknown,
 ): Promise<ToolCallFinished> {
   const { callId, context } = call;
   try {
     const request = { callId, ...(context === undefined ? {} : { context }) };
-    for await (const { frame } of deps.toolRouter.reattachCall(request, options)) {
+    const waiting = { ...options, signal: eitherSignal(options.signal, signal) };
+    for await (const { frame } of deps.toolRouter.reattachCall(request, waiting)) {
       if (frame.case === "result") return fromResult(frame.value);
     }
   } catch (error) {
+    signal.throwIfAborted();
     if (failedWith(error, ErrorReason.CALL_TOMBSTONED)) return fromRefusal(callId, refusal);
     deps.log.warn({ callId, error: String(error) }, "what became of a tool call can't be learned");
   }
-  return { ...fromRefusal(callId, refusal), outcome: ToolOutcome.UNKNOWN, reason: ErrorReason.TOOL_OUTCOME_UNKNOWN };
+  const text = `It is not known whether the call had its effect (${ConnectError.from(refusal).rawMessage}). Check before you call it again.`;
+  const reason = ErrorReason.TOOL_OUTCOME_UNKNOWN;
+  return create(ToolCallFinishedSchema, { callId, outcome: ToolOutcome.UNKNOWN, reason, content: [textBlock(text)] });
 }
 
 async function callOnce({ deps, writer, signal, options }: CallToolParts, call: ToolCall): Promise<ToolResult> {
@@ -74,12 +82,22 @@ async function callOnce({ deps, writer, signal, options }: CallToolParts, call: 
     frame: { case: "call"; value: ToolCall } | { case: "cancel"; value: { reason: string } };
   }>();
   requests.offer({ frame: { case: "call", value: call } });
-  const cancel = (): void =>
-    void requests.offer({ frame: { case: "cancel", value: { reason: "the run was cancelled" } } });
-  signal.addEventListener("abort", cancel, { once: true });
+  const leave = new AbortController();
+  let leaving: Timer | undefined;
+  const onAbort = (): void => {
+    // The call of a lost run is left alone: whoever has the run now asks for it under the same id (T2).
+    if (signal.reason instanceof RunLost) {
+      leave.abort(signal.reason);
+      return;
+    }
+    requests.offer({ frame: { case: "cancel", value: { reason: "the run was cancelled" } } });
+    leaving = deps.clock.setTimer(cancelWaitMs, () => leave.abort(signal.reason));
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
   try {
     // The run's signal is not the stream's: a cancelled call still has an outcome, and it belongs into the log.
-    for await (const { frame } of deps.toolRouter.callTool(requests, options)) {
+    const waiting = { ...options, signal: eitherSignal(options.signal, leave.signal) };
+    for await (const { frame } of deps.toolRouter.callTool(requests, waiting)) {
       switch (frame.case) {
         case "started":
           writer.write({ case: "toolCallStarted", value: frame.value });
@@ -100,7 +118,8 @@ async function callOnce({ deps, writer, signal, options }: CallToolParts, call: 
       }
     }
   } finally {
-    signal.removeEventListener("abort", cancel);
+    signal.removeEventListener("abort", onAbort);
+    leaving?.cancel();
     requests.end();
   }
   throw new ConnectError("the tool router ended the stream without a result", Code.Unavailable);
@@ -131,7 +150,7 @@ function fromRefusal(callId: string, error: unknown): ToolCallFinished {
   const problems = fields.map(({ path, problem }) => `${path}: ${problem}`);
   return create(ToolCallFinishedSchema, {
     callId,
-    outcome: isUnreachable(error) ? ToolOutcome.UNKNOWN : ToolOutcome.REFUSED,
+    outcome: ToolOutcome.REFUSED,
     reason: reason ?? ErrorReason.INTERNAL,
     content: [textBlock([known.rawMessage, ...problems].join("\n"))],
   });
@@ -151,6 +170,10 @@ function textBlock(text: string) {
   return { block: { case: "text" as const, value: { text } } };
 }
 
+function eitherSignal(one: AbortSignal | undefined, other: AbortSignal): AbortSignal {
+  return one === undefined ? other : AbortSignal.any([one, other]);
+}
+
 function isUnreachable(error: unknown): boolean {
   if (!(error instanceof ConnectError)) return false;
   const { reason } = failureFacts(error);
@@ -158,4 +181,19 @@ function isUnreachable(error: unknown): boolean {
     error.code === Code.Unavailable &&
     (reason === undefined || reason === ErrorReason.PEER_UNAVAILABLE || reason === ErrorReason.STORE_UNAVAILABLE)
   );
+}
+
+/** Reasons with which a call can fail that was dispatched already. Every other one is a refusal in front of it. */
+const doubtful: ReadonlySet<ErrorReason | undefined> = new Set([
+  undefined,
+  ErrorReason.PEER_UNAVAILABLE,
+  ErrorReason.STORE_UNAVAILABLE,
+  ErrorReason.DEADLINE_EXCEEDED,
+  ErrorReason.TOOL_TIMEOUT,
+  ErrorReason.TOOL_OUTCOME_UNKNOWN,
+  ErrorReason.INTERNAL,
+]);
+
+function isInDoubt(error: unknown): boolean {
+  return !(error instanceof ConnectError) || doubtful.has(failureFacts(error).reason);
 }

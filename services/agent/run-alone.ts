@@ -21,7 +21,8 @@ import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import { ConversationFold, type WorkingConversation } from "./conversation.ts";
 import { type EventOutlet, EventWriter } from "./event-writer.ts";
-import { RunCancelled, runLoop } from "./run-loop.ts";
+import { RunCancelled } from "./run-ending.ts";
+import { runLoop } from "./run-loop.ts";
 import type { ToolList } from "./tool-list.ts";
 
 const maxWaitingBatches = 64;
@@ -103,8 +104,9 @@ export async function* runAlone(
 function queueOutlet(queue: FrameQueue<readonly Uint8Array[]>): EventOutlet {
   let last: Promise<boolean> = Promise.resolve(true);
   return {
+    // One after the other: a batch that found room must not overtake one that waits for it.
     deliver: (events) => {
-      last = queue.push(events);
+      last = last.then(() => queue.push(events));
     },
     ready: async () => void (await last),
     durable: async () => void (await last),

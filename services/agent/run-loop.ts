@@ -20,24 +20,10 @@ import { ErrorReason, failedWith, failure, failureFacts } from "../kernel/errors
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import { openCalls, type Step, type WorkingConversation } from "./conversation.ts";
 import type { EventWriter } from "./event-writer.ts";
-import { type ModelStep, runModelStep } from "./run-model-step.ts";
+import { RunCancelled, RunLost } from "./run-ending.ts";
+import { runModelStep } from "./run-model-step.ts";
 import { runToolStep } from "./run-tool-step.ts";
 import type { ToolList } from "./tool-list.ts";
-
-/** Why a run is told to stop: a person asked, or somebody else has it. */
-export class RunCancelled extends Error {
-  override readonly name = "RunCancelled";
-  readonly cancelledBy: string;
-
-  constructor(cancelledBy: string) {
-    super(`cancelled by ${cancelledBy}`);
-    this.cancelledBy = cancelledBy;
-  }
-}
-
-export class RunLost extends Error {
-  override readonly name = "RunLost";
-}
 
 export interface RunParts {
   readonly deps: AgentDeps;
@@ -111,6 +97,8 @@ async function takeSteps(
     discard(parts, conversation, last, DiscardReason.TAKEOVER);
     last = run.steps.at(-1);
   }
+  // A run that was taken up again after its model had given up ends as it would have ended.
+  if (last !== undefined) refuseBadStop({ ...last, stopDetail: "", model: options?.model || agent.model });
   for (;;) {
     if (last !== undefined) {
       onStep(last.step);
@@ -153,7 +141,14 @@ async function modelStep(parts: RunParts, conversation: WorkingConversation, ste
   }
 }
 
-function refuseBadStop({ stopReason, stopDetail, model }: ModelStep): void {
+interface ModelStop {
+  /** A ModelStopReason; a text, because the log may hold one of a newer worker. */
+  readonly stopReason: string;
+  readonly stopDetail: string;
+  readonly model: string;
+}
+
+function refuseBadStop({ stopReason, stopDetail, model }: ModelStop): void {
   switch (stopReason) {
     case "refusal":
       throw failure(ErrorReason.MODEL_REFUSED, `the model declined to answer ${stopDetail}`.trim(), {
@@ -165,10 +160,6 @@ function refuseBadStop({ stopReason, stopDetail, model }: ModelStep): void {
       });
     case "max_tokens":
       throw new BudgetExceeded("output tokens of one model call");
-    case "end":
-    case "tool_use":
-    case "pause":
-      return;
   }
 }
 

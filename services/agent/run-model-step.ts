@@ -112,6 +112,8 @@ class PartRecorder {
         metadata: { model: this.#model },
       });
     }
+    // Before Usage: a worker that takes the step up behind it must not find such a call open, and dispatch it.
+    for (const finished of this.#refused) writer.write({ case: "toolCallFinished", value: finished });
     writer.write({
       case: "usage",
       value: {
@@ -128,7 +130,6 @@ class PartRecorder {
     this.#step.modelDone = true;
     this.#step.outputTokens = this.#usage?.outputTokens ?? 0;
     this.#step.stopReason = stop.reason;
-    for (const finished of this.#refused) writer.write({ case: "toolCallFinished", value: finished });
     return { model: this.#model, stopReason: stop.reason, stopDetail: stop.detail };
   }
 

@@ -55,10 +55,12 @@ export class RunOutlet implements EventOutlet {
   };
 
   readonly ready = async (): Promise<void> => {
+    this.#throwIfFailed();
     while (this.#unacked.size > maxUnackedBatches || this.#unackedBytes > maxUnackedBytes) await this.#wait();
   };
 
   readonly durable = async (): Promise<void> => {
+    this.#throwIfFailed();
     const upTo = this.#lastBatchNo;
     while (this.#ackedBatchNo < upTo) await this.#wait();
   };
@@ -96,6 +98,7 @@ export class RunOutlet implements EventOutlet {
   fail(error: unknown): void {
     this.#failure = { error };
     this.#unacked.clear();
+    this.#unackedBytes = 0;
     this.#change();
   }
 

@@ -24,7 +24,8 @@ import { callValues } from "../kernel/rpc/call-context.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import { EventWriter } from "./event-writer.ts";
-import { RunCancelled, RunLost, runLoop } from "./run-loop.ts";
+import { RunCancelled, RunLost } from "./run-ending.ts";
+import { runLoop } from "./run-loop.ts";
 import { RunOutlet } from "./run-outlet.ts";
 import type { SessionMemory } from "./session-memory.ts";
 import type { ToolList } from "./tool-list.ts";
@@ -144,6 +145,7 @@ export class Worker {
   async #attachOnce(onWelcome: () => void): Promise<void> {
     const stream = new FrameQueue<{ frame: Frame }>();
     const held = [...this.#runs.values()];
+    const credits = this.#freeCredits();
     stream.offer({
       frame: {
         case: "hello",
@@ -152,7 +154,7 @@ export class Worker {
           workerId: this.#options.workerId,
           // Every agent: a run of one that is not configured here ends with a reason instead of waiting for ever.
           agentIds: [],
-          credits: this.#isDraining ? 0 : Math.max(0, this.#options.capacity - held.length),
+          credits,
           held: held.map(heldOf),
           version: this.#options.version,
         },
@@ -166,6 +168,8 @@ export class Worker {
           this.#stream = stream;
           for (const lost of frame.value.lost) this.#loseKey(lost);
           for (const run of this.#runs.values()) run.outlet.resend();
+          // A run that ended between hello and welcome had no stream to give its credit back on.
+          if (this.#freeCredits() > credits) this.#sayCredits(this.#freeCredits() - credits);
           renewal = this.#renewEvery(frame.value.renewIntervalMs, (timer) => {
             renewal = timer;
           });
@@ -181,6 +185,14 @@ export class Worker {
     }
   }
 
+  #freeCredits(): number {
+    return this.#isDraining ? 0 : Math.max(0, this.#options.capacity - this.#runs.size);
+  }
+
+  #sayCredits(credits: number): void {
+    this.#say({ case: "credits", value: { $typeName: "atoll.session.v1.AddCredits", credits } });
+  }
+
   #renewEvery(intervalMs: number, onArm: (timer: Timer) => void): Timer {
     return this.#deps.clock.setTimer(intervalMs, () => {
       const held = [...this.#runs.values()].map(heldOf);
@@ -194,9 +206,12 @@ export class Worker {
       case "offer":
         this.#take(frame.value);
         return;
-      case "accepted":
-        this.#runs.get(frame.value.runId)?.outlet.accepted(frame.value);
+      case "accepted": {
+        const run = this.#runs.get(frame.value.runId);
+        // An earlier epoch of the same run counted its batches from 1 as well.
+        if (run?.outlet.key.epoch === Number(frame.value.epoch)) run.outlet.accepted(frame.value);
         return;
+      }
       case "refused": {
         const run = this.#runs.get(frame.value.runId);
         if (run === undefined || run.outlet.key.epoch !== Number(frame.value.epoch)) return;

@@ -2,7 +2,7 @@
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ResolvedConfig } from "../kernel/config/resolved-config.ts";
-import { createLog } from "../kernel/log.ts";
+import { createLog, type Log } from "../kernel/log.ts";
 import { onSignals } from "../kernel/signals.ts";
 import { addressFile, type Mesh, type ServiceName, serviceNames, startMesh } from "../mesh.ts";
 import { buildWebPage } from "./build-web-page.ts";
@@ -57,7 +57,19 @@ async function run({ config: readConfig, output }: CommandInput, services: reado
   trimMemoryWhenIdle(() => mesh.connections() === 0);
   const { exitCode } = await watch.stopped;
   if (hasGateway) rmSync(addressFile(config.dataDir), { force: true });
+  leaveInAnyCase(exitCode, log);
   return exitCode;
+}
+
+const leaveWithinMs = 2_000;
+
+/** Everything is closed. What still keeps the process alive then is a fault of ours: it must not keep it for ever. */
+function leaveInAnyCase(exitCode: number, log: Log): void {
+  const leave = (): void => {
+    log.error({ open: process.getActiveResourcesInfo() }, "something was left open; the process ends anyway");
+    process.exit(exitCode);
+  };
+  setTimeout(leave, leaveWithinMs).unref();
 }
 
 function describeMesh(mesh: Mesh, config: ResolvedConfig): string {

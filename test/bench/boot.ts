@@ -8,7 +8,8 @@
  *   each time. "Cold" starts have an empty compile cache each, "warm" ones share one that earlier starts filled.
  *   Both kinds alternate; medians are reported. Nothing is pinned: this process only waits, and a start that may use
  *   one core alone is no start that a person sees.
- * - Memory: VmRSS of the mesh process alone, three times each: 3 s after ready, after a turn with a tool call, 5 s later.
+ * - Memory: VmRSS of the mesh process alone, three times each: 3 s after ready with nobody connected,
+ *   after a turn with a tool call, and 5 s later with its client still connected.
  * - Size: files of the installed packages that the lock file does not mark as development-only, without Node itself.
  *
  * Does not measure

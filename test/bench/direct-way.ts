@@ -8,7 +8,7 @@ import { createClient } from "@connectrpc/connect";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { startFakeAnthropic } from "../support/fake-anthropic/start-fake-anthropic.ts";
 import { startMeshProcess } from "../support/mesh-process.ts";
-import { prompt, turnTimeoutMs, type TurnTimes, type Way } from "./turn-times.ts";
+import { prompt, type TurnTimes, turnTimeoutMs, type Way } from "./turn-times.ts";
 
 export type RequestTemplate = Omit<Anthropic.MessageCreateParamsStreaming, "messages">;
 

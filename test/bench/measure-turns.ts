@@ -34,18 +34,15 @@ class Talker {
 }
 
 /** Each round has one turn by each way, in an order that rotates. Returns the times by way, round by round. */
-export async function measureLatency(
-  ways: readonly Way[],
-  { warmUp, turns }: { readonly warmUp: number; readonly turns: number },
-): Promise<readonly (readonly TurnTimes[])[]> {
+export async function measureLatency(ways: readonly Way[], rounds: number): Promise<readonly (readonly TurnTimes[])[]> {
   const talkers = ways.map((way) => new Talker(way));
   const times = ways.map((): TurnTimes[] => []);
-  for (let round = -warmUp; round < turns; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const position of ways.keys()) {
-      const index = (position + round + warmUp) % ways.length;
+      const index = (position + round) % ways.length;
       const talk = await talkers[index]?.prepare();
       const taken = await talk?.turn();
-      if (round >= 0 && taken !== undefined) times[index]?.push(taken);
+      if (taken !== undefined) times[index]?.push(taken);
     }
   }
   for (const talker of talkers) await talker.close();

@@ -1,6 +1,7 @@
 /** The model called through a mesh, as a client does: SendMessage, and a Chat stream that shows the answer. */
-import { Http2SessionManager, createConnectTransport } from "@connectrpc/connect-node";
+
 import { type Client, createClient } from "@connectrpc/connect";
+import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import type { ChatEvents, ChatRequest } from "../../gen/atoll/gateway/v1/chat_pb.ts";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
@@ -8,7 +9,7 @@ import { FrameQueue } from "../../services/kernel/stream/frame-queue.ts";
 import { startMeshProcess, type Topology } from "../support/mesh-process.ts";
 import { pinProcess } from "./pin-cores.ts";
 import { readCpuMs } from "./process-usage.ts";
-import { prompt, type Talk, turnTimeoutMs, type TurnTimes, type Way } from "./turn-times.ts";
+import { prompt, type Talk, type TurnTimes, turnTimeoutMs, type Way } from "./turn-times.ts";
 
 type Gateway = Client<typeof GatewayService>;
 type Action = Pick<ChatRequest, "requestId" | "action">;

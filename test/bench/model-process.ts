@@ -1,7 +1,7 @@
 /** The fake Anthropic API in a process of its own, on the load's core. */
 import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
 import { resolve } from "node:path";
+import { createInterface } from "node:readline";
 import { pinProcess } from "./pin-cores.ts";
 
 export interface ModelProcess {

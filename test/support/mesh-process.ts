@@ -51,6 +51,8 @@ export interface MeshProcess {
   readonly restart: (service: string) => Promise<ServiceProcess>;
   /** An authenticated transport to the gateway (Connect over HTTP/2, binary). */
   readonly transport: () => Transport;
+  /** The same without a token. */
+  readonly anonymousTransport: () => Transport;
   readonly log: () => string;
   /** Ends every process (default SIGTERM) and removes the folder if it was made here. */
   readonly stop: (signal?: NodeJS.Signals) => Promise<void>;
@@ -109,6 +111,7 @@ export async function startMeshProcess(options: MeshProcessOptions = {}): Promis
       return started;
     },
     transport: () => transportTo(gateway.url, token),
+    anonymousTransport: () => transportTo(gateway.url, undefined),
     log: () => processes.map((each) => `--- ${each.name}\n${each.log()}`).join("\n"),
     async stop(signal = "SIGTERM") {
       for (const each of processes.toReversed()) await each.end(signal);
@@ -123,10 +126,10 @@ function only(processes: readonly ServiceProcess[]): ServiceProcess {
   return first;
 }
 
-/** Connect over HTTP/2, binary, with a bearer token. */
-export function transportTo(url: string, token: string): Transport {
+/** Connect over HTTP/2, binary, with a bearer token or none. */
+export function transportTo(url: string, token: string | undefined): Transport {
   const authorize: Interceptor = (next) => (request) => {
-    request.header.set("authorization", `Bearer ${token}`);
+    if (token !== undefined) request.header.set("authorization", `Bearer ${token}`);
     return next(request);
   };
   return createConnectTransport({ baseUrl: url, httpVersion: "2", useBinaryFormat: true, interceptors: [authorize] });

@@ -1,74 +1,129 @@
 /**
  * Bounds every call (L7): a unary call by its deadline, a stream by the time without a message in either direction.
- * An RPC's deadline never bounds a run.
+ * An RPC's deadline never bounds a run. Both end also when the handler hears no signal.
  */
-import { Code, ConnectError, type Interceptor, type StreamResponse } from "@connectrpc/connect";
+import type {
+  ConnectError,
+  Interceptor,
+  StreamRequest,
+  StreamResponse,
+  UnaryRequest,
+  UnaryResponse,
+} from "@connectrpc/connect";
 import type { Clock, Timer } from "../clock.ts";
 import { ErrorReason, failure } from "../errors.ts";
 import { ruleOf } from "./method-rule.ts";
 
+type Messages = StreamResponse["message"];
+type Answer = Messages extends AsyncIterable<infer Message> ? Message : never;
+
 /** @param streamIdleTimeoutMs Milliseconds that a stream may stay silent; signs of life count. Default 900 000. */
 export function createDeadlineInterceptor(clock: Clock, streamIdleTimeoutMs: number): Interceptor {
   return (next) => async (request) => {
-    const { maxTimeoutMs } = ruleOf(request.method);
-    const deadline = new AbortController();
-    const signal = AbortSignal.any([request.signal, deadline.signal]);
     if (request.stream) {
-      return boundIdle(next({ ...request, message: request.message, signal }), deadline);
+      const idle = new IdleBound(clock, streamIdleTimeoutMs);
+      return idle.bound(request, next as (request: StreamRequest) => Promise<StreamResponse>);
     }
+    const { maxTimeoutMs } = ruleOf(request.method);
     if (maxTimeoutMs === undefined) return next(request);
-    const expired = failure(ErrorReason.DEADLINE_EXCEEDED, `the call took longer than ${maxTimeoutMs} ms`, {
-      metadata: { timeout_ms: String(maxTimeoutMs) },
-    });
-    let timer: Timer | undefined;
-    try {
-      const late = new Promise<never>((_, reject) => {
-        timer = clock.setTimer(maxTimeoutMs, () => {
-          deadline.abort(expired);
-          reject(expired);
-        });
-      });
-      return await Promise.race([next({ ...request, signal }), late]);
-    } finally {
-      timer?.cancel();
-    }
-
-    async function boundIdle(
-      pending: ReturnType<typeof next>,
-      controller: AbortController,
-    ): Promise<Awaited<ReturnType<typeof next>>> {
-      const response = await pending;
-      if (!response.stream) return response;
-      return { ...response, message: endWhenIdle(response, controller, request.signal) };
-    }
-
-    async function* endWhenIdle(
-      response: StreamResponse,
-      controller: AbortController,
-      aborted: AbortSignal,
-    ): StreamResponse["message"] {
-      let lastMs = clock.monotonicMs();
-      let idle: Timer | undefined;
-      const watch = (inMs: number): void => {
-        idle = clock.setTimer(inMs, () => {
-          const silentMs = clock.monotonicMs() - lastMs;
-          if (silentMs < streamIdleTimeoutMs) return watch(streamIdleTimeoutMs - silentMs);
-          controller.abort(new ConnectError(`no message for ${streamIdleTimeoutMs} ms`, Code.DeadlineExceeded));
-        });
-      };
-      const stopWatching = (): void => idle?.cancel();
-      // A caller that goes away in mid-stream may never ask for the next message: then nothing below runs any more.
-      aborted.addEventListener("abort", stopWatching, { once: true });
-      if (!aborted.aborted) watch(streamIdleTimeoutMs);
-      try {
-        for await (const message of response.message) {
-          lastMs = clock.monotonicMs();
-          yield message;
-        }
-      } finally {
-        aborted.removeEventListener("abort", stopWatching);
-        stopWatching();
-      }
-    }
+    return boundUnary(request, next as (request: UnaryRequest) => Promise<UnaryResponse>, clock, maxTimeoutMs);
   };
+}
+
+async function boundUnary(
+  request: UnaryRequest,
+  next: (request: UnaryRequest) => Promise<UnaryResponse>,
+  clock: Clock,
+  maxTimeoutMs: number,
+): Promise<UnaryResponse> {
+  const deadline = new AbortController();
+  const signal = AbortSignal.any([request.signal, deadline.signal]);
+  let timer: Timer | undefined;
+  try {
+    const late = new Promise<never>((_, reject) => {
+      timer = clock.setTimer(maxTimeoutMs, () => {
+        const expired = tooLong(`the call took longer than ${maxTimeoutMs} ms`, maxTimeoutMs);
+        deadline.abort(expired);
+        reject(expired);
+      });
+    });
+    return await Promise.race([next({ ...request, signal }), late]);
+  } finally {
+    timer?.cancel();
+  }
+}
+
+/** One stream's time without a message. */
+class IdleBound {
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #control = new AbortController();
+  #lastMs: number;
+  #timer: Timer | undefined;
+  /** Ends the wait for the next answer. */
+  #onExpired: ((error: ConnectError) => void) | undefined;
+
+  constructor(clock: Clock, timeoutMs: number) {
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+    this.#lastMs = clock.monotonicMs();
+  }
+
+  async bound(
+    request: StreamRequest,
+    next: (request: StreamRequest) => Promise<StreamResponse>,
+  ): Promise<StreamResponse> {
+    const signal = AbortSignal.any([request.signal, this.#control.signal]);
+    const response = await next({ ...request, signal, message: this.#notice(request.message) });
+    return { ...response, message: this.#endWhenIdle(response.message) };
+  }
+
+  async *#notice(messages: Messages): AsyncGenerator<Answer> {
+    for await (const message of messages) {
+      this.#lastMs = this.#clock.monotonicMs();
+      yield message;
+    }
+  }
+
+  async *#endWhenIdle(messages: Messages): AsyncGenerator<Answer> {
+    const answers = messages[Symbol.asyncIterator]();
+    this.#lastMs = this.#clock.monotonicMs();
+    this.#watch(this.#timeoutMs);
+    try {
+      for (;;) {
+        const answer = await this.#nextOf(answers);
+        this.#lastMs = this.#clock.monotonicMs();
+        if (answer.done === true) return;
+        yield answer.value;
+      }
+    } finally {
+      this.#timer?.cancel();
+      const left = answers.return?.();
+      // A handler that hears no signal would be waited for without end.
+      if (this.#control.signal.aborted) left?.catch(() => undefined);
+      else await left;
+    }
+  }
+
+  /** Not a race with one promise for all: that one would hold on to every answer of a long stream. */
+  #nextOf(answers: AsyncIterator<Answer>): Promise<IteratorResult<Answer>> {
+    const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<Answer>>();
+    this.#onExpired = reject;
+    answers.next().then(resolve, reject);
+    return promise;
+  }
+
+  #watch(inMs: number): void {
+    this.#timer = this.#clock.setTimer(inMs, () => {
+      const silentMs = this.#clock.monotonicMs() - this.#lastMs;
+      if (silentMs < this.#timeoutMs) return this.#watch(this.#timeoutMs - silentMs);
+      const expired = tooLong(`no message for ${this.#timeoutMs} ms`, this.#timeoutMs);
+      this.#control.abort(expired);
+      this.#onExpired?.(expired);
+    });
+  }
+}
+
+function tooLong(message: string, timeoutMs: number): ConnectError {
+  return failure(ErrorReason.DEADLINE_EXCEEDED, message, { metadata: { timeout_ms: String(timeoutMs) } });
 }

@@ -40,7 +40,8 @@ export async function openEdge(options: EdgeOptions): Promise<Listener> {
   const rpc = connectNodeAdapter({
     ...options.server,
     routes: options.routes,
-    fallback: (request, response) => options.page(request, response as EdgeResponse),
+    // Generated clients read 404 as UNIMPLEMENTED, as gRPC and Connect have it.
+    fallback: (_request, response) => answerText(response as EdgeResponse, 404, "There is no such RPC here."),
     contextValues: (request) => createContextValues().set(addressKey, addressOf(request)),
   });
   const listener = await listen({
@@ -78,8 +79,12 @@ function addressOf(request: EdgeRequest): string | undefined {
 }
 
 function refuse(response: EdgeResponse, { status, reason }: Extract<GuardVerdict, { kind: "refused" }>): void {
+  answerText(response, status, reason);
+}
+
+function answerText(response: EdgeResponse, status: number, text: string): void {
   response.writeHead(status, { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" });
-  response.end(`${reason}\n`);
+  response.end(`${text}\n`);
 }
 
 /** Lets the pages of configured origins read answers, and answers their preflights. */

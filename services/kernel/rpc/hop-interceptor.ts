@@ -1,6 +1,6 @@
 /**
  * What every call to a peer carries, in memory as over HTTP/2: an assertion of who calls, and the trace (R6). A peer that
- * can't be reached is told from one that refuses.
+ * can't be reached, or was lost in the middle of a call, is told from one that refuses: what a peer says itself has a reason.
  */
 import { randomBytes } from "node:crypto";
 import { Code, ConnectError, type Interceptor, type StreamResponse } from "@connectrpc/connect";
@@ -12,13 +12,15 @@ import { principalKey, traceIdKey } from "./call-context.ts";
 
 /** @param peer The service that is called, for people and metadata, for example `session`. */
 export function createHopInterceptor(peer: string, tokens: SignedTokens, clock: Clock): Interceptor {
-  // One assertion serves many calls of one principal; it is renewed at half its life.
+  // One assertion serves many calls of one principal; it is renewed at half its life. Its life is one of the wall clock,
+  // so that is what is looked at: a clock that is set ahead makes a new one at once.
   const assertions = new WeakMap<Principal, { readonly token: string; readonly renewAtMs: number }>();
   const assertionOf = async (principal: Principal): Promise<string> => {
     const held = assertions.get(principal);
-    const nowMs = clock.monotonicMs();
+    const nowMs = clock.nowMs();
     if (held !== undefined && held.renewAtMs > nowMs) return held.token;
-    const token = await tokens.sign("hop", principal);
+    // The origin of a web token was checked at the edge; between services there is none.
+    const token = await tokens.sign("hop", { ...principal, origin: undefined });
     assertions.set(principal, { token, renewAtMs: nowMs + tokenTtlS.hop * 500 });
     return token;
   };
@@ -29,25 +31,31 @@ export function createHopInterceptor(peer: string, tokens: SignedTokens, clock: 
     if (traceId !== "") request.header.set("traceparent", `00-${traceId}-${randomBytes(8).toString("hex")}-01`);
     try {
       const response = await next(request);
-      return response.stream ? { ...response, message: explainAll(response.message, peer) } : response;
+      return response.stream ? { ...response, message: explainAll(response.message, peer, request.signal) } : response;
     } catch (error) {
-      throw explain(error, peer);
+      throw explain(error, peer, request.signal);
     }
   };
 }
 
-async function* explainAll(messages: StreamResponse["message"], peer: string): StreamResponse["message"] {
+async function* explainAll(
+  messages: StreamResponse["message"],
+  peer: string,
+  signal: AbortSignal,
+): StreamResponse["message"] {
   try {
     yield* messages;
   } catch (error) {
-    throw explain(error, peer);
+    throw explain(error, peer, signal);
   }
 }
 
-function explain(error: unknown, peer: string): unknown {
-  const broken =
-    error instanceof ConnectError && error.code === Code.Unavailable && failureFacts(error).reason === undefined;
-  if (!broken) return error;
+/** How the library names a connection that was refused, or cut in mid-call (reset, or a stream that was closed). */
+const lostCodes: ReadonlySet<Code> = new Set([Code.Unavailable, Code.Aborted, Code.Canceled]);
+
+function explain(error: unknown, peer: string, signal: AbortSignal): unknown {
+  const isLost = error instanceof ConnectError && lostCodes.has(error.code) && failureFacts(error).reason === undefined;
+  if (!isLost || signal.aborted) return error;
   return failure(ErrorReason.PEER_UNAVAILABLE, `the ${peer} service can't be reached: is it running?`, {
     metadata: { service: peer },
     retryAfterMs: 500,

@@ -11,10 +11,12 @@ import { Health } from "../../../gen/grpc/health/v1/health_pb.ts";
 import { verifies } from "../../../test/requirements.ts";
 import { ruleOf } from "./method-rule.ts";
 import { RawSessionService } from "./raw-session-service.ts";
-import { administrator, failureOf, localToken, onBehalfOf, serveRpcs, served } from "./served-rpcs.fixture.ts";
+import { administrator, failureOf, localToken, onBehalfOf, served, serveRpcs } from "./served-rpcs.fixture.ts";
 
 const contracts = [GatewayService, SessionService, AgentService, ToolRouterService, AdminService];
-const methods = contracts.flatMap((service) => service.methods.map((method) => [`${service.name}/${method.name}`, method] as const));
+const methods = contracts.flatMap((service) =>
+  service.methods.map((method) => [`${service.name}/${method.name}`, method] as const),
+);
 /** What anyone may call: a person who has nothing but a one-time link. */
 const openToAnyone = ["AdminService/RedeemLink"];
 
@@ -25,7 +27,12 @@ function unruledMethod(): DescMethod {
         name: "elsewhere.proto",
         package: "elsewhere",
         messageType: [{ name: "Word" }],
-        service: [{ name: "EchoService", method: [{ name: "Echo", inputType: ".elsewhere.Word", outputType: ".elsewhere.Word" }] }],
+        service: [
+          {
+            name: "EchoService",
+            method: [{ name: "Echo", inputType: ".elsewhere.Word", outputType: ".elsewhere.Word" }],
+          },
+        ],
         syntax: "proto3",
       },
     ],
@@ -63,7 +70,14 @@ describe(`the rule of an RPC ${verifies("L6")}`, () => {
     };
     const mesh = await serveRpcs([{ service: method.parent, handlers: { echo } }]);
     const ask = (transport: typeof mesh.inMemory, options = {}) =>
-      transport.unary(method as never, undefined, undefined, undefined, {}, (options as { contextValues?: never }).contextValues);
+      transport.unary(
+        method as never,
+        undefined,
+        undefined,
+        undefined,
+        {},
+        (options as { contextValues?: never }).contextValues,
+      );
     const refusal = { reason: "SCOPE_MISSING" };
     expect(await failureOf(ask(mesh.connect("Connect", localToken)))).toMatchObject(refusal);
     expect(await failureOf(ask(mesh.inMemory, onBehalfOf(administrator)))).toMatchObject(refusal);

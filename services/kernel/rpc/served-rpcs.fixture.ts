@@ -132,7 +132,12 @@ export async function failureOf(
   } catch (error) {
     const known = ConnectError.from(error);
     const { reason, ...facts } = failureFacts(known);
-    return { code: known.code, text: known.rawMessage, reason: reason === undefined ? "" : reasonName(reason), ...facts };
+    return {
+      code: known.code,
+      text: known.rawMessage,
+      reason: reason === undefined ? "" : reasonName(reason),
+      ...facts,
+    };
   }
   throw new Error("the call did not fail");
 }

@@ -6,7 +6,17 @@ import { verifies } from "../../../test/requirements.ts";
 import { ErrorReason, failure } from "../errors.ts";
 import { manualClock } from "../manual-clock.fixture.ts";
 import { InvalidPageToken, StoreUnavailable } from "../store/store-errors.ts";
-import { administrator, drained, failureOf, onBehalfOf, protocols, type ServedRpcs, serveRpcs, served, traceId } from "./served-rpcs.fixture.ts";
+import {
+  administrator,
+  drained,
+  failureOf,
+  onBehalfOf,
+  protocols,
+  type ServedRpcs,
+  served,
+  serveRpcs,
+  traceId,
+} from "./served-rpcs.fixture.ts";
 
 const ways = ["in memory", "between services", ...protocols] as const;
 const request = { by: { case: "sessionId" as const, value: "ses_1" } };
@@ -62,16 +72,28 @@ describe.each(ways)("what a handler throws, %s", (way) => {
   });
 
   it("leaves as it is when it is one of ours", async () => {
-    const mesh = await serveThrowing(() => failure(ErrorReason.SESSION_NOT_FOUND, "no such session", { metadata: { session_id: "ses_1" } }));
+    const mesh = await serveThrowing(() =>
+      failure(ErrorReason.SESSION_NOT_FOUND, "no such session", { metadata: { session_id: "ses_1" } }),
+    );
     for (const seen of await bothFailures(mesh, way)) {
-      expect(seen).toMatchObject({ code: Code.NotFound, reason: "SESSION_NOT_FOUND", text: "no such session", metadata: { session_id: "ses_1" } });
+      expect(seen).toMatchObject({
+        code: Code.NotFound,
+        reason: "SESSION_NOT_FOUND",
+        text: "no such session",
+        metadata: { session_id: "ses_1" },
+      });
     }
   });
 
   it("is UNAVAILABLE with a time to retry when the store is", async () => {
     const mesh = await serveThrowing(() => new StoreUnavailable("disk-full", new Error("SQLITE_FULL at /var/secret")));
     for (const seen of await bothFailures(mesh, way)) {
-      expect(seen).toMatchObject({ code: Code.Unavailable, reason: "STORE_UNAVAILABLE", metadata: { problem: "disk-full" }, retryAfterMs: 1_000 });
+      expect(seen).toMatchObject({
+        code: Code.Unavailable,
+        reason: "STORE_UNAVAILABLE",
+        metadata: { problem: "disk-full" },
+        retryAfterMs: 1_000,
+      });
       expect(JSON.stringify(seen)).not.toContain("secret");
     }
     expect(mesh.logLines.join("")).toContain("SQLITE_FULL");
@@ -80,7 +102,11 @@ describe.each(ways)("what a handler throws, %s", (way) => {
   it("is the caller's fault when the page token is none of ours", async () => {
     const mesh = await serveThrowing(() => new InvalidPageToken("x"));
     for (const seen of await bothFailures(mesh, way)) {
-      expect(seen).toMatchObject({ code: Code.InvalidArgument, reason: "FIELD_INVALID", fields: [{ path: "page_token" }] });
+      expect(seen).toMatchObject({
+        code: Code.InvalidArgument,
+        reason: "FIELD_INVALID",
+        fields: [{ path: "page_token" }],
+      });
     }
   });
 
@@ -113,18 +139,28 @@ describe.each(ways)("a request that breaks a rule of its fields, %s", (way) => {
     const mesh = await serveRpcs([served(SessionService, { submitMessage })]);
     const client = createClient(SessionService, transportOf(mesh, way));
     const text = { block: { case: "text" as const, value: { text: "hello" } } };
-    const empty = { requestId: "", sessionId: "../../etc", message: { content: [text, {}], metadata: { "": "x" } } };
+    const command = { block: { case: "command" as const, value: { name: "" } } };
+    const empty = {
+      requestId: "",
+      sessionId: "../../etc",
+      message: { content: [text, command], metadata: { "": "x" } },
+    };
     const seen = await failureOf(client.submitMessage(empty, onBehalfOf(administrator)));
     expect(seen).toMatchObject({ code: Code.InvalidArgument, reason: "FIELD_INVALID" });
     const paths = seen.fields.map(({ path }) => path);
-    expect(paths).toEqual(expect.arrayContaining(["request_id", "session_id", "message.content[1].block"]));
+    expect(paths).toEqual(expect.arrayContaining(["request_id", "session_id", "message.content[1].command.name"]));
     expect(paths.some((path) => path.startsWith("message.metadata["))).toBe(true);
     expect(seen.metadata["field"]).toBe(paths[0]);
     for (const { problem } of seen.fields) expect(problem).not.toBe("");
-    const missing = await failureOf(client.submitMessage({ requestId: "r1", sessionId: "ses_1" }, onBehalfOf(administrator)));
+    const missing = await failureOf(
+      client.submitMessage({ requestId: "r1", sessionId: "ses_1" }, onBehalfOf(administrator)),
+    );
     expect(missing.fields.map(({ path }) => path)).toEqual(["message"]);
     expect(calls).toBe(0);
-    await client.submitMessage({ requestId: "r1", sessionId: "ses_1", message: { content: [text] } }, onBehalfOf(administrator));
+    await client.submitMessage(
+      { requestId: "r1", sessionId: "ses_1", message: { content: [text] } },
+      onBehalfOf(administrator),
+    );
     expect(calls).toBe(1);
   });
 });
@@ -146,8 +182,14 @@ describe.each(["in memory", "between services", "Connect", "gRPC"] as const)("a 
       yield { requestId: "good", action: { case: "close" as const, value: { sessionId: "ses_1" } } };
       yield { requestId: "bad", action: { case: "close" as const, value: { sessionId: "no session" } } };
     }
-    const seen = await failureOf(drained(createClient(GatewayService, transportOf(mesh, way)).chat(say(), onBehalfOf(administrator))));
-    expect(seen).toMatchObject({ code: Code.InvalidArgument, reason: "FIELD_INVALID", fields: [{ path: "close.session_id" }] });
+    const seen = await failureOf(
+      drained(createClient(GatewayService, transportOf(mesh, way)).chat(say(), onBehalfOf(administrator))),
+    );
+    expect(seen).toMatchObject({
+      code: Code.InvalidArgument,
+      reason: "FIELD_INVALID",
+      fields: [{ path: "close.session_id" }],
+    });
     expect(heard).toEqual(["good"]);
   });
 });
@@ -167,51 +209,68 @@ describe("the deadline of a call", () => {
       ],
       { clock },
     );
-    const call = failureOf(createClient(SessionService, transportOf(mesh, way)).getSession(request, onBehalfOf(administrator)));
+    const call = failureOf(
+      createClient(SessionService, transportOf(mesh, way)).getSession(request, onBehalfOf(administrator)),
+    );
     const signal = await reached.promise;
     clock.advance(29_999);
     expect(signal.aborted).toBe(false);
     clock.advance(1);
     expect(signal.aborted).toBe(true);
-    expect(await call).toMatchObject({ code: Code.DeadlineExceeded, reason: "DEADLINE_EXCEEDED", metadata: { timeout_ms: "30000" } });
+    expect(await call).toMatchObject({
+      code: Code.DeadlineExceeded,
+      reason: "DEADLINE_EXCEEDED",
+      metadata: { timeout_ms: "30000" },
+    });
   });
 
-  it.each(ways)(`ends a stream on which nothing was said for too long, not one that lives, %s ${verifies("L7")}`, async (way) => {
-    const clock = manualClock();
-    const said = Promise.withResolvers<void>();
-    let more = Promise.withResolvers<void>();
-    const mesh = await serveRpcs(
-      [
-        served(GatewayService, {
-          async *subscribe(_request, context) {
-            for (;;) {
-              yield {};
-              said.resolve();
-              await Promise.race([more.promise, new Promise((_, reject) => context.signal.addEventListener("abort", () => reject(context.signal.reason)))]);
-              more = Promise.withResolvers();
-            }
-          },
-        }),
-      ],
-      { clock, streamIdleTimeoutMs: 1_000 },
-    );
-    let count = 0;
-    const reading = failureOf(
-      (async () => {
-        const stream = createClient(GatewayService, transportOf(mesh, way)).subscribe({ sessionId: "ses_1" }, onBehalfOf(administrator));
-        for await (const _ of stream) count += 1;
-      })(),
-    );
-    await said.promise;
-    for (let n = 2; n <= 5; n++) {
-      clock.advance(900);
-      more.resolve();
-      await expect.poll(() => count).toBe(n);
-    }
-    clock.advance(1_000);
-    expect(await reading).toMatchObject({ code: Code.DeadlineExceeded, reason: "DEADLINE_EXCEEDED" });
-    expect(count).toBe(5);
-  });
+  it.each(ways)(
+    `ends a stream on which nothing was said for too long, not one that lives, %s ${verifies("L7")}`,
+    async (way) => {
+      const clock = manualClock();
+      const said = Promise.withResolvers<void>();
+      let more = Promise.withResolvers<void>();
+      const mesh = await serveRpcs(
+        [
+          served(GatewayService, {
+            async *subscribe(_request, context) {
+              for (;;) {
+                yield {};
+                said.resolve();
+                await Promise.race([
+                  more.promise,
+                  new Promise((_, reject) =>
+                    context.signal.addEventListener("abort", () => reject(context.signal.reason)),
+                  ),
+                ]);
+                more = Promise.withResolvers();
+              }
+            },
+          }),
+        ],
+        { clock, streamIdleTimeoutMs: 1_000 },
+      );
+      let count = 0;
+      const reading = failureOf(
+        (async () => {
+          const stream = createClient(GatewayService, transportOf(mesh, way)).subscribe(
+            { sessionId: "ses_1" },
+            onBehalfOf(administrator),
+          );
+          for await (const _ of stream) count += 1;
+        })(),
+      );
+      await said.promise;
+      for (let n = 2; n <= 5; n++) {
+        clock.advance(900);
+        more.resolve();
+        await expect.poll(() => count).toBe(n);
+      }
+      clock.advance(1_000);
+      expect(await reading).toMatchObject({ code: Code.DeadlineExceeded, reason: "DEADLINE_EXCEEDED" });
+      expect(count).toBe(5);
+    },
+  );
 
   it("lets a stream live on which only the client speaks", async () => {
     const clock = manualClock();
@@ -252,7 +311,9 @@ describe("the deadline of a call", () => {
       ],
       { clock, streamIdleTimeoutMs: 1_000 },
     );
-    const reading = failureOf(drained(createClient(GatewayService, mesh.connect("gRPC")).subscribe({ sessionId: "ses_1" })));
+    const reading = failureOf(
+      drained(createClient(GatewayService, mesh.connect("gRPC")).subscribe({ sessionId: "ses_1" })),
+    );
     await reached.promise;
     clock.advance(1_000);
     expect(await reading).toMatchObject({ code: Code.DeadlineExceeded, reason: "DEADLINE_EXCEEDED" });
