@@ -69,7 +69,12 @@ export function text(words: string, index = 0): readonly ModelPart[] {
   ];
 }
 
-export function toolUse(tool: string, args: Record<string, string> = {}, index = 1, problem?: string): readonly ModelPart[] {
+export function toolUse(
+  tool: string,
+  args: Record<string, string> = {},
+  index = 1,
+  problem?: string,
+): readonly ModelPart[] {
   return [
     { kind: "block-start", index, block: "tool_use", callId: `model-${index}`, tool },
     { kind: "block-stop", index, block: "tool_use", arguments: args, problem },
@@ -100,7 +105,12 @@ export function obligingRouter(): { readonly handlers: RouterHandlers; readonly 
   return {
     calls,
     handlers: {
-      listTools: () => ({ tools: [{ name: "files.read", description: "Reads." }, { name: "web.get", description: "Gets." }] }),
+      listTools: () => ({
+        tools: [
+          { name: "files.read", description: "Reads." },
+          { name: "web.get", description: "Gets." },
+        ],
+      }),
       async *callTool(requests) {
         for await (const { frame } of requests) {
           if (frame.case !== "call") continue;
@@ -142,7 +152,9 @@ export async function runTheLoop(loop: LoopOptions) {
   const logLines: string[] = [];
   const log = createLog({ level: "debug", format: "json", destination: { write: (line) => void logLines.push(line) } });
   const clock = loop.clock ?? systemClock;
-  const routes = createRouterTransport((router) => router.service(ToolRouterService, loop.router ?? obligingRouter().handlers));
+  const routes = createRouterTransport((router) =>
+    router.service(ToolRouterService, loop.router ?? obligingRouter().handlers),
+  );
   const deps: AgentDeps = {
     session: undefined as never,
     toolRouter: createClient(ToolRouterService, routes),
@@ -170,7 +182,8 @@ export async function runTheLoop(loop: LoopOptions) {
   const content = [{ block: { case: "text" as const, value: { text: "please" } } }];
   fold.apply(encodeEvent({ body: { case: "messageReceived", value: { runId, content } } }));
   fold.apply(encodeEvent({ runId, attempt: 1, body: { case: "runStarted", value: {} } }));
-  for (const { body, step, attempt: of = 1 } of loop.log ?? []) fold.apply(encodeEvent({ runId, step, attempt: of, body }));
+  for (const { body, step, attempt: of = 1 } of loop.log ?? [])
+    fold.apply(encodeEvent({ runId, step, attempt: of, body }));
   const conversation = fold.workOn(runId);
   if (conversation === undefined) throw new Error("the run was started");
   const error = await runLoop(
@@ -201,7 +214,9 @@ export async function runTheLoop(loop: LoopOptions) {
     error,
     kinds: events.map(({ body }) => body.case),
     of: <Case extends NonNullable<Event["body"]["case"]>>(kind: Case) =>
-      events.flatMap(({ body }) => (body.case === kind ? [body.value as Extract<Event["body"], { case: Case }>["value"]] : [])),
+      events.flatMap(({ body }) =>
+        body.case === kind ? [body.value as Extract<Event["body"], { case: Case }>["value"]] : [],
+      ),
     finished: last?.case === "runFinished" ? last.value : undefined,
   };
 }

@@ -64,9 +64,11 @@ async function whatBecameOf(
   try {
     const request = { callId, ...(context === undefined ? {} : { context }) };
     const waiting = { ...options, signal: eitherSignal(options.signal, signal) };
+    let result: ToolResult | undefined;
     for await (const { frame } of deps.toolRouter.reattachCall(request, waiting)) {
-      if (frame.case === "result") return fromResult(frame.value);
+      if (frame.case === "result") result = frame.value;
     }
+    if (result !== undefined) return fromResult(result);
   } catch (error) {
     signal.throwIfAborted();
     if (failedWith(error, ErrorReason.CALL_TOMBSTONED)) return fromRefusal(callId, refusal);
@@ -84,6 +86,8 @@ async function callOnce({ deps, writer, signal, options }: CallToolParts, call: 
   requests.offer({ frame: { case: "call", value: call } });
   const leave = new AbortController();
   let leaving: Timer | undefined;
+  // It is read to the end: a reader that leaves at the result is one that the library does not tell the router of.
+  let result: ToolResult | undefined;
   const onAbort = (): void => {
     // The call of a lost run is left alone: whoever has the run now asks for it under the same id (T2).
     if (signal.reason instanceof RunLost) {
@@ -112,16 +116,20 @@ async function callOnce({ deps, writer, signal, options }: CallToolParts, call: 
           writer.write({ case: "questionAsked", value: frame.value });
           break;
         case "result":
-          return frame.value;
+          result = frame.value;
+          break;
         case undefined:
           break;
       }
     }
+  } catch (error) {
+    if (result === undefined) throw error;
   } finally {
     signal.removeEventListener("abort", onAbort);
     leaving?.cancel();
     requests.end();
   }
+  if (result !== undefined) return result;
   throw new ConnectError("the tool router ended the stream without a result", Code.Unavailable);
 }
 

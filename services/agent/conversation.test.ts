@@ -33,7 +33,7 @@ const delta = (text: string, offset = 0, blockId = "1.1.0", runId = "run_1"): Wr
   { case: "textDelta", value: { blockId, offset: BigInt(offset), text } },
   { runId },
 ];
-const completed = (kind = BlockKind.TEXT, blockId = "1.1.0"): Written => [
+const completed = (kind: BlockKind = BlockKind.TEXT, blockId = "1.1.0"): Written => [
   { case: "blockCompleted", value: { blockId, kind, signature: new Uint8Array([7]) } },
 ];
 const usage = (stopReason = "end", runId = "run_1"): Written => [

@@ -5,29 +5,68 @@ import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
-import { ask, hang, obligingRouter, type RouterHandlers, runTheLoop, say, stop, text, toolUse } from "./agent.fixture.ts";
+import {
+  ask,
+  hang,
+  obligingRouter,
+  type RouterHandlers,
+  runTheLoop,
+  say,
+  stop,
+  text,
+  toolUse,
+} from "./agent.fixture.ts";
 import { RunCancelled, RunLost } from "./run-ending.ts";
 
 const unavailable = () => failure(ErrorReason.MODEL_UNAVAILABLE, "overloaded", { metadata: { status: "529" } });
 const textOf = (content: readonly { block: { case?: string | undefined; value?: unknown } }[]) =>
   content.map(({ block }) => (block.value as { text: string }).text).join("");
 
+/** What the obliging router answers to a call. */
+function callThrough(handlers: RouterHandlers, ...call: Parameters<NonNullable<RouterHandlers["callTool"]>>) {
+  if (handlers.callTool === undefined) throw new Error("the router has no tools");
+  return handlers.callTool(...call);
+}
+
 describe("the loop", () => {
   it("goes model → tools → model and ends when the model asks for nothing", async () => {
     const { calls, handlers } = obligingRouter();
-    const scripts = [() => [...text("let me see"), ...toolUse("files.read", { path: "a" }), ...stop("tool_use")], say("it says hello")];
+    const scripts = [
+      () => [...text("let me see"), ...toolUse("files.read", { path: "a" }), ...stop("tool_use")],
+      say("it says hello"),
+    ];
     const { kinds, requests, finished, events } = await runTheLoop({ scripts, router: handlers });
     expect(kinds).toEqual([
-      "phaseChanged", "stepStarted", "textDelta", "blockCompleted", "toolCallProposed", "usage",
-      "phaseChanged", "toolCallStarted", "toolCallFinished",
-      "phaseChanged", "stepStarted", "textDelta", "blockCompleted", "usage", "runFinished",
+      "phaseChanged",
+      "stepStarted",
+      "textDelta",
+      "blockCompleted",
+      "toolCallProposed",
+      "usage",
+      "phaseChanged",
+      "toolCallStarted",
+      "toolCallFinished",
+      "phaseChanged",
+      "stepStarted",
+      "textDelta",
+      "blockCompleted",
+      "usage",
+      "runFinished",
     ]);
     expect(events.map(({ step }) => step)).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 0]);
     expect(calls).toEqual(["run_1.1.1.1"]);
     expect(requests[1]?.messages).toMatchObject([
       { role: "user", content: [{ text: "please" }] },
-      { role: "assistant", content: [{ text: "let me see" }, { type: "tool_use", tool: "files.read", arguments: { path: "a" } }] },
-      { role: "user", content: [{ type: "tool_result", callId: "run_1.1.1.1", isError: false, content: [{ text: "files.read did it" }] }] },
+      {
+        role: "assistant",
+        content: [{ text: "let me see" }, { type: "tool_use", tool: "files.read", arguments: { path: "a" } }],
+      },
+      {
+        role: "user",
+        content: [
+          { type: "tool_result", callId: "run_1.1.1.1", isError: false, content: [{ text: "files.read did it" }] },
+        ],
+      },
     ]);
     expect(finished).toMatchObject({ status: RunStatus.COMPLETED, steps: 2 });
   });
@@ -45,10 +84,14 @@ describe("the loop", () => {
       ...handlers,
       async *callTool(requests, context) {
         seen.push("called");
-        yield* handlers.callTool?.(requests, context) as never;
+        yield* callThrough(handlers, requests, context);
       },
     };
-    await runTheLoop({ scripts: [ask("files.read", "web.get"), say("ok")], router, onEvent: ({ body }) => void seen.push(body.case ?? "") });
+    await runTheLoop({
+      scripts: [ask("files.read", "web.get"), say("ok")],
+      router,
+      onEvent: ({ body }) => void seen.push(body.case ?? ""),
+    });
     expect(seen.indexOf("called")).toBeGreaterThan(seen.lastIndexOf("toolCallProposed"));
     expect(seen.filter((each) => each === "called")).toHaveLength(2);
   });
@@ -63,8 +106,11 @@ describe("the loop", () => {
         now += 1;
         most = Math.max(most, now);
         await new Promise((resolve) => setTimeout(resolve, 5));
-        yield* handlers.callTool?.(requests, context) as never;
-        now -= 1;
+        // A reader leaves with the result: what comes behind it may never run.
+        for await (const each of callThrough(handlers, requests, context)) {
+          if (each.frame?.case === "result") now -= 1;
+          yield each;
+        }
       },
     };
     const tools = Array.from({ length: 7 }, () => "files.read");
@@ -74,7 +120,9 @@ describe("the loop", () => {
   });
 
   it("goes on after a pause of the model", async () => {
-    const { finished, requests } = await runTheLoop({ scripts: [() => [...text("first"), ...stop("pause")], say("second")] });
+    const { finished, requests } = await runTheLoop({
+      scripts: [() => [...text("first"), ...stop("pause")], say("second")],
+    });
     expect(requests).toHaveLength(2);
     expect(finished).toMatchObject({ status: RunStatus.COMPLETED, steps: 2 });
   });
@@ -85,22 +133,35 @@ describe("a run that was taken over", () => {
     { step: 1, body: { case: "stepStarted", value: { model: "scripted" } } },
     { step: 1, body: { case: "textDelta", value: { blockId: "1.1.0", offset: 0n, text: "half an ans" } } },
   ] as const;
-  const proposal = (callId: string) => ({ step: 1, body: { case: "toolCallProposed", value: { callId, tool: "files.read", arguments: { path: "a" } } } }) as const;
-  const usage = (stopReason: string) => ({ step: 1, body: { case: "usage", value: { outputTokens: 3n, stopReason } } }) as const;
-  const outcome = (callId: string) => ({ step: 1, body: { case: "toolCallFinished", value: { callId, outcome: ToolOutcome.SUCCEEDED } } }) as const;
+  const proposal = (callId: string) =>
+    ({
+      step: 1,
+      body: { case: "toolCallProposed", value: { callId, tool: "files.read", arguments: { path: "a" } } },
+    }) as const;
+  const usage = (stopReason: string) =>
+    ({ step: 1, body: { case: "usage", value: { outputTokens: 3n, stopReason } } }) as const;
+  const outcome = (callId: string) =>
+    ({ step: 1, body: { case: "toolCallFinished", value: { callId, outcome: ToolOutcome.SUCCEEDED } } }) as const;
 
   it(`in mid-step discards the step by name and makes it again ${verifies("S8")}`, async () => {
     const { kinds, of, requests, events } = await runTheLoop({ scripts: [say("whole")], attempt: 2, log: half });
     expect(kinds[0]).toBe("stepDiscarded");
     expect(of("stepDiscarded")).toMatchObject([{ step: 1, attempt: 1, reason: DiscardReason.TAKEOVER }]);
     expect(requests[0]?.messages).toHaveLength(1);
-    expect(events.filter(({ body }) => body.case === "textDelta")).toMatchObject([{ step: 1, attempt: 2, body: { value: { blockId: "2.1.0" } } }]);
+    expect(events.filter(({ body }) => body.case === "textDelta")).toMatchObject([
+      { step: 1, attempt: 2, body: { value: { blockId: "2.1.0" } } },
+    ]);
   });
 
   it("after its model call asks for the open tool calls only, under their old ids", async () => {
     const { calls, handlers } = obligingRouter();
     const log = [...half, proposal("c1"), proposal("c2"), usage("tool_use"), outcome("c1")];
-    const { requests, kinds, finished } = await runTheLoop({ scripts: [say("done")], attempt: 2, log, router: handlers });
+    const { requests, kinds, finished } = await runTheLoop({
+      scripts: [say("done")],
+      attempt: 2,
+      log,
+      router: handlers,
+    });
     expect(calls).toEqual(["c2"]);
     expect(kinds).not.toContain("stepDiscarded");
     expect(requests).toHaveLength(1);
@@ -135,7 +196,9 @@ describe("a run that was taken over", () => {
     };
     const log = [...half, proposal("c1"), usage("tool_use")];
     const tombstoned = await runTheLoop({ scripts: [say("ok")], attempt: 2, log, router: refuse });
-    expect(tombstoned.of("toolCallFinished")).toMatchObject([{ callId: "c1", outcome: ToolOutcome.REFUSED, reason: ErrorReason.SERVER_UNAVAILABLE }]);
+    expect(tombstoned.of("toolCallFinished")).toMatchObject([
+      { callId: "c1", outcome: ToolOutcome.REFUSED, reason: ErrorReason.SERVER_UNAVAILABLE },
+    ]);
     const router: RouterHandlers = {
       ...refuse,
       async *reattachCall({ callId }) {
@@ -157,7 +220,9 @@ describe("a model that fails", () => {
     expect(of("stepDiscarded")).toMatchObject([{ step: 1, attempt: 1, reason: DiscardReason.MODEL_RETRY }]);
     expect(requests[1]?.messages).toEqual(requests[0]?.messages);
     expect(finished).toMatchObject({ status: RunStatus.COMPLETED, steps: 1 });
-    expect(events.findIndex(({ body }) => body.case === "stepDiscarded")).toBeLessThan(events.findLastIndex(({ body }) => body.case === "stepStarted"));
+    expect(events.findIndex(({ body }) => body.case === "stepDiscarded")).toBeLessThan(
+      events.findLastIndex(({ body }) => body.case === "stepStarted"),
+    );
   });
 
   it("again and again ends the run with its reason", async () => {
@@ -170,7 +235,12 @@ describe("a model that fails", () => {
     expect(of("stepDiscarded")).toHaveLength(2);
     expect(finished).toMatchObject({
       status: RunStatus.FAILED,
-      failure: { reason: ErrorReason.MODEL_UNAVAILABLE, message: "overloaded", metadata: { status: "529" }, retryable: true },
+      failure: {
+        reason: ErrorReason.MODEL_UNAVAILABLE,
+        message: "overloaded",
+        metadata: { status: "529" },
+        retryable: true,
+      },
     });
   });
 
@@ -180,7 +250,10 @@ describe("a model that fails", () => {
     };
     const { finished, requests } = await runTheLoop({ scripts: [refuse, say("never")] });
     expect(requests).toHaveLength(1);
-    expect(finished).toMatchObject({ status: RunStatus.FAILED, failure: { reason: ErrorReason.MODEL_REFUSED, retryable: false } });
+    expect(finished).toMatchObject({
+      status: RunStatus.FAILED,
+      failure: { reason: ErrorReason.MODEL_REFUSED, retryable: false },
+    });
   });
 
   it("with an error of ours ends the run without a word of it", async () => {
@@ -195,7 +268,10 @@ describe("a model that fails", () => {
 
   it("that nobody serves ends the run with its name", async () => {
     const { finished } = await runTheLoop({ scripts: [], options: { model: "gpt-0" } });
-    expect(finished).toMatchObject({ status: RunStatus.FAILED, failure: { reason: ErrorReason.MODEL_NOT_FOUND, metadata: { model: "gpt-0" } } });
+    expect(finished).toMatchObject({
+      status: RunStatus.FAILED,
+      failure: { reason: ErrorReason.MODEL_NOT_FOUND, metadata: { model: "gpt-0" } },
+    });
   });
 
   it.each(["refusal", "context_full"] as const)("by %s ends the run as MODEL_REFUSED", async (reason) => {
@@ -208,17 +284,26 @@ describe(`a budget ${verifies("L7")}`, () => {
   const again = Array.from({ length: 20 }, () => ask("files.read"));
 
   it("of steps ends the run; a run may ask for less, not for more", async () => {
-    expect((await runTheLoop({ scripts: again, agent: { maxSteps: 3 } })).finished).toMatchObject({ status: RunStatus.BUDGET_EXCEEDED, steps: 3 });
+    expect((await runTheLoop({ scripts: again, agent: { maxSteps: 3 } })).finished).toMatchObject({
+      status: RunStatus.BUDGET_EXCEEDED,
+      steps: 3,
+    });
     expect((await runTheLoop({ scripts: again, options: { maxSteps: 2 } })).requests).toHaveLength(2);
     const greedy = await runTheLoop({ scripts: again, agent: { maxSteps: 3 }, options: { maxSteps: 1_000 } });
     expect(greedy.requests).toHaveLength(3);
-    expect(greedy.finished?.failure).toMatchObject({ reason: ErrorReason.LIMIT_EXCEEDED, message: expect.stringContaining("steps (3)") });
+    expect(greedy.finished?.failure).toMatchObject({
+      reason: ErrorReason.LIMIT_EXCEEDED,
+      message: expect.stringContaining("steps (3)"),
+    });
   });
 
   it("of output tokens ends the run", async () => {
     const { finished, requests } = await runTheLoop({ scripts: again, options: { maxOutputTokens: 7n } });
     expect(requests).toHaveLength(3);
-    expect(finished).toMatchObject({ status: RunStatus.BUDGET_EXCEEDED, failure: { message: expect.stringContaining("output tokens (7)") } });
+    expect(finished).toMatchObject({
+      status: RunStatus.BUDGET_EXCEEDED,
+      failure: { message: expect.stringContaining("output tokens (7)") },
+    });
   });
 
   it("of one answer's tokens ends the run, and what was said stays", async () => {
@@ -230,7 +315,10 @@ describe(`a budget ${verifies("L7")}`, () => {
 
   it("of time ends the run in the middle of a model call", async () => {
     const { finished } = await runTheLoop({ scripts: [hang], options: { maxDurationMs: 50n } });
-    expect(finished).toMatchObject({ status: RunStatus.BUDGET_EXCEEDED, failure: { message: expect.stringContaining("time") } });
+    expect(finished).toMatchObject({
+      status: RunStatus.BUDGET_EXCEEDED,
+      failure: { message: expect.stringContaining("time") },
+    });
   });
 });
 
@@ -255,7 +343,8 @@ describe("a run that is cancelled", () => {
         context.signal.addEventListener("abort", () => heard.push("left"));
         for await (const { frame } of requests) {
           heard.push(frame.case ?? "");
-          if (frame.case === "call") yield { frame: { case: "started", value: { callId: frame.value.callId, tool: frame.value.tool } } };
+          if (frame.case === "call")
+            yield { frame: { case: "started", value: { callId: frame.value.callId, tool: frame.value.tool } } };
           if (frame.case === "cancel" && answersCancel) {
             yield { frame: { case: "result", value: { callId: "run_1.1.1.0", outcome: ToolOutcome.CANCELLED } } };
             return;
@@ -316,11 +405,15 @@ describe("a tool call", () => {
       ...obligingRouter().handlers,
       async *callTool() {
         yield* [];
-        throw failure(ErrorReason.TOOL_ARGUMENTS_INVALID, "arguments break the schema", { fields: [{ path: "path", problem: "required" }] });
+        throw failure(ErrorReason.TOOL_ARGUMENTS_INVALID, "arguments break the schema", {
+          fields: [{ path: "path", problem: "required" }],
+        });
       },
     };
     const { of, requests, finished } = await runTheLoop({ scripts: [ask("files.read"), say("sorry")], router });
-    expect(of("toolCallFinished")).toMatchObject([{ outcome: ToolOutcome.REFUSED, reason: ErrorReason.TOOL_ARGUMENTS_INVALID }]);
+    expect(of("toolCallFinished")).toMatchObject([
+      { outcome: ToolOutcome.REFUSED, reason: ErrorReason.TOOL_ARGUMENTS_INVALID },
+    ]);
     expect(textOf(of("toolCallFinished")[0]?.content ?? [])).toContain("path: required");
     expect(requests[1]?.messages.at(-1)).toMatchObject({ content: [{ type: "tool_result", isError: true }] });
     expect(finished?.status).toBe(RunStatus.COMPLETED);
@@ -328,10 +421,15 @@ describe("a tool call", () => {
 
   it("whose arguments can't be read is never sent, not even by the next worker", async () => {
     const { calls, handlers } = obligingRouter();
-    const scripts = [() => [...toolUse("files.read", {}, 0, "the arguments are no JSON"), ...stop("tool_use")], say("sorry")];
+    const scripts = [
+      () => [...toolUse("files.read", {}, 0, "the arguments are no JSON"), ...stop("tool_use")],
+      say("sorry"),
+    ];
     const { of, kinds } = await runTheLoop({ scripts, router: handlers });
     expect(calls).toEqual([]);
-    expect(of("toolCallFinished")).toMatchObject([{ outcome: ToolOutcome.REFUSED, reason: ErrorReason.TOOL_ARGUMENTS_INVALID }]);
+    expect(of("toolCallFinished")).toMatchObject([
+      { outcome: ToolOutcome.REFUSED, reason: ErrorReason.TOOL_ARGUMENTS_INVALID },
+    ]);
     // A worker that dies right behind Usage has left nothing open.
     expect(kinds.indexOf("toolCallFinished")).toBeLessThan(kinds.indexOf("usage"));
   });
@@ -344,7 +442,7 @@ describe("a tool call", () => {
       async *callTool(requests, context) {
         tries += 1;
         if (tries < 3) throw failure(ErrorReason.PEER_UNAVAILABLE, "away", { metadata: { service: "toolrouter" } });
-        yield* handlers.callTool?.(requests, context) as never;
+        yield* callThrough(handlers, requests, context);
       },
     };
     const { of } = await runTheLoop({ scripts: [ask("files.read"), say("ok")], router });
@@ -388,7 +486,9 @@ describe("a tool call", () => {
       },
     };
     const { of } = await runTheLoop({ scripts: [ask("files.read"), say("ok")], router });
-    expect(of("toolCallFinished")).toMatchObject([{ outcome: ToolOutcome.UNKNOWN, reason: ErrorReason.TOOL_OUTCOME_UNKNOWN }]);
+    expect(of("toolCallFinished")).toMatchObject([
+      { outcome: ToolOutcome.UNKNOWN, reason: ErrorReason.TOOL_OUTCOME_UNKNOWN },
+    ]);
     expect(textOf(of("toolCallFinished")[0]?.content ?? [])).toMatch(/not known whether/);
   });
 });

@@ -55,7 +55,7 @@ function toModelTool(tool: Tool): ModelTool {
 }
 
 /** `*` stands for any characters. */
-export function matches(pattern: string, name: string): boolean {
+function matches(pattern: string, name: string): boolean {
   const expression = pattern.split("*").map(RegExp.escape).join(".*");
   return new RegExp(`^${expression}$`).test(name);
 }

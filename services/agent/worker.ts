@@ -51,6 +51,8 @@ type Frame = RawAttachRequest["frame"];
 const firstWaitMs = 100;
 const longestWaitMs = 5_000;
 const resendWaitMs = 250;
+/** How long a worker that leaves waits until the service has heard what it gives back. */
+const leaveWaitMs = 1_000;
 
 export class Worker {
   readonly #deps: AgentDeps;
@@ -62,6 +64,7 @@ export class Worker {
   readonly #stop = new AbortController();
   #stream: FrameQueue<{ frame: Frame }> | undefined;
   #isDraining = false;
+  #isLeaving = false;
   #attached = Promise.withResolvers<void>();
   #loop: Promise<void> | undefined;
 
@@ -98,14 +101,13 @@ export class Worker {
 
   /** Takes no new runs and waits for the ones that it has. */
   async drain(): Promise<void> {
-    this.#isDraining = true;
-    this.#say({ case: "drain", value: { $typeName: "atoll.session.v1.WorkerDrain", reason: "the worker stops" } });
+    this.#refuseMore();
     await Promise.allSettled([...this.#runs.values()].map((run) => run.done));
   }
 
   /** Gives back what it still holds, so that another worker takes it at once, and leaves. */
   async close(): Promise<void> {
-    this.#isDraining = true;
+    this.#refuseMore();
     for (const run of this.#runs.values()) {
       this.#say({
         case: "release",
@@ -114,21 +116,39 @@ export class Worker {
       this.#lose(run, "the worker stops");
     }
     await Promise.allSettled([...this.#runs.values()].map((run) => run.done));
+    await this.#leave();
     this.#stop.abort();
-    this.#stream?.end();
     await this.#loop;
+    this.#stream = undefined;
+  }
+
+  /** Ends the stream and lets what was said on it arrive: the service ends its half when it has read all of it. */
+  async #leave(): Promise<void> {
+    this.#isLeaving = true;
+    if (this.#stream === undefined) return;
+    this.#stream.end();
+    const late = Promise.withResolvers<void>();
+    const timer = this.#deps.clock.setTimer(leaveWaitMs, late.resolve);
+    await Promise.race([this.#loop, late.promise]);
+    timer.cancel();
+  }
+
+  #refuseMore(): void {
+    this.#isDraining = true;
+    this.#say({ case: "drain", value: { $typeName: "atoll.session.v1.WorkerDrain", reason: "the worker stops" } });
   }
 
   async #attachForEver(): Promise<void> {
     let waitMs = firstWaitMs;
-    while (!this.#stop.signal.aborted) {
+    while (!this.#isLeaving) {
       try {
         await this.#attachOnce(() => {
           waitMs = firstWaitMs;
         });
+        if (this.#isLeaving) return;
         this.#deps.log.info({}, "the session service ended the worker's stream");
       } catch (error) {
-        if (this.#stop.signal.aborted) return;
+        if (this.#isLeaving) return;
         this.#deps.log.warn({ error: String(error), waitMs }, "the session service can't be reached; trying again");
       }
       this.#stream = undefined;

@@ -74,6 +74,12 @@ export async function listSessions(
   refuseUnserved("query", request.query !== "");
   refuseUnserved("labels", Object.keys(request.labels).length > 0);
   refuseUnserved("parent_session_id", request.parentSessionId !== "");
+  const { run } = principalOf(context);
+  if (run !== undefined) {
+    // A run token opens its own session: a list of others would tell what it may not know.
+    const own = await deps.store.getSession(scopeOf(context), { sessionId: run.sessionId });
+    return create(ListSessionsResponseSchema, { sessions: own === undefined ? [] : [toSession(own)] });
+  }
   const page = await deps.store.listSessions(scopeOf(context), {
     pageSize: request.pageSize || defaultPageSize,
     pageToken: request.pageToken,

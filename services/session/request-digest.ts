@@ -9,7 +9,7 @@ import type { Answered, Request } from "../kernel/store/session-store.ts";
 
 const version = "1";
 
-export function requestDigest<Schema extends DescMessage>(
+function requestDigest<Schema extends DescMessage>(
   schema: Schema,
   message: MessageShape<Schema> & { requestId: string },
 ): string {

@@ -12,6 +12,8 @@ const root = resolve(import.meta.dirname, "../..");
 const examples = join(root, "examples/clients");
 const folder = mkdtempSync(join(tmpdir(), "atoll-examples-"));
 const theMesh = meshOfThisFile();
+/** Generating is the most of it, and other tests run beside it. */
+const testTimeoutMs = 90_000;
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function envOf(): Record<string, string> {
@@ -27,14 +29,14 @@ function expectAnswer(output: string): void {
 }
 
 describe("example clients", () => {
-  test("Python", async () => {
+  test("Python", { timeout: testTimeoutMs }, async () => {
     const stubs = join(folder, "python");
     await generatePythonStubs(stubs);
     const env = { ...envOf(), PYTHONPATH: stubs };
     expectAnswer(await runProgram(python, [join(examples, "python/client.py"), question], { env }));
   });
 
-  test("TypeScript", async () => {
+  test("TypeScript", { timeout: testTimeoutMs }, async () => {
     const copy = join(folder, "typescript");
     for (const file of ["client.ts", "package.json"]) {
       cpSync(join(examples, "typescript", file), join(copy, file));

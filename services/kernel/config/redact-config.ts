@@ -54,7 +54,7 @@ function showAgent({ id: _, ...agent }: ResolvedAgent) {
 }
 
 /** One server as its message, without its secrets. */
-export function redactMcpServer(server: ResolvedMcpServer): MessageInitShape<typeof McpServerSchema> {
+function redactMcpServer(server: ResolvedMcpServer): MessageInitShape<typeof McpServerSchema> {
   const { disabled, startTimeoutMs, callTimeoutMs, trusted } = server;
   const base = { disabled, startTimeoutMs, callTimeoutMs, trusted, repeatableTools: [...server.repeatableTools] };
   switch (server.transport) {

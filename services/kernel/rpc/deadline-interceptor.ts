@@ -60,6 +60,8 @@ class IdleBound {
   readonly #control = new AbortController();
   #lastMs: number;
   #timer: Timer | undefined;
+  #hasEnded = false;
+  #answers: AsyncIterator<Answer> | undefined;
   /** Ends the wait for the next answer. */
   #onExpired: ((error: ConnectError) => void) | undefined;
 
@@ -74,6 +76,13 @@ class IdleBound {
     next: (request: StreamRequest) => Promise<StreamResponse>,
   ): Promise<StreamResponse> {
     const signal = AbortSignal.any([request.signal, this.#control.signal]);
+    // A caller that leaves in mid-stream may never ask for the next answer: then no `finally` below runs by itself, nor
+    // one of the handler.
+    const onLeft = (): void => {
+      this.#stop();
+      this.#answers?.return?.().catch(() => undefined);
+    };
+    request.signal.addEventListener("abort", onLeft, { once: true });
     const response = await next({ ...request, signal, message: this.#notice(request.message) });
     return { ...response, message: this.#endWhenIdle(response.message) };
   }
@@ -87,6 +96,7 @@ class IdleBound {
 
   async *#endWhenIdle(messages: Messages): AsyncGenerator<Answer> {
     const answers = messages[Symbol.asyncIterator]();
+    this.#answers = answers;
     this.#lastMs = this.#clock.monotonicMs();
     this.#watch(this.#timeoutMs);
     try {
@@ -97,7 +107,7 @@ class IdleBound {
         yield answer.value;
       }
     } finally {
-      this.#timer?.cancel();
+      this.#stop();
       const left = answers.return?.();
       // A handler that hears no signal would be waited for without end.
       if (this.#control.signal.aborted) left?.catch(() => undefined);
@@ -113,7 +123,13 @@ class IdleBound {
     return promise;
   }
 
+  #stop(): void {
+    this.#hasEnded = true;
+    this.#timer?.cancel();
+  }
+
   #watch(inMs: number): void {
+    if (this.#hasEnded) return;
     this.#timer = this.#clock.setTimer(inMs, () => {
       const silentMs = this.#clock.monotonicMs() - this.#lastMs;
       if (silentMs < this.#timeoutMs) return this.#watch(this.#timeoutMs - silentMs);

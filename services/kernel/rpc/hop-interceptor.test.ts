@@ -73,6 +73,29 @@ describe.each(ways)("a hop, %s", (way) => {
     expect((await call).code).toBe(Code.Canceled);
   });
 
+  it("ends the handler of a stream whose reader aborts, its `finally` included", async () => {
+    let left = 0;
+    const mesh = await serveRpcs([
+      served(GatewayService, {
+        async *subscribe() {
+          try {
+            for (;;) yield {};
+          } finally {
+            left += 1;
+          }
+        },
+      }),
+    ]);
+    const control = new AbortController();
+    const call = { ...onBehalfOf(administrator), signal: control.signal };
+    const reading = async () => {
+      for await (const _ of createClient(GatewayService, mesh[way]).subscribe({ sessionId: "ses_1" }, call))
+        control.abort();
+    };
+    expect(await failureOf(reading())).toMatchObject({ code: Code.Canceled });
+    await expect.poll(() => left).toBe(1);
+  });
+
   it("carries a person who came with a token of the web page, whose origin was checked at the edge", async () => {
     const mesh = await serveRpcs([
       served(SessionService, {

@@ -29,11 +29,12 @@ export function createHopInterceptor(peer: string, tokens: SignedTokens, clock: 
     if (principal !== undefined) request.header.set("authorization", `Bearer ${await assertionOf(principal)}`);
     const traceId = request.contextValues.get(traceIdKey);
     if (traceId !== "") request.header.set("traceparent", `00-${traceId}-${randomBytes(8).toString("hex")}-01`);
+    const { signal } = request;
     try {
       const response = await next(request);
-      return response.stream ? { ...response, message: explainAll(response.message, peer, request.signal) } : response;
+      return response.stream ? { ...response, message: explainAll(response.message, peer, signal) } : response;
     } catch (error) {
-      throw explain(error, peer, request.signal);
+      throw explain(error, peer, signal);
     }
   };
 }

@@ -13,7 +13,7 @@ import { ErrorReason, type FieldProblem, failure } from "../errors.ts";
 const validator = createValidator();
 
 /** The problems of a message, in the order of its fields; empty when there is none. */
-export function findProblems(schema: DescMessage, message: Message): readonly FieldProblem[] {
+function findProblems(schema: DescMessage, message: Message): readonly FieldProblem[] {
   const result = validator.validate(schema, message);
   switch (result.kind) {
     case "valid":

@@ -1,0 +1,133 @@
+/** A session service with a real store, for tests of its neighbours: over HTTP/2 behind the mesh's door, and in memory. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import { onTestFinished } from "vitest";
+import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
+import type { SubmitMessageResponse } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { createAuthenticate } from "../../services/kernel/auth/authenticate.ts";
+import type { Principal } from "../../services/kernel/auth/principal.ts";
+import { createSignedTokens, type SignedTokens } from "../../services/kernel/auth/signed-tokens.ts";
+import { MemoryBus } from "../../services/kernel/bus/memory/memory-bus.ts";
+import { systemClock } from "../../services/kernel/clock.ts";
+import { newId } from "../../services/kernel/id.ts";
+import { createLog } from "../../services/kernel/log.ts";
+import { callValues } from "../../services/kernel/rpc/call-context.ts";
+import { connectPeer } from "../../services/kernel/rpc/directory.ts";
+import { openEdge } from "../../services/kernel/rpc/edge.ts";
+import { createHopInterceptor } from "../../services/kernel/rpc/hop-interceptor.ts";
+import { defaultListenerLimits } from "../../services/kernel/rpc/listener-limits.ts";
+import { RawSessionService } from "../../services/kernel/rpc/raw-session-service.ts";
+import { createServerOptions } from "../../services/kernel/rpc/server-options.ts";
+import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
+import { startSession } from "../../services/session/register.ts";
+import type { SessionSettings } from "../../services/session/session-deps.ts";
+
+const signingKey = new Uint8Array(32).fill(5);
+export const localToken = `atl_${"s".repeat(43)}`;
+
+export const person: Principal = {
+  tenant: "local",
+  name: "user:ada",
+  scopes: new Set([AuthScope.ADMIN]),
+  origin: undefined,
+  run: undefined,
+};
+
+/** Options of a call for somebody. */
+export const as = (principal: Principal) => ({ contextValues: callValues(principal, "") });
+
+const settings: SessionSettings = {
+  leaseTtlMs: 5_000,
+  renewIntervalMs: 100,
+  reattachGraceMs: 500,
+  cancelGraceMs: 2_000,
+  maxAttempts: 5,
+  maxQueuedRuns: 100,
+  progressIntervalMs: 15_000,
+  defaultAgent: "main",
+  queueModes: new Map(),
+};
+
+export interface RunningSession {
+  readonly port: number;
+  readonly tokens: SignedTokens;
+  /** To this instance over HTTP/2; the next instance on the same port is reached by it as well. */
+  readonly remote: Transport;
+  readonly inMemory: Transport;
+  readonly client: Client<typeof RawSessionService>;
+  readonly counts: () => { readonly workers: number; readonly held: number };
+  readonly folder: string;
+  /** Cuts every connection and closes the store; the data stay. */
+  readonly stop: () => Promise<void>;
+}
+
+/** Give `folder` and `port` of an instance that was stopped to start the next one in its place. */
+export async function startSessionService(
+  options: { readonly folder?: string; readonly port?: number; readonly settings?: Partial<SessionSettings> } = {},
+): Promise<RunningSession> {
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), "atoll-session-"));
+  if (options.folder === undefined) onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const log = createLog({ level: "silent", format: "json" });
+  const tokens = createSignedTokens(signingKey, systemClock);
+  const authenticate = createAuthenticate({ localToken, tokens, clock: systemClock, maxFailedPerMinute: 1_000 });
+  const server = createServerOptions({ authenticate, clock: systemClock, log, streamIdleTimeoutMs: 900_000 });
+  const store = await openSessionStore(folder, () => systemClock.nowMs());
+  const bus = new MemoryBus(() => undefined);
+  const part = await startSession({
+    store,
+    bus,
+    clock: systemClock,
+    log,
+    tokens,
+    instanceId: newId("ins"),
+    settings: { ...settings, ...options.settings },
+  });
+  const listener = await openEdge({
+    host: "127.0.0.1",
+    port: options.port ?? 0,
+    limits: defaultListenerLimits,
+    routes: part.routes,
+    server,
+    services: [RawSessionService],
+    allowedHosts: [],
+    allowedOrigins: [],
+    page: (_request, response) => void response.end(),
+  });
+  let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    stopping ??= listener
+      .close(0)
+      .then(() => part.close())
+      .then(() => store.close());
+    return stopping;
+  };
+  onTestFinished(stop);
+  const hop = createHopInterceptor("session", tokens, systemClock);
+  const inMemory = connectPeer({ kind: "local", routes: part.routes }, hop, server);
+  return {
+    port: listener.port,
+    tokens,
+    remote: connectPeer({ kind: "remote", url: listener.url }, hop, server),
+    inMemory,
+    client: createClient(RawSessionService, inMemory),
+    counts: part.counts,
+    folder,
+    stop,
+  };
+}
+
+/** Sends words to a session, a new one when none is named. */
+export async function sendWords(
+  { client }: Pick<RunningSession, "client">,
+  words: string,
+  { sessionId = "", agentId = "" } = {},
+): Promise<SubmitMessageResponse & { readonly sessionId: string }> {
+  const requestId = newId("req");
+  const made = sessionId === "" ? await client.createSession({ requestId, agentId }, as(person)) : undefined;
+  const id = made?.session?.sessionId ?? sessionId;
+  const message = { content: [{ block: { case: "text" as const, value: { text: words } } }] };
+  const submitted = await client.submitMessage({ requestId, sessionId: id, message }, as(person));
+  return { ...submitted, sessionId: id };
+}
