@@ -289,7 +289,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
     },
     async close() {
       health.close();
-      await listener.close(0);
+      await listener.close(lastAnswersMs);
     },
   });
   if (names.has("agent") && local.has("session")) await Promise.race([attached, clock.sleep(firstAttachMs)]);
@@ -312,6 +312,9 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
     },
   };
 }
+
+/** How long answers that are on their way may take to leave when everything else has drained. */
+const lastAnswersMs = 500;
 
 /** The link that is printed at the start works for so long. */
 const startLinkTtlMs = 3_600_000;

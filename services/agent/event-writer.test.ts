@@ -156,3 +156,28 @@ describe("events", () => {
     expect(bodies().map((body) => body.case)).toEqual(["textDelta", "textDelta"]);
   });
 });
+
+describe("events that nobody waits for", () => {
+  it("go with the next event, or alone at the end of the window", async () => {
+    const { clock, writer, batches } = setUp();
+    writer.writeSoon({ case: "stepStarted", value: { model: "m" } });
+    await endOfTick();
+    expect(batches).toEqual([]);
+    writer.beginBlock(0, "text");
+    writer.append("hello");
+    await endOfTick();
+    expect(batches.map((batch) => batch.map(({ body }) => body.case))).toEqual([["stepStarted", "textDelta"]]);
+    writer.writeSoon({ case: "phaseChanged", value: { phase: Phase.THINK } });
+    clock.advance(9);
+    expect(batches).toHaveLength(1);
+    clock.advance(1);
+    expect(batches.map((batch) => batch.length)).toEqual([2, 1]);
+  });
+
+  it("are durable when the writer says so", async () => {
+    const { writer, batches } = setUp();
+    writer.writeSoon({ case: "stepStarted", value: { model: "m" } });
+    await writer.durable();
+    expect(batches.map((batch) => batch.length)).toEqual([1]);
+  });
+});

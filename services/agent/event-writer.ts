@@ -46,6 +46,7 @@ export class EventWriter {
   #batch: Uint8Array[] = [];
   #block: OpenBlock | undefined;
   #window: Timer | undefined;
+  #soon: Timer | undefined;
   #isScheduled = false;
 
   constructor(options: EventWriterOptions) {
@@ -64,6 +65,13 @@ export class EventWriter {
   write(body: EventBody): void {
     this.#flushDelta();
     this.#push(body);
+  }
+
+  /** Writes an event that nobody waits for: it goes with the next one, or alone at the end of the window. */
+  writeSoon(body: EventBody): void {
+    this.#flushDelta();
+    this.#encode(body);
+    this.#soon ??= this.#options.clock.setTimer(this.#options.deltaWindowMs, () => this.#send());
   }
 
   beginBlock(index: number, kind: "text" | "thinking"): void {
@@ -135,10 +143,14 @@ export class EventWriter {
     this.#push(block.kind === "text" ? { case: "textDelta", value: delta } : { case: "thinkingDelta", value: delta });
   }
 
-  #push(body: EventBody): void {
+  #encode(body: EventBody): void {
     this.#batch.push(
       encodeEvent({ runId: this.#options.runId, step: this.#step, attempt: this.#options.attempt, body }),
     );
+  }
+
+  #push(body: EventBody): void {
+    this.#encode(body);
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(() => this.#send());
@@ -146,6 +158,8 @@ export class EventWriter {
 
   #send(): void {
     this.#isScheduled = false;
+    this.#soon?.cancel();
+    this.#soon = undefined;
     if (this.#batch.length === 0) return;
     const events = this.#batch;
     this.#batch = [];

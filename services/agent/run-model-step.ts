@@ -31,8 +31,8 @@ export async function runModelStep(
   const tools = await parts.tools.read(parts.toolsKey, agent, parts.call);
   const messages = toModelMessages(conversation, agent.historyMessages);
   const begun = conversation.beginStep(step, writer.attempt);
-  writer.write({ case: "phaseChanged", value: { phase: Phase.THINK } });
-  writer.write({ case: "stepStarted", value: { model: name } });
+  writer.writeSoon({ case: "phaseChanged", value: { phase: Phase.THINK } });
+  writer.writeSoon({ case: "stepStarted", value: { model: name } });
   const recorder = new PartRecorder(parts, begun, name);
   const stream = model.stream({
     model: name,

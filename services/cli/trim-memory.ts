@@ -10,6 +10,8 @@ const lookAgainMs = 5_000;
 
 /** @param isIdle Whether nobody would notice a pause now. */
 export function trimMemoryWhenIdle(isIdle: () => boolean): void {
+  // main.ts keeps the young generation small during the start; under load a larger one costs less.
+  setFlagsFromString("--semi-space-growth-factor=2");
   const look = (): void => {
     if (isIdle()) collect();
     else setTimeout(look, lookAgainMs).unref();

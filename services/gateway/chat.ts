@@ -30,6 +30,12 @@ const maxOpenSessions = 100;
 
 type Frame = ChatResponse["frame"];
 
+interface OpenSession {
+  readonly control: AbortController;
+  /** Resolves when nothing of the session is written any more. Never rejects. */
+  readonly ended: Promise<void>;
+}
+
 interface Answer {
   readonly requestId: string;
   readonly frame: Frame;
@@ -56,9 +62,8 @@ class ChatStream {
   readonly #hub: SessionHub;
   readonly #context: HandlerContext;
   readonly #encoding: EventEncoding;
-  readonly #open = new Map<string, AbortController>();
+  readonly #open = new Map<string, OpenSession>();
   readonly #stop = new AbortController();
-  readonly #flows = new Set<Promise<void>>();
 
   constructor(deps: GatewayDeps, hub: SessionHub, context: HandlerContext) {
     this.#deps = deps;
@@ -79,7 +84,7 @@ class ChatStream {
           await this.answers.push({ requestId: request.requestId, frame: this.#refusal(error, "") });
         }
       }
-      await Promise.allSettled([...this.#flows]);
+      await Promise.allSettled([...this.#open.values()].map(({ ended }) => ended));
       this.answers.end();
     } catch (error) {
       this.answers.end(error);
@@ -88,7 +93,7 @@ class ChatStream {
 
   close(): void {
     this.#stop.abort();
-    for (const control of this.#open.values()) control.abort();
+    for (const { control } of this.#open.values()) control.abort();
     this.answers.end();
   }
 
@@ -98,8 +103,7 @@ class ChatStream {
       case "open":
         return this.#openSession(requestId, action.value);
       case "close":
-        this.#open.get(action.value.sessionId)?.abort();
-        return this.#accept(requestId, { sessionId: action.value.sessionId });
+        return this.#closeSession(requestId, action.value.sessionId);
       case "send":
         return this.#send(requestId, action.value);
       case "steer":
@@ -148,6 +152,11 @@ class ChatStream {
   }
 
   async #openSession(requestId: string, open: ChatOpen): Promise<void> {
+    if (this.#open.size >= maxOpenSessions) {
+      throw failure(ErrorReason.LIMIT_EXCEEDED, `at most ${maxOpenSessions} sessions can be open on a stream`, {
+        metadata: { limit: String(maxOpenSessions) },
+      });
+    }
     const sessionId = await openSession(
       this.#deps,
       { requestId, session: open.session, agentId: open.agentId },
@@ -158,30 +167,35 @@ class ChatStream {
         fields: [{ path: "open.session_id", problem: "is open on this stream already" }],
       });
     }
-    if (this.#open.size >= maxOpenSessions) {
-      throw failure(ErrorReason.LIMIT_EXCEEDED, `at most ${maxOpenSessions} sessions can be open on a stream`, {
-        metadata: { limit: String(maxOpenSessions) },
-      });
-    }
     const control = new AbortController();
-    this.#open.set(sessionId, control);
     const opened = Promise.withResolvers<void>();
-    const flow = this.#flow(requestId, sessionId, open, control.signal, opened.resolve)
+    let isOpen = false;
+    const onOpened = (): void => {
+      isOpen = true;
+      opened.resolve();
+    };
+    const ended = this.#flow(requestId, sessionId, open, control.signal, onOpened)
       .catch(async (error: unknown) => {
+        // What was closed on purpose has not failed.
+        if (control.signal.aborted) return;
         // Before it was open the frame is refused; after that its flow broke.
-        const isOpen = await Promise.race([opened.promise.then(() => true), Promise.resolve(false)]);
-        await this.answers.push({
-          requestId: isOpen ? "" : requestId,
-          frame: this.#refusal(error, isOpen ? sessionId : ""),
-        });
+        const refusal = this.#refusal(error, isOpen ? sessionId : "");
+        await this.answers.push({ requestId: isOpen ? "" : requestId, frame: refusal });
       })
       .finally(() => {
-        opened.resolve();
         this.#open.delete(sessionId);
-        this.#flows.delete(flow);
+        opened.resolve();
       });
-    this.#flows.add(flow);
+    this.#open.set(sessionId, { control, ended });
     await opened.promise;
+  }
+
+  /** When it is accepted nothing of the session follows, and it can be opened again. */
+  async #closeSession(requestId: string, sessionId: string): Promise<void> {
+    const open = this.#open.get(sessionId);
+    open?.control.abort();
+    await open?.ended;
+    await this.#accept(requestId, { sessionId });
   }
 
   async #flow(

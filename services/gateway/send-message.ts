@@ -16,6 +16,7 @@ import {
 } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import type { RunOptions } from "../../gen/atoll/session/v1/run_pb.ts";
 import type { SubmitMessageResponse } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { ErrorReason, failedWith, failure } from "../kernel/errors.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
 
 /** How SendMessage and Chat name a session. */
@@ -40,8 +41,21 @@ export async function openSession(
   if (request.session.case === "sessionId") return request.session.value;
   const requestId = `open-${createHash("sha256").update(request.requestId).digest("hex")}`;
   const key = request.session.case === "sessionKey" ? request.session.value : "";
-  const { session } = await deps.session.createSession({ requestId, key, agentId: request.agentId }, call);
-  return session?.sessionId ?? "";
+  try {
+    const { session } = await deps.session.createSession({ requestId, key, agentId: request.agentId }, call);
+    return session?.sessionId ?? "";
+  } catch (error) {
+    throw failedWith(error, ErrorReason.REQUEST_ID_REUSED) ? idReused(request.requestId) : error;
+  }
+}
+
+/** In the caller's own words: the id of the session's creation is ours. */
+function idReused(requestId: string): Error {
+  return failure(
+    ErrorReason.REQUEST_ID_REUSED,
+    `request_id ${requestId} was used with another session: take a new one for a new request`,
+    { metadata: { request_id: requestId, method: "atoll.gateway.v1.GatewayService/SendMessage" } },
+  );
 }
 
 export function submit(

@@ -53,7 +53,7 @@ export async function submitMessage(
   const priority = input?.priority || Priority.NORMAL;
   const traceId = input?.traceId || traceIdOf(context);
   const title = titleOf(input);
-  const outcome = await deps.store.submitMessage(scope, request, {
+  const submitting = deps.store.submitMessage(scope, request, {
     sessionId: message.sessionId,
     messageId,
     runId,
@@ -87,11 +87,13 @@ export async function submitMessage(
       encodeEvent({ runId, body: { case: "runQueued", value: { messageIds: [messageId], agentId, position } } }),
     ],
   });
+  // Asked for in the same tick, the claim shares the commit: the run is on its way when its message is durable.
+  effects.runQueued();
+  const outcome = await submitting;
   if (!isAnswered(outcome)) throw refusal(outcome, message);
   const answer = answerOf(outcome, request);
   if (outcome.kind === "done") {
     deps.bus.publish(outcome.outcome.appended);
-    effects.runQueued();
     if (outcome.outcome.interrupted !== undefined) effects.cancelRequested(outcome.outcome.interrupted);
   }
   return fromBinary(SubmitMessageResponseSchema, answer);

@@ -29,6 +29,7 @@ import { parseArgs } from "node:util";
 import { createClient } from "@connectrpc/connect";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { transportTo } from "../support/mesh-process.ts";
+import { endAfter } from "./end-in-time.ts";
 import { type StartedMesh, type StartTimes, startMeshTimed } from "./mesh-start.ts";
 import { printReport } from "./print-report.ts";
 import { readMemoryMb } from "./process-usage.ts";
@@ -46,10 +47,7 @@ const shownPackages = 10;
 const { values } = parseArgs({ options: { json: { type: "boolean" }, starts: { type: "string", default: "9" } } });
 const starts = Number(values.starts);
 if (!Number.isInteger(starts) || starts < 1 || starts > 25) throw new RangeError("--starts must be from 1 to 25");
-const guard = setTimeout(() => {
-  process.stderr.write(`bench:boot ran for more than ${longestMs} ms\n`);
-  process.exit(1);
-}, longestMs);
+const callOffEnd = endAfter("bench:boot", longestMs);
 
 buildWebPage();
 const folder = mkdtempSync(join(tmpdir(), "atoll-bench-"));
@@ -59,7 +57,7 @@ try {
   report(cold, warm, memory);
 } finally {
   rmSync(folder, { recursive: true, force: true });
-  clearTimeout(guard);
+  callOffEnd();
 }
 
 function buildWebPage(): void {

@@ -8,6 +8,7 @@ import { createClient } from "@connectrpc/connect";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { startFakeAnthropic } from "../support/fake-anthropic/start-fake-anthropic.ts";
 import { startMeshProcess } from "../support/mesh-process.ts";
+import { endWithBench } from "./end-in-time.ts";
 import { prompt, type TurnTimes, turnTimeoutMs, type Way } from "./turn-times.ts";
 
 export type RequestTemplate = Omit<Anthropic.MessageCreateParamsStreaming, "messages">;
@@ -16,6 +17,7 @@ export type RequestTemplate = Omit<Anthropic.MessageCreateParamsStreaming, "mess
 export async function captureRequest(): Promise<RequestTemplate> {
   const model = await startFakeAnthropic();
   const mesh = await startMeshProcess({ env: { ANTHROPIC_API_KEY: "bench", ANTHROPIC_BASE_URL: model.url } });
+  for (const { child } of mesh.processes) endWithBench(child);
   try {
     const client = createClient(GatewayService, mesh.transport());
     const { runId } = await client.sendMessage({

@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { endWithBench } from "./end-in-time.ts";
 
 export interface StartTimes {
   /** Milliseconds from the spawn to the line that says where the mesh is. */
@@ -42,6 +43,7 @@ export async function startMeshTimed(folder: string, compileCache: string): Prom
     env: { ...inherited, NODE_COMPILE_CACHE: compileCache },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  endWithBench(child);
   try {
     const { url, log } = await readyLine(child);
     const readyMs = performance.now() - startedMs;

@@ -7,6 +7,7 @@ import type { ChatEvents, ChatRequest } from "../../gen/atoll/gateway/v1/chat_pb
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { FrameQueue } from "../../services/kernel/stream/frame-queue.ts";
 import { startMeshProcess, type Topology } from "../support/mesh-process.ts";
+import { endWithBench } from "./end-in-time.ts";
 import { pinProcess } from "./pin-cores.ts";
 import { readCpuMs } from "./process-usage.ts";
 import { prompt, type Talk, type TurnTimes, turnTimeoutMs, type Way } from "./turn-times.ts";
@@ -28,6 +29,7 @@ export async function openMeshWay(
     topology,
     env: { ...env, ANTHROPIC_API_KEY: "bench", ANTHROPIC_BASE_URL: modelUrl },
   });
+  for (const { child } of mesh.processes) endWithBench(child);
   const pids = mesh.processes.map(({ pid }) => pid);
   for (const pid of pids) pinProcess(pid, "mesh");
   return {

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { endWithBench } from "./end-in-time.ts";
 import { pinProcess } from "./pin-cores.ts";
 
 export interface ModelProcess {
@@ -21,6 +22,7 @@ const main = resolve(import.meta.dirname, "../support/fake-anthropic/main.ts");
 export async function startModelProcess({ tokens, tokenDelayMs }: ModelProcessOptions): Promise<ModelProcess> {
   const args = [main, "--tokens", String(tokens), "--delay", String(tokenDelayMs)];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  endWithBench(child);
   const ended = new Promise<void>((settle) => child.once("exit", () => settle()));
   const lines = createInterface({ input: child.stdout });
   const url = await new Promise<string>((settle, reject) => {

@@ -23,6 +23,7 @@
 import { parseArgs } from "node:util";
 import { topologies } from "../support/mesh-process.ts";
 import { captureRequest, openDirectWay } from "./direct-way.ts";
+import { endAfter } from "./end-in-time.ts";
 import { measureLatency, measureThroughput, type Throughput } from "./measure-turns.ts";
 import { openMeshWay } from "./mesh-way.ts";
 import { startModelProcess } from "./model-process.ts";
@@ -49,10 +50,7 @@ const { values } = parseArgs({
 });
 const turns = wholeNumber("turns", values.turns, 5_000);
 const seconds = wholeNumber("seconds", values.seconds, 60);
-const guard = setTimeout(() => {
-  process.stderr.write(`bench:turn ran for more than ${longestMs} ms\n`);
-  process.exit(1);
-}, longestMs);
+const callOffEnd = endAfter("bench:turn", longestMs);
 
 pinProcess(process.pid, "load");
 const template = await captureRequest();
@@ -60,7 +58,7 @@ const latency = await withWays({ tokens: 20, tokenDelayMs: 0 }, measureLatencies
 const atOnce = await withWays({ tokens: 200, tokenDelayMs: 0 }, measureThroughputs);
 const paced = await withWays({ tokens: 200, tokenDelayMs: pacedDelayMs }, measureThroughputs);
 report();
-clearTimeout(guard);
+callOffEnd();
 
 async function withWays<Result>(
   answer: Parameters<typeof startModelProcess>[0],

@@ -182,14 +182,12 @@ async function runLane(index: number): Promise<Lane> {
   }
 }
 
-test(
-  `what was accepted survives ${kills} kills at any moment, and never runs twice ${verifies("R1", "R2", "S4")}`,
-  { timeout: 300_000 },
-  async () => {
-    const done = await Promise.all(Array.from({ length: lanes }, (_, lane) => runLane(lane)));
-    const rounds = done.flatMap((lane) => lane.rounds);
-    expect(rounds).toHaveLength(2 * kills);
-    // The kills really fell into runs, and into the time before their answers; else nothing was proved.
-    expect(rounds.filter(({ callsAtEnd }) => callsAtEnd > 1).length).toBeGreaterThan(kills / 10);
-  },
-);
+test(`what was accepted survives ${kills} kills at any moment, and never runs twice ${verifies("R1", "R2", "S4")}`, {
+  timeout: 300_000,
+}, async () => {
+  const done = await Promise.all(Array.from({ length: lanes }, (_, lane) => runLane(lane)));
+  const rounds = done.flatMap((lane) => lane.rounds);
+  expect(rounds).toHaveLength(2 * kills);
+  // The kills really fell into runs, and into the time before their answers; else nothing was proved.
+  expect(rounds.filter(({ callsAtEnd }) => callsAtEnd > 1).length).toBeGreaterThan(kills / 10);
+});

@@ -1,31 +1,19 @@
-/** What is malformed, too large, unknown or forbidden: each gets a clear typed error, and the mesh lives on and loses nothing. */
+/** What is malformed, too large or unknown: each gets a clear typed error, and the mesh lives on and loses nothing. */
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { request as http1Request } from "node:http";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
-import { type DescMessage, toBinary, type MessageInitShape, create } from "@bufbuild/protobuf";
+import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { createClient, type Transport } from "@connectrpc/connect";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFailed, test } from "vitest";
-import { Scope } from "../../gen/atoll/auth/v1/options_pb.ts";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { ErrorReason } from "../../gen/atoll/error/v1/error_reason_pb.ts";
 import { QueueMode, RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { SendMessageRequestSchema } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus } from "../../gen/grpc/health/v1/health_pb.ts";
-import { openMeshSecrets } from "../../services/kernel/auth/mesh-secrets.ts";
-import { localTenant, type Principal } from "../../services/kernel/auth/principal.ts";
-import { createSignedTokens } from "../../services/kernel/auth/signed-tokens.ts";
-import { systemClock } from "../../services/kernel/clock.ts";
 import { verifies } from "../requirements.ts";
-import { type FakeAnthropic, startFakeAnthropic } from "../support/fake-anthropic/start-fake-anthropic.ts";
-import { type MeshProcess, runCommand, startMeshProcess, transportTo } from "../support/mesh-process.ts";
+import type { MeshProcess } from "../support/mesh-process.ts";
 import {
   bytesOf,
-  clientOver,
   endsOf,
   inSession,
   type MeshClient,
@@ -36,7 +24,7 @@ import {
   textMessage,
 } from "./mesh-client.fixture.ts";
 import { callRaw, envelopeHead, protocols, refusalOfRaw } from "./raw-calls.fixture.ts";
-import { answerAsAsked } from "./scripted-model.fixture.ts";
+import { type ScriptedMesh, showLogOnFailure, startScriptedMesh } from "./scripted-mesh.fixture.ts";
 
 const sendMethod = "atoll.gateway.v1.GatewayService/SendMessage";
 const subscribeMethod = "atoll.gateway.v1.GatewayService/Subscribe";
@@ -45,7 +33,7 @@ const nowhere = "ses_00000000000000000000000000";
 const mebibyte = 1_048_576;
 
 describe("a running mesh", () => {
-  let fake: FakeAnthropic;
+  let scripted: ScriptedMesh;
   let mesh: MeshProcess;
   let client: MeshClient;
   /** One connection for all that needs no token: an address may have 50. */
@@ -54,12 +42,9 @@ describe("a running mesh", () => {
   let before: readonly string[];
 
   beforeAll(async () => {
-    fake = await startFakeAnthropic({ script: answerAsAsked });
-    mesh = await startMeshProcess({
-      env: { ANTHROPIC_API_KEY: "test", ANTHROPIC_BASE_URL: fake.url },
-      config: JSON.stringify({ mcpServers: { filesystem: {}, broken: { command: "nope-there-is-no-such-program" } } }),
-    });
-    client = clientOver(mesh.transport());
+    const mcpServers = { filesystem: {}, broken: { command: "nope-there-is-no-such-program" } };
+    scripted = await startScriptedMesh({ config: JSON.stringify({ mcpServers }) });
+    ({ mesh, client } = scripted);
     open = mesh.anonymousTransport();
     const sent = await say(client, "hello");
     ({ sessionId } = sent);
@@ -67,15 +52,10 @@ describe("a running mesh", () => {
   });
 
   afterAll(async () => {
-    await mesh?.stop();
-    await fake?.close();
+    await scripted?.stop();
   });
 
-  beforeEach(() => {
-    onTestFailed(() => {
-      process.stderr.write(`${mesh.log()}\n`);
-    });
-  });
+  beforeEach(() => showLogOnFailure(mesh));
 
   /** Whatever a test did: the same process, serving, with everything that it had. */
   afterEach(async () => {
@@ -87,7 +67,8 @@ describe("a running mesh", () => {
   });
 
   const base = () => ({ url: mesh.url, token: mesh.token });
-  const encode = <S extends DescMessage>(schema: S, init: MessageInitShape<S>) => toBinary(schema, create(schema, init));
+  const encode = <S extends DescMessage>(schema: S, init: MessageInitShape<S>) =>
+    toBinary(schema, create(schema, init));
 
   describe.each(protocols)("bytes that are no message, %s", (protocol) => {
     test.each([
@@ -109,7 +90,10 @@ describe("a running mesh", () => {
       const openBytes = envelopeHead(2 ** 31);
       const call = { ...base(), protocol, message: new Uint8Array(), openBytes, isStream: true };
       for (const method of [subscribeMethod, chatMethod]) {
-        expect(await refusalOfRaw({ ...call, method })).toMatchObject({ code: "ResourceExhausted", reason: "MESSAGE_TOO_LARGE" });
+        expect(await refusalOfRaw({ ...call, method })).toMatchObject({
+          code: "ResourceExhausted",
+          reason: "MESSAGE_TOO_LARGE",
+        });
       }
     });
 
@@ -135,7 +119,9 @@ describe("a running mesh", () => {
       const bomb = gzipSync(Buffer.alloc(256 * mebibyte));
       const call = { ...base(), protocol, method: sendMethod, message: bomb, isZipped: true };
       expect(await refusalOfRaw(call)).toMatchObject({ code: "ResourceExhausted", reason: "MESSAGE_TOO_LARGE" });
-      expect(await refusalOfRaw({ ...call, method: chatMethod, isStream: true })).toMatchObject({ reason: "MESSAGE_TOO_LARGE" });
+      expect(await refusalOfRaw({ ...call, method: chatMethod, isStream: true })).toMatchObject({
+        reason: "MESSAGE_TOO_LARGE",
+      });
       expect(peakMemoryKb(mesh.processOf("mesh").pid) - highBefore).toBeLessThan(64 * 1024);
     });
 
@@ -196,7 +182,10 @@ describe("a running mesh", () => {
   );
 
   test(`the path of a field deep inside is given whole ${verifies("L6")}`, async () => {
-    const content = [...textMessage("fine").content, { block: { case: "text" as const, value: { language: "x".repeat(65) } } }];
+    const content = [
+      ...textMessage("fine").content,
+      { block: { case: "text" as const, value: { language: "x".repeat(65) } } },
+    ];
     const call = client.gateway.sendMessage({ requestId: randomUUID(), message: { content, traceId: "nonsense" } });
     const { fields } = await refusalOf(call);
     expect(fields).toEqual(expect.arrayContaining(["message.content[1].text.language", "message.trace_id"]));
@@ -234,7 +223,11 @@ describe("a running mesh", () => {
       }
     };
     const facts = { oldest_seq: "1", head_seq: String(before.length) };
-    expect(await refusalOf(read({ afterSeq: 1_000n }))).toMatchObject({ code: "OutOfRange", reason: "CURSOR_AHEAD", metadata: facts });
+    expect(await refusalOf(read({ afterSeq: 1_000n }))).toMatchObject({
+      code: "OutOfRange",
+      reason: "CURSOR_AHEAD",
+      metadata: facts,
+    });
     expect(await refusalOf(read({ logId: "log_of_another_day" }))).toMatchObject({
       code: "OutOfRange",
       reason: "LOG_REPLACED",
@@ -296,227 +289,15 @@ describe("a running mesh", () => {
     });
     expect(await refusalOf(client.session.deleteSession({ requestId, sessionId }))).toMatchObject(notServed);
     expect(await refusalOf(client.admin.listKeys({}))).toMatchObject(notServed);
-    expect(await refusalOf(say(client, "hi", { ...inSession(sessionId), queueMode: QueueMode.STEER }))).toMatchObject(notServed);
+    expect(await refusalOf(say(client, "hi", { ...inSession(sessionId), queueMode: QueueMode.STEER }))).toMatchObject(
+      notServed,
+    );
     const unknown = { ...base(), protocol: "connect" as const, method: "atoll.gateway.v1.GatewayService/Levitate" };
     expect((await callRaw({ ...unknown, message: new Uint8Array() })).status).toBe(404);
-  });
-
-  describe("tokens", () => {
-    const sessionsOf = (token: string | undefined) => clientOver(transportTo(mesh.url, token)).session.listSessions({});
-
-    test(`no token, a wrong one and a forged one get the same answer ${verifies("L6")}`, async () => {
-      const key = openMeshSecrets(mesh.dataDir).signingKey;
-      const forger = createSignedTokens(Uint8Array.from(key, (byte) => byte ^ 1), systemClock);
-      const forged = await forger.sign("hop", principal({ scopes: new Set([Scope.ADMIN]) }));
-      const unsigned = `${btoa('{"alg":"none"}')}.${btoa('{"sub":"user:local"}')}.x`.replaceAll("=", "");
-      const answers = [];
-      for (const token of [undefined, "wrong", `${mesh.token}x`, forged, unsigned]) answers.push(await refusalOf(sessionsOf(token)));
-      for (const answer of answers) {
-        expect(answer).toEqual(answers[0]);
-        expect(answer).toMatchObject({ code: "Unauthenticated", reason: "TOKEN_INVALID", metadata: {} });
-      }
-      const message = Buffer.alloc(3 * mebibyte);
-      const call = { url: mesh.url, protocol: "connect" as const, method: sendMethod, message };
-      expect(await refusalOfRaw(call)).toMatchObject({ code: "Unauthenticated", reason: "TOKEN_INVALID" });
-    });
-
-    test(`a run's token opens its own session and nothing else ${verifies("L6")}`, async () => {
-      const tokens = createSignedTokens(openMeshSecrets(mesh.dataDir).signingKey, systemClock);
-      const scopes = new Set([Scope.SESSIONS_READ, Scope.TOOLS_CALL]);
-      const token = await tokens.sign("run", principal({ scopes, run: { sessionId, runId: "run_0" } }));
-      const run = clientOver(transportTo(mesh.url, token));
-      expect(bytesOf((await run.session.listEvents({ sessionId })).events)).toEqual(before);
-      const other = await say(client, "another session");
-      await readUntilEnd(client, other);
-      expect(await refusalOf(run.session.listEvents({ sessionId: other.sessionId }))).toMatchObject({
-        code: "NotFound",
-        reason: "SESSION_NOT_FOUND",
-      });
-      expect(await refusalOf(say(run, "hi", inSession(sessionId)))).toMatchObject({
-        code: "PermissionDenied",
-        reason: "SCOPE_MISSING",
-        metadata: { scope: "SESSIONS_WRITE" },
-      });
-      expect((await run.session.listSessions({})).sessions.map((each) => each.sessionId)).toEqual([sessionId]);
-    });
-
-    test(`nobody but a worker attaches, not even the owner ${verifies("L6")}`, async () => {
-      async function* requests() {
-        yield { frame: { case: "hello" as const, value: { workerId: "wrk_intruder", credits: 100 } } };
-      }
-      const attach = async () => {
-        for await (const _ of client.session.attach(requests())) expect.fail("an intruder was welcomed");
-      };
-      expect(await refusalOf(attach())).toMatchObject({ code: "PermissionDenied", reason: "SCOPE_MISSING", metadata: { scope: "WORKER" } });
-    });
-
-    test(`a one-time link works once, and its token only from the page's own origin ${verifies("L6")}`, async () => {
-      const { url } = await client.admin.createLink({});
-      const code = new URL(url).hash.slice("#code=".length);
-      const visitor = clientOver(open);
-      const origin = { headers: { origin: mesh.url } };
-      const { token } = await visitor.admin.redeemLink({ code }, origin);
-      const invalid = { code: "PermissionDenied", reason: "LINK_INVALID" };
-      expect(await refusalOf(visitor.admin.redeemLink({ code }, origin))).toMatchObject(invalid);
-      expect(await refusalOf(visitor.admin.redeemLink({ code: "a".repeat(32) }, origin))).toMatchObject(invalid);
-      const page = clientOver(transportTo(mesh.url, token));
-      expect((await page.session.listSessions({}, origin)).sessions.length).toBeGreaterThan(0);
-      expect(await refusalOf(page.session.listSessions({}))).toMatchObject({ code: "Unauthenticated", reason: "TOKEN_INVALID" });
-    });
-
-    test(`a token in the address is not looked at ${verifies("L6")}`, async () => {
-      const method = `${sendMethod}?token=${mesh.token}&access_token=${mesh.token}`;
-      const message = encode(SendMessageRequestSchema, { requestId: randomUUID(), message: textMessage("hi") });
-      const call = { url: mesh.url, protocol: "connect" as const, method, message };
-      expect(await refusalOfRaw(call)).toMatchObject({ code: "Unauthenticated" });
-    });
-  });
-
-  describe("hosts and origins", () => {
-    const send = (headers: Record<string, string>) => ({
-      ...base(),
-      protocol: "connect" as const,
-      method: sendMethod,
-      message: encode(SendMessageRequestSchema, { requestId: randomUUID(), message: textMessage("hi") }),
-      headers,
-    });
-
-    test(`a host that is not ours is answered 421, over HTTP/2 and HTTP/1.1 ${verifies("L6")}`, async () => {
-      expect((await callRaw(send({ ":authority": "evil.example:80" }))).status).toBe(421);
-      expect(await http1Status(mesh.url, { host: "evil.example" })).toBe(421);
-      expect(await http1Status(mesh.url, {})).not.toBe(421);
-    });
-
-    test.each([
-      ["a page of another origin", { origin: "https://evil.example" }],
-      ["a page without origin", { origin: "null" }],
-      ["a page of another site", { "sec-fetch-site": "cross-site" }],
-      ["another port of this machine", { origin: "http://127.0.0.1:1", "sec-fetch-site": "same-site" }],
-    ])(`%s is answered 403 before its token counts ${verifies("L6")}`, async (_, headers) => {
-      const { sessions } = await client.session.listSessions({});
-      expect((await callRaw(send(headers))).status).toBe(403);
-      expect((await client.session.listSessions({})).sessions.length).toBe(sessions.length);
-    });
-  });
-
-  function principal(more: Partial<Principal>): Principal {
-    return { tenant: localTenant, name: "user:local", scopes: new Set(), origin: undefined, run: undefined, ...more };
-  }
-});
-
-describe("a mesh that can't start says why and what to do", () => {
-  let folder: string;
-
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "atoll-bad-start-"));
-    return () => rmSync(folder, { recursive: true, force: true });
-  });
-
-  const up = ["up", "--listen", "127.0.0.1:0"];
-
-  test(`a port that is in use: exit code 1 and the port ${verifies("L9")}`, async () => {
-    const server = createServer().listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const address = server.address();
-    const port = typeof address === "object" ? address?.port : undefined;
-    const { code, errors } = await runCommand(["up", "--listen", `127.0.0.1:${port}`], folder);
-    server.close();
-    expect(code).toBe(1);
-    expect(errors).toMatch(new RegExp(`Port ${port} on 127\\.0\\.0\\.1 is already in use.*ATOLL_LISTEN or --listen`));
-    expect(errors).not.toMatch(/\n\s+at /);
-  });
-
-  test(`a data folder that is used by another mesh: exit code 1, and the first one works on ${verifies("L9", "S4")}`, async () => {
-    const mesh = await startMeshProcess({ folder, config: JSON.stringify({ mcpServers: { filesystem: { disabled: true } } }) });
-    try {
-      const client = clientOver(mesh.transport());
-      const { code, errors } = await runCommand(up, folder);
-      expect(code).toBe(1);
-      expect(errors).toMatch(/session\.db|another|in use/i);
-      expect(errors).not.toMatch(/\n\s+at /);
-      const sent = await say(client, "hello");
-      expect(endsOf(await readUntilEnd(client, sent), sent.runId)).toMatchObject([{ status: RunStatus.COMPLETED }]);
-      expect(readFileSync(join(mesh.dataDir, "address"), "utf8").trim()).toBe(mesh.url);
-    } finally {
-      await mesh.stop();
-    }
-  });
-
-  // Who may do everything (root) may write in every folder: a file where the folder should be stands for all of them.
-  test(`a data folder that can't be one: exit code 1 and the folder ${verifies("L9")}`, async () => {
-    const data = join(folder, "data");
-    writeFileSync(data, "");
-    const { code, errors } = await runCommand([...up, "--data", data], folder);
-    expect(code).toBe(1);
-    expect(errors).toContain(data);
-    expect(errors).toMatch(/--data or ATOLL_DATA/);
-    expect(errors).not.toMatch(/\n\s+at /);
-  });
-
-  test(`a data folder that can't be written: exit code 1 and the folder ${verifies("L9")}`, async () => {
-    // Where nobody may write, not even who may do everything else.
-    const data = process.platform === "linux" ? "/sys/atoll" : "/atoll";
-    const { code, errors } = await runCommand([...up, "--data", data], folder);
-    expect(code).toBe(1);
-    expect(errors).toContain(data);
-    expect(errors).not.toMatch(/\n\s+at /);
-  });
-
-  test(`a data folder that others can enter: exit code 1 and how to close it ${verifies("L9")}`, async () => {
-    const data = join(folder, "data");
-    mkdirSync(data, { mode: 0o755 });
-    writeFileSync(join(data, "something"), "");
-    const { code, errors } = await runCommand([...up, "--data", data], folder);
-    expect(code).toBe(1);
-    expect(errors).toContain(`chmod 700 '${data}'`);
-  });
-
-  test(`a damaged store: exit code 1 and the file, which is left as it is ${verifies("L9", "S4")}`, async () => {
-    const data = join(folder, ".atoll");
-    mkdirSync(data, { mode: 0o700 });
-    const damaged = "this is no database, ".repeat(1_000);
-    writeFileSync(join(data, "session.db"), damaged);
-    const { code, errors } = await runCommand(up, folder);
-    expect(code).toBe(1);
-    expect(errors).toMatch(/session\.db/);
-    expect(errors).not.toMatch(/\n\s+at /);
-    expect(readFileSync(join(data, "session.db"), "utf8")).toBe(damaged);
-  });
-
-  test(`a broken configuration: exit code 2 and every problem with its path ${verifies("L9")}`, async () => {
-    const file = join(folder, "atoll.yaml");
-    writeFileSync(file, 'listen: "127.0.0.1:99999"\nruns:\n  leaseTtlMs: soon\nmcpServers:\n  files:\n    comand: x\n');
-    const { code, errors } = await runCommand(up.slice(0, 1), folder);
-    expect(code).toBe(2);
-    expect(errors).toMatch(/atoll\.yaml:1\S*: listen: /);
-    expect(errors).toMatch(/atoll\.yaml:3\S*: runs\.leaseTtlMs: found .*soon/);
-    expect(errors).toMatch(/mcpServers\.files\.comand: .*did you mean `command`/i);
-    expect(errors).not.toMatch(/\n\s+at /);
-    const { code: codeOfNone, errors: errorsOfNone } = await runCommand(["up", "--config", "not-there.yaml"], folder);
-    expect(codeOfNone).toBe(2);
-    expect(errorsOfNone).toMatch(/not-there\.yaml/);
-  });
-
-  test(`a service without its peers, and a service that there is not ${verifies("L9")}`, async () => {
-    const missing = await runCommand(["serve", "--services=gateway", "--listen", "127.0.0.1:0"], folder);
-    expect(missing.code).toBe(1);
-    expect(missing.errors).toMatch(/the session service .*--session, ATOLL_SESSION_URL/);
-    const unknown = await runCommand(["serve", "--services=teapot"], folder);
-    expect(unknown.code).toBe(2);
-    expect(unknown.errors).toMatch(/no such service: teapot/);
   });
 });
 
 /** The most memory that a process ever had, in KiB. */
 function peakMemoryKb(pid: number): number {
   return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
-}
-
-/** The status of a POST over HTTP/1.1 without a token. */
-async function http1Status(url: string, headers: Record<string, string>): Promise<number | undefined> {
-  const request = http1Request(`${url}/${sendMethod}`, { method: "POST", headers, agent: false });
-  request.end();
-  const [response] = (await once(request, "response")) as [{ statusCode?: number; resume(): void }];
-  response.resume();
-  return response.statusCode;
 }

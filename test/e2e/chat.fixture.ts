@@ -64,7 +64,8 @@ export function openChat({ gateway }: MeshClient): ChatStream {
         const at = answers.findIndex((answer) => answer.requestId === requestId);
         return at < 0 ? undefined : answers.splice(at, 1)[0];
       });
-      if (frame.case !== kind) throw new Error(`${requestId} was answered with ${frame.case}: ${JSON.stringify(frame.value, textually)}`);
+      if (frame.case !== kind)
+        throw new Error(`${requestId} was answered with ${frame.case}: ${JSON.stringify(frame.value, textually)}`);
       return frame.value as FrameValue<typeof kind>;
     },
     async until(isEnough) {

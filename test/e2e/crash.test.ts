@@ -235,7 +235,10 @@ describe("kill -9 of one service in mid-answer", () => {
       const run = runOf(conversation, runId);
       expect(run.items.filter((item) => item.kind === "block")).toMatchObject([{ complete: true }]);
       expect(run.state).toMatchObject({ kind: "finished", status: RunStatus.COMPLETED });
-      const again = await sendMessage({ client: client.gateway, request: { message: textMessage("tokens=3"), ...inSession(sessionId) } });
+      const again = await sendMessage({
+        client: client.gateway,
+        request: { message: textMessage("tokens=3"), ...inSession(sessionId) },
+      });
       expect(endsOf(await readUntilEnd(client, again), again.runId)).toMatchObject([{ status: RunStatus.COMPLETED }]);
     },
   );

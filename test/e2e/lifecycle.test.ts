@@ -9,7 +9,13 @@ import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus } from "../../gen/grpc/health/v1/health_pb.ts";
 import { verifies } from "../requirements.ts";
 import { type FakeAnthropic, startFakeAnthropic } from "../support/fake-anthropic/start-fake-anthropic.ts";
-import { type MeshProcess, type MeshProcessOptions, runCommand, startMeshProcess, startService } from "../support/mesh-process.ts";
+import {
+  type MeshProcess,
+  type MeshProcessOptions,
+  runCommand,
+  startMeshProcess,
+  startService,
+} from "../support/mesh-process.ts";
 import {
   bytesOf,
   clientOver,
@@ -121,7 +127,9 @@ describe("stopping", () => {
     // The answer would have gone on for 30 s; how fast a machine is does not matter at this distance.
     expect(performance.now() - beganMs).toBeLessThan(15_000);
 
-    fake.setScript((body) => answerAsAsked(JSON.parse(JSON.stringify(body).replace("delay=100", "delay=1")) as typeof body));
+    fake.setScript((body) =>
+      answerAsAsked(JSON.parse(JSON.stringify(body).replace("delay=100", "delay=1")) as typeof body),
+    );
     try {
       await running.restart("mesh");
       const events = await readUntilEnd(clientOver(running.transport()), { sessionId, runId });
@@ -138,9 +146,11 @@ describe("stopping", () => {
     await readUntilEnd(client, sent);
     const control = new AbortController();
     const idle = (async () => {
-      for await (const _ of client.gateway.subscribe({ sessionId: sent.sessionId }, { signal: control.signal })) continue;
+      for await (const _ of client.gateway.subscribe({ sessionId: sent.sessionId }, { signal: control.signal }));
     })().catch(() => undefined);
-    await eventually("the reader is there", async () => ((await client.admin.getStatus({})).connections > 0 ? true : undefined));
+    await eventually("the reader is there", async () =>
+      (await client.admin.getStatus({})).connections > 0 ? true : undefined,
+    );
     expect(await signalNow(running, "SIGINT")).toBe(0);
     control.abort();
     await idle;
@@ -197,7 +207,10 @@ describe("starting", () => {
       for (const name of ["one", "two"]) {
         const config = join(folder, `${name}.yaml`);
         const workspace = join(folder, `${name}-workspace`);
-        writeFileSync(config, JSON.stringify({ listen: "127.0.0.1:1", workspace, mcpServers: { filesystem: { disabled: true } } }));
+        writeFileSync(
+          config,
+          JSON.stringify({ listen: "127.0.0.1:1", workspace, mcpServers: { filesystem: { disabled: true } } }),
+        );
         const data = join(folder, `${name}-data`);
         const env = { ATOLL_LISTEN: "127.0.0.1:0", ATOLL_DATA: data, ATOLL_CONFIG: config };
         const service = await startService(name, ["up"], folder, env);
@@ -214,7 +227,10 @@ describe("starting", () => {
   });
 
   test(`a flag beats the environment, and the environment beats the file ${verifies("L9")}`, async () => {
-    writeFileSync(join(folder, "atoll.yaml"), JSON.stringify({ listen: "127.0.0.1:1", mcpServers: { filesystem: { disabled: true } } }));
+    writeFileSync(
+      join(folder, "atoll.yaml"),
+      JSON.stringify({ listen: "127.0.0.1:1", mcpServers: { filesystem: { disabled: true } } }),
+    );
     const env = { ATOLL_LISTEN: "127.0.0.1:2", ATOLL_DATA: join(folder, "from-environment") };
     const data = join(folder, "from-flag");
     const service = await startService("flags", ["up", "--listen", "127.0.0.1:0", "--data", data], folder, env);

@@ -68,10 +68,15 @@ export async function readLog({ session }: MeshClient, sessionId: string): Promi
 /** Subscribes and reads until the run has ended. */
 export async function readUntilEnd(
   { gateway }: MeshClient,
-  { sessionId, runId, afterSeq = 0n }: { readonly sessionId: string; readonly runId: string; readonly afterSeq?: bigint },
+  {
+    sessionId,
+    runId,
+    afterSeq = 0n,
+  }: { readonly sessionId: string; readonly runId: string; readonly afterSeq?: bigint },
 ): Promise<Event[]> {
   const events: Event[] = [];
-  for await (const response of gateway.subscribe({ sessionId, afterSeq, untilRunId: runId })) events.push(...response.events);
+  for await (const response of gateway.subscribe({ sessionId, afterSeq, untilRunId: runId }))
+    events.push(...response.events);
   return events;
 }
 

@@ -46,7 +46,7 @@ const answerTimeoutMs = 10_000;
 export async function callRaw(call: RawCall): Promise<RawAnswer> {
   const session = connect(call.url);
   try {
-    return await new Promise<RawAnswer>((resolve, reject) => {
+    return await new Promise<RawAnswer>((resolve, reject: (error: Error) => void) => {
       session.once("error", reject);
       const stream = session.request({
         ":method": "POST",
@@ -58,7 +58,12 @@ export async function callRaw(call: RawCall): Promise<RawAnswer> {
       let headers: IncomingHttpHeaders = {};
       let trailers: IncomingHttpHeaders = {};
       const chunks: Buffer[] = [];
-      const answer = (): RawAnswer => ({ status: Number(headers[":status"]), headers, trailers, body: Buffer.concat(chunks) });
+      const answer = (): RawAnswer => ({
+        status: Number(headers[":status"]),
+        headers,
+        trailers,
+        body: Buffer.concat(chunks),
+      });
       stream.once("response", (received) => {
         headers = received;
       });
@@ -68,7 +73,7 @@ export async function callRaw(call: RawCall): Promise<RawAnswer> {
       stream.on("data", (chunk: Buffer) => chunks.push(chunk));
       stream.once("end", () => resolve(answer()));
       // A mesh that refuses early closes what it will not read: the answer counts, not the reset.
-      stream.once("error", (error) => (headers[":status"] === undefined ? reject(error) : resolve(answer())));
+      stream.once("error", (error: Error) => (headers[":status"] === undefined ? reject(error) : resolve(answer())));
       stream.setTimeout(answerTimeoutMs, () => reject(new Error(`no answer in ${answerTimeoutMs} ms`)));
       if (call.openBytes === undefined) stream.end(bodyOf(call));
       else stream.write(call.openBytes);
@@ -82,16 +87,21 @@ export async function callRaw(call: RawCall): Promise<RawAnswer> {
 export async function refusalOfRaw(call: RawCall): Promise<Refusal> {
   const answer = await callRaw(call);
   const error = errorIn(answer, call);
-  if (error === undefined) throw new Error(`not refused: HTTP ${answer.status} ${answer.body.toString("utf8", 0, 300)}`);
+  if (error === undefined)
+    throw new Error(`not refused: HTTP ${answer.status} ${answer.body.toString("utf8", 0, 300)}`);
   return factsOf(error);
 }
 
-function errorIn({ status, headers, trailers, body }: RawAnswer, { protocol, isStream = false }: RawCall): ConnectError | undefined {
+function errorIn(
+  { status, headers, trailers, body }: RawAnswer,
+  { protocol, isStream = false }: RawCall,
+): ConnectError | undefined {
   const metadata = new Headers();
   const otherwise = new ConnectError(`HTTP ${status}`, Code.Unknown);
   switch (protocol) {
     case "connect": {
-      if (!isStream) return status === 200 ? undefined : errorFromJson(JSON.parse(body.toString("utf8")), metadata, otherwise);
+      if (!isStream)
+        return status === 200 ? undefined : errorFromJson(JSON.parse(body.toString("utf8")), metadata, otherwise);
       const end = envelopes(body).find(({ flags }) => (flags & 2) !== 0);
       return end === undefined ? otherwise : endStreamFromJson(end.data).error;
     }
@@ -104,7 +114,12 @@ function errorIn({ status, headers, trailers, body }: RawAnswer, { protocol, isS
   }
 }
 
-function protocolHeaders({ protocol, isStream = false, codec = "proto", isZipped = false }: RawCall): Record<string, string> {
+function protocolHeaders({
+  protocol,
+  isStream = false,
+  codec = "proto",
+  isZipped = false,
+}: RawCall): Record<string, string> {
   switch (protocol) {
     case "connect":
       return {

@@ -21,7 +21,9 @@ export function answerAsAsked(body: JsonObject): FakeReply {
       : [{ type: "tool_use" as const, name, input: JSON.parse(args) as JsonObject }];
     return { kind: "answer", blocks, tokenDelayMs };
   }
-  return tokens === undefined ? text("All is well on the atoll.") : { kind: "tokens", tokens: Number(tokens), tokenDelayMs };
+  return tokens === undefined
+    ? text("All is well on the atoll.")
+    : { kind: "tokens", tokens: Number(tokens), tokenDelayMs };
 }
 
 /** How many of the requests answered a message that contains `words`. */

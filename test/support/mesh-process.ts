@@ -96,7 +96,8 @@ export async function startMeshProcess(options: MeshProcessOptions = {}): Promis
   const gateway = processes.at(-1);
   if (gateway === undefined) throw new Error("no process was started");
   const token = readFileSync(join(dataDir, "token"), "utf8").trim();
-  const processOf = (service: string): ServiceProcess => processes.find((each) => each.name === service) ?? only(processes);
+  const processOf = (service: string): ServiceProcess =>
+    processes.find((each) => each.name === service) ?? only(processes);
   return {
     url: gateway.url,
     folder,

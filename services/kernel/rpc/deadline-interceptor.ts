@@ -75,6 +75,8 @@ class IdleBound {
     request: StreamRequest,
     next: (request: StreamRequest) => Promise<StreamResponse>,
   ): Promise<StreamResponse> {
+    // A caller that left before the call began: no abort would ever be heard.
+    request.signal.throwIfAborted();
     const signal = AbortSignal.any([request.signal, this.#control.signal]);
     // A caller that leaves in mid-stream may never ask for the next answer: then no `finally` below runs by itself, nor
     // one of the handler.

@@ -11,7 +11,7 @@ import { validateInterceptor } from "./validate-interceptor.ts";
 
 /** What no answer exceeds: 4 MiB of content and its frame. Requests have the bound of their own contract. */
 const maxMessageBytes = 4_259_840;
-const compressMinBytes = 1_024;
+const compressMinBytes = 8_192;
 
 export function createServerOptions(parts: {
   readonly authenticate: Authenticate;
