@@ -94,7 +94,8 @@ export function ask(...tools: readonly string[]): ModelScript {
 /** Says nothing until the run's signal aborts, as the port demands. */
 export const hang: ModelScript = async function* ({ signal }) {
   yield* text("so far");
-  await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  throw signal.reason;
 };
 
 export type RouterHandlers = Partial<ServiceImpl<typeof ToolRouterService>>;
@@ -144,7 +145,7 @@ export interface LoopOptions {
   readonly onEvent?: (event: Event) => void;
 }
 
-export const runId = "run_1";
+const runId = "run_1";
 
 /** Runs the loop to its end; gives the events that it wrote and what the model was asked. */
 export async function runTheLoop(loop: LoopOptions) {

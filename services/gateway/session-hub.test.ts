@@ -33,7 +33,7 @@ function setUp() {
             } else if (frame.case === "cancel") watching.asked.push(`cancel ${frame.value.watchId}`);
           }
         })().catch(() => undefined);
-        yield* watching.frames as never;
+        yield* watching.frames as AsyncIterable<never>;
       },
     }),
   );

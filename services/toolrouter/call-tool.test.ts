@@ -93,7 +93,6 @@ describe("a tool call", () => {
     const call = { callId: "c1", tool: "probe.progress", arguments: { steps: 10_000 }, timeoutMs: 300 };
     const result = await invoke(router, call);
     expect(result).toMatchObject({ outcome: ToolOutcome.TIMED_OUT, reason: ErrorReason.TOOL_TIMEOUT });
-    expect(result.durationMs).toBeGreaterThanOrEqual(300);
     const slow = { callId: "c2", tool: "probe.slow", arguments: { ms: 60_000 }, timeoutMs: 100 };
     expect((await invoke(router, slow)).outcome).toBe(ToolOutcome.TIMED_OUT);
     await until(() => callsIn(file, "slow cancelled").length === 1);

@@ -233,6 +233,8 @@ describe.each(topologies)("a conversation, %s", (topology) => {
       expect(await chat.answer(cancelId, "accepted")).toMatchObject({ runId, sessionId });
       await chat.until((events) => endsOf(events, runId).length > 0);
       expect(endsOf(chat.events, runId)).toMatchObject([{ status: RunStatus.CANCELLED, cancelledBy: "user:local" }]);
+      chat.say({ requestId: "close", action: { case: "close", value: { sessionId } } });
+      await chat.answer("close", "accepted");
       await chat.leave();
     });
   });

@@ -137,19 +137,19 @@ async function post(mesh: ServedRpcs, path: string, headers: Record<string, stri
   onTestFinished(() => session.destroy());
   const authorization = `Bearer atl_${"t".repeat(43)}`;
   const stream = session.request({ ":method": "POST", ":path": path, authorization, te: "trailers", ...headers });
-  const seen: Record<string, unknown> = {};
+  const seen: Record<string, string | undefined> = {};
   stream.on("response", (received) => Object.assign(seen, received));
   stream.on("trailers", (received) => Object.assign(seen, received));
   stream.end(body);
   const chunks: Buffer[] = [];
   for await (const chunk of stream) chunks.push(chunk as Buffer);
   session.close();
-  const details = Buffer.from(String(seen["grpc-status-details-bin"] ?? ""), "base64").toString("latin1");
+  const details = Buffer.from(seen["grpc-status-details-bin"] ?? "", "base64").toString("latin1");
   const text = `${Buffer.concat(chunks).toString("latin1")} ${details}`;
   const inBody = /grpc-status: ?(\d+)/i.exec(text)?.[1] ?? "";
   return {
     status: String(seen[":status"]),
-    grpcStatus: String(seen["grpc-status"] ?? inBody),
+    grpcStatus: seen["grpc-status"] ?? inBody,
     text: withDetails(text),
   };
 }

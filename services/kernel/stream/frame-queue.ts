@@ -32,7 +32,9 @@ export class FrameQueue<Frame> implements AsyncIterable<Frame> {
   /** No more frames: the reader gets what is there, then the end, or the error. */
   end(error?: unknown): void {
     if (this.#ended !== undefined) return;
-    this.#ended = { error: error === undefined || error instanceof Error ? error : new Error("the stream broke", { cause: error }) };
+    this.#ended = {
+      error: error === undefined || error instanceof Error ? error : new Error("the stream broke", { cause: error }),
+    };
     this.#readable.resolve();
     this.#writable.resolve();
   }
