@@ -156,7 +156,10 @@ describe("a lost worker", () => {
     const offer = await worker.hear("offer");
     const next = await attachByHand(session.inMemory, "w2");
     await next.hear("welcome");
-    worker.say({ case: "release", value: { $typeName: "atoll.session.v1.ReleaseRun", run: heldOf(offer), reason: "" } });
+    worker.say({
+      case: "release",
+      value: { $typeName: "atoll.session.v1.ReleaseRun", run: heldOf(offer), reason: "" },
+    });
     expect((await next.hear("offer")).run).toMatchObject({ runId, attempt: 2 });
   });
 
@@ -167,7 +170,10 @@ describe("a lost worker", () => {
     for (let attempt = 1; attempt <= 2; attempt++) {
       const offer = await worker.hear("offer");
       expect(offer.run?.attempt).toBe(attempt);
-      worker.say({ case: "release", value: { $typeName: "atoll.session.v1.ReleaseRun", run: heldOf(offer), reason: "" } });
+      worker.say({
+        case: "release",
+        value: { $typeName: "atoll.session.v1.ReleaseRun", run: heldOf(offer), reason: "" },
+      });
     }
     await session.client.waitRun({ runId, timeoutMs: 5_000 }, as(person));
     expect(endsOf(await readLog(session, sessionId))).toEqual([{ runId, status: RunStatus.FAILED }]);
