@@ -158,12 +158,13 @@ describe("following a log", () => {
   it(`keeps no more than its bound of hints, and misses nothing ${verifies("L7", "S1")}`, async () => {
     const log = new FakeLog(1);
     const { tail, control } = follow(log);
-    await tail.next();
-    await tail
-      .next()
-      .then(({ value }) => expect((value as LogSlice | undefined)?.events ?? []).toBeDefined(), undefined);
+    await readUntil(tail, 0, 1);
+    const live = readUntil(tail, 1, 2);
+    await settled();
+    log.hint([log.commit()]);
+    await live;
     for (let i = 0; i < 2_000; i++) log.hint([log.commit()]);
-    expect((await readUntil(tail, 1, 2_001)).at(-1)).toBe(2_001);
+    expect((await readUntil(tail, 2, 2_002)).at(-1)).toBe(2_002);
     control.abort();
   });
 
