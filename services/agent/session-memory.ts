@@ -5,6 +5,7 @@
  * a log that was replaced is folded afresh. Keeps L7: it holds a bounded number of sessions, the least used leave.
  */
 import type { CallOptions } from "@connectrpc/connect";
+import type { Session } from "../../gen/atoll/session/v1/session_pb.ts";
 import { readEventRange } from "../kernel/event/read-event-range.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import { ConversationFold } from "./conversation.ts";
@@ -26,28 +27,45 @@ export class SessionMemory {
     this.#session = session;
   }
 
-  /** The conversation up to the head. */
-  async read(sessionId: string, logId: string, call: CallOptions): Promise<ConversationFold> {
+  /**
+   * The conversation through the session's head or later. `recent` are newest events through that head; where they join
+   * what is known, the log is not asked.
+   */
+  async read(
+    { sessionId, logId, headSeq }: Pick<Session, "sessionId" | "logId" | "headSeq">,
+    recent: readonly Uint8Array[],
+    call: CallOptions,
+  ): Promise<ConversationFold> {
     const known = this.#known.get(sessionId);
     this.#known.delete(sessionId);
     const memory = known?.logId === logId ? known : { logId, fold: new ConversationFold(), afterSeq: 0 };
-    let pageToken = "";
-    do {
-      const cursor = { logId, afterSeq: BigInt(memory.afterSeq) };
-      const page = await this.#session.listEvents({ sessionId, cursor, pageSize, pageToken }, call);
-      for (const bytes of page.events) {
-        const { seq } = readEventRange(bytes);
-        if (seq <= memory.afterSeq) continue;
-        memory.fold.apply(bytes);
-        memory.afterSeq = seq;
-      }
-      pageToken = page.nextPageToken;
-    } while (pageToken !== "");
+    const first = recent[0];
+    if (first !== undefined && readEventRange(first).firstSeq <= memory.afterSeq + 1) apply(memory, recent);
+    if (memory.afterSeq < Number(headSeq)) await this.#catchUp(sessionId, memory, call);
     if (this.#known.size >= maxSessions) {
       const oldest = this.#known.keys().next();
       if (oldest.done === false) this.#known.delete(oldest.value);
     }
     this.#known.set(sessionId, memory);
     return memory.fold;
+  }
+
+  async #catchUp(sessionId: string, memory: Remembered, call: CallOptions): Promise<void> {
+    let pageToken = "";
+    do {
+      const cursor = { logId: memory.logId, afterSeq: BigInt(memory.afterSeq) };
+      const page = await this.#session.listEvents({ sessionId, cursor, pageSize, pageToken }, call);
+      apply(memory, page.events);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+  }
+}
+
+function apply(memory: Remembered, events: readonly Uint8Array[]): void {
+  for (const bytes of events) {
+    const { seq } = readEventRange(bytes);
+    if (seq <= memory.afterSeq) continue;
+    memory.fold.apply(bytes);
+    memory.afterSeq = seq;
   }
 }

@@ -8,14 +8,8 @@
 import type { CallOptions } from "@connectrpc/connect";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import type { RawAttachRequest } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
-import type {
-  AttachResponse,
-  HeldRun,
-  LeasesRenewed,
-  RunCommand,
-  RunOffer,
-} from "../../gen/atoll/session/v1/attach_pb.ts";
+import type { RawAttachRequest, RawAttachResponse, RawRunOffer } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
+import type { HeldRun, LeasesRenewed, RunCommand } from "../../gen/atoll/session/v1/attach_pb.ts";
 import type { Principal } from "../kernel/auth/principal.ts";
 import { localTenant } from "../kernel/auth/principal.ts";
 import type { Timer } from "../kernel/clock.ts";
@@ -221,7 +215,7 @@ export class Worker {
     });
   }
 
-  #hear(frame: AttachResponse["frame"]): void {
+  #hear(frame: RawAttachResponse["frame"]): void {
     switch (frame.case) {
       case "offer":
         this.#take(frame.value);
@@ -278,7 +272,7 @@ export class Worker {
     else this.#deps.log.warn({ runId, command: command.case }, "a command that this worker does not know");
   }
 
-  #take(offer: RunOffer): void {
+  #take(offer: RawRunOffer): void {
     const { run, session } = offer;
     if (run === undefined || session === undefined) return;
     const key = { sessionId: run.sessionId, runId: run.runId, epoch: Number(run.epoch) };
@@ -304,7 +298,7 @@ export class Worker {
     this.#runs.set(run.runId, working);
   }
 
-  async #work(offer: RunOffer, outlet: RunOutlet, signal: AbortSignal): Promise<void> {
+  async #work(offer: RawRunOffer, outlet: RunOutlet, signal: AbortSignal): Promise<void> {
     const { run, session, runToken } = offer;
     if (run === undefined || session === undefined) return;
     const deps = this.#deps;
@@ -327,7 +321,7 @@ export class Worker {
         writer.write({ case: "runFinished", value: { status: RunStatus.FAILED, failure: unknownAgent(run.agentId) } });
         return await writer.durable();
       }
-      const conversation = (await this.#memory.read(run.sessionId, session.logId, call)).workOn(run.runId);
+      const conversation = (await this.#memory.read(session, offer.recent, call)).workOn(run.runId);
       if (conversation === undefined)
         throw failure(ErrorReason.INTERNAL, "the log does not show that the run was started");
       await runLoop(

@@ -8,13 +8,13 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import { RunFailureSchema } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import type { RawAppendBatch, RawAttachRequest } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import {
-  type AttachResponse,
-  AttachResponseSchema,
-  type HeldRun,
-  type WorkerHello,
-} from "../../gen/atoll/session/v1/attach_pb.ts";
+  type RawAppendBatch,
+  type RawAttachRequest,
+  type RawAttachResponse,
+  RawAttachResponseSchema,
+} from "../../gen/atoll/internal/v1/raw_events_pb.ts";
+import type { HeldRun, WorkerHello } from "../../gen/atoll/session/v1/attach_pb.ts";
 import { ErrorReason, failure, reasonName } from "../kernel/errors.ts";
 import { checkWorkerEvent } from "../kernel/event/check-worker-event.ts";
 import type { WorkerBatch } from "../kernel/store/session-store.ts";
@@ -23,7 +23,7 @@ import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import type { AttachedWorker, HeldRunKey, RunDispatcher } from "./run-dispatcher.ts";
 import type { SessionDeps } from "./session-deps.ts";
 
-type Frame = AttachResponse["frame"];
+type Frame = RawAttachResponse["frame"];
 
 /** Field number of atoll.event.v1.Event.run_finished. */
 const runFinishedField = 37;
@@ -35,7 +35,7 @@ export async function* attachWorker(
   dispatcher: RunDispatcher,
   requests: AsyncIterable<RawAttachRequest>,
   context: HandlerContext,
-): AsyncGenerator<AttachResponse> {
+): AsyncGenerator<RawAttachResponse> {
   // Bounded by credits (offers), by batches in flight (acknowledgements) and by runs (commands and renewals).
   const queue = new FrameQueue<Frame>();
   const stop = (): void => queue.end();
@@ -89,7 +89,7 @@ export async function* attachWorker(
   };
   void read();
   try {
-    for await (const frame of queue) yield create(AttachResponseSchema, { frame });
+    for await (const frame of queue) yield create(RawAttachResponseSchema, { frame });
   } finally {
     context.signal.removeEventListener("abort", stop);
     if (worker !== undefined) dispatcher.detach(worker);
@@ -173,7 +173,7 @@ async function appendBatch(deps: SessionDeps, dispatcher: RunDispatcher, batch: 
     switch (outcome.kind) {
       case "appended":
         deps.bus.publish(outcome.appended);
-        if (checked.finish !== undefined) dispatcher.finished(runId);
+        if (checked.finish !== undefined) dispatcher.finished(runId, outcome.freesNext);
         return accepted(batch, outcome);
       case "replayed":
         return accepted(batch, outcome);

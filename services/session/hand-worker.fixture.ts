@@ -2,15 +2,15 @@
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { onTestFinished } from "vitest";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
-import type { RawAttachRequest } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
-import type { AttachResponse, HeldRun, RunOffer } from "../../gen/atoll/session/v1/attach_pb.ts";
+import type { RawAttachRequest, RawAttachResponse, RawRunOffer } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
+import type { HeldRun } from "../../gen/atoll/session/v1/attach_pb.ts";
 import { as } from "../../test/support/session-service.ts";
 import { type EventBody, encodeEvent } from "../kernel/event/encode-event.ts";
 import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 
 type Said = RawAttachRequest["frame"];
-type Heard = AttachResponse["frame"];
+type Heard = RawAttachResponse["frame"];
 type HeardCase = Exclude<Heard["case"], undefined>;
 
 export interface HandWorker {
@@ -20,13 +20,13 @@ export interface HandWorker {
   /** Frames of this kind that wait to be taken. */
   readonly waiting: (kind: HeardCase) => number;
   /** Appends events under an offer's epoch. */
-  readonly append: (offer: RunOffer, batchNo: number, ...bodies: readonly EventBody[]) => void;
-  readonly renew: (...offers: readonly RunOffer[]) => void;
+  readonly append: (offer: RawRunOffer, batchNo: number, ...bodies: readonly EventBody[]) => void;
+  readonly renew: (...offers: readonly RawRunOffer[]) => void;
   /** Breaks the stream. */
   readonly cut: () => void;
 }
 
-export function heldOf({ run }: RunOffer): HeldRun {
+export function heldOf({ run }: RawRunOffer): HeldRun {
   return {
     $typeName: "atoll.session.v1.HeldRun",
     sessionId: run?.sessionId ?? "",
@@ -39,7 +39,7 @@ export function heldOf({ run }: RunOffer): HeldRun {
 export async function attachByHand(
   transport: Transport,
   workerId: string,
-  options: { readonly credits?: number; readonly held?: readonly RunOffer[] } = {},
+  options: { readonly credits?: number; readonly held?: readonly RawRunOffer[] } = {},
 ): Promise<HandWorker> {
   const client: Client<typeof RawSessionService> = createClient(RawSessionService, transport);
   const principal = {

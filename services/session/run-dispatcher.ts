@@ -7,16 +7,12 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
 import { RunFailureSchema, RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import {
-  type RunCommand,
-  RunCommandSchema,
-  type RunOffer,
-  RunOfferSchema,
-} from "../../gen/atoll/session/v1/attach_pb.ts";
+import { type RawRunOffer, RawRunOfferSchema } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
+import { type RunCommand, RunCommandSchema } from "../../gen/atoll/session/v1/attach_pb.ts";
 import type { Timer } from "../kernel/clock.ts";
 import { ErrorReason } from "../kernel/errors.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
-import type { Claimed, RunRow } from "../kernel/store/session-store.ts";
+import type { Claimed, RunRow, SessionRow } from "../kernel/store/session-store.ts";
 import { isExpired, type LeaseHolder, type RunLease } from "./run-lease.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toRun, toSession } from "./session-message.ts";
@@ -29,7 +25,7 @@ export interface AttachedWorker extends LeaseHolder {
   credits: number;
   /** Whether it works off what it has: nothing more is offered. */
   isDraining: boolean;
-  readonly offer: (offer: RunOffer) => void;
+  readonly offer: (offer: RawRunOffer) => void;
 }
 
 export interface HeldRunKey {
@@ -39,6 +35,9 @@ export interface HeldRunKey {
 
 /** Runs that one claim takes at the most, so that several workers share a queue. */
 const claimLimit = 8;
+/** What an offer carries of the log, so that most turns need no other read of it. */
+const recentEvents = 256;
+const recentBytes = 65_536;
 const reapIntervalMs = 100;
 
 export class RunDispatcher {
@@ -47,6 +46,8 @@ export class RunDispatcher {
   readonly #leases = new Map<string, RunLease>();
   #reaper: Timer | undefined;
   #dispatching: "idle" | "running" | "again" = "idle";
+  /** Whether the store may have a run to claim: a claim is a commit, and an empty one costs the next turn its time. */
+  #mayWait = true;
   #closed = false;
 
   constructor(deps: SessionDeps) {
@@ -80,7 +81,7 @@ export class RunDispatcher {
   attach(worker: AttachedWorker, held: readonly HeldRunKey[]): readonly HeldRunKey[] {
     this.#workers.add(worker);
     const { lost } = this.renew(worker, held);
-    this.kick();
+    this.runQueued();
     return lost;
   }
 
@@ -131,8 +132,14 @@ export class RunDispatcher {
   }
 
   /** The run has its terminal event. */
-  finished(runId: string): void {
+  finished(runId: string, freesNext: boolean): void {
     this.#leases.delete(runId);
+    if (freesNext) this.runQueued();
+  }
+
+  /** A run waits, or may. */
+  runQueued(): void {
+    this.#mayWait = true;
     this.kick();
   }
 
@@ -154,7 +161,7 @@ export class RunDispatcher {
     });
   }
 
-  /** Looks for runs that wait and workers that can take them. */
+  /** Looks for workers that can take the runs that wait. */
   kick(): void {
     if (this.#closed) return;
     if (this.#dispatching !== "idle") {
@@ -182,18 +189,24 @@ export class RunDispatcher {
   }
 
   async #dispatchQueued(): Promise<void> {
+    if (!this.#mayWait) return;
+    this.#mayWait = false;
     const dry = new Set<AttachedWorker>();
     for (;;) {
       const worker = this.#workerWithCredits((candidate) => !dry.has(candidate));
-      if (worker === undefined) return;
+      if (worker === undefined) {
+        // What no worker had the capacity to ask for may still be there.
+        if (dry.size < this.#workers.size) this.#mayWait = true;
+        return;
+      }
       const limit = Math.min(worker.credits, claimLimit);
-      worker.credits -= limit;
-      const claimed = await this.#deps.store.claimRuns({
-        agentIds: worker.agentIds,
-        limit,
-        events: (run) => [takeUpEvent(run, worker.workerId, "")],
-      });
-      worker.credits += limit - claimed.length;
+      const claimed = await spend(worker, limit, () =>
+        this.#deps.store.claimRuns({
+          agentIds: worker.agentIds,
+          limit,
+          events: (run) => [takeUpEvent(run, worker.workerId, "")],
+        }),
+      );
       for (const claim of claimed) await this.#handOver(claim, worker);
       if (claimed.length < limit) dry.add(worker);
     }
@@ -210,15 +223,13 @@ export class RunDispatcher {
         ({ agentIds }) => agentIds.length === 0 || agentIds.includes(lease.agentId),
       );
       if (worker === undefined) continue;
-      worker.credits -= 1;
-      const claim = await this.#deps.store.takeOverRun(lease, (run) => [
-        takeUpEvent(run, worker.workerId, "worker lost"),
-      ]);
+      const [claim] = await spend(worker, 1, async () => {
+        const events = (run: RunRow) => [takeUpEvent(run, worker.workerId, "worker lost")];
+        const taken = await this.#deps.store.takeOverRun(lease, events);
+        return taken === undefined ? [] : [taken];
+      });
       if (this.#leases.get(lease.runId) === lease) this.#leases.delete(lease.runId);
-      if (claim === undefined) {
-        worker.credits += 1;
-        continue;
-      }
+      if (claim === undefined) continue;
       this.#deps.log.warn({ runId: lease.runId, epoch: claim.run.epoch, workerId: worker.workerId }, "run taken over");
       await this.#handOver(claim, worker);
     }
@@ -244,8 +255,21 @@ export class RunDispatcher {
       run: { sessionId: run.sessionId, runId: run.runId },
     });
     // The worker may have gone meanwhile: its lease then ends by itself and another one takes the run up.
-    worker.offer(create(RunOfferSchema, { run: toRun(run), session: toSession(session), runToken }));
+    const recent = await this.#readRecent(session);
+    worker.offer(create(RawRunOfferSchema, { run: toRun(run), session: toSession(session), runToken, recent }));
     if (!this.#workers.has(worker)) this.detach(worker);
+  }
+
+  /** The newest events through the head that the offer states. */
+  async #readRecent({ tenant, sessionId, headSeq }: SessionRow): Promise<Uint8Array[]> {
+    const page = await this.#deps.store.readEvents({ tenant }, sessionId, {
+      afterSeq: Math.max(0, headSeq - recentEvents),
+      throughSeq: headSeq,
+      maxEvents: recentEvents,
+      maxBytes: recentBytes,
+    });
+    if (page.kind !== "page" || page.events.at(-1)?.seq !== headSeq) return [];
+    return page.events.map(({ bytes }) => bytes);
   }
 
   #addLease(run: RunRow, state: RunLease["state"]): void {
@@ -286,7 +310,7 @@ export class RunDispatcher {
     });
     if (this.#leases.get(lease.runId) === lease) this.#leases.delete(lease.runId);
     if (finished !== undefined) this.#deps.bus.publish(finished.appended);
-    this.kick();
+    this.runQueued();
   }
 
   #armReaper(): void {
@@ -314,8 +338,25 @@ export class RunDispatcher {
   #inBackground(work: Promise<void>): void {
     work.catch((error: unknown) => {
       this.#deps.log.error({ error: String(error) }, "dispatching runs failed");
-      if (!this.#closed) this.#deps.clock.setTimer(1_000, () => this.kick());
+      if (!this.#closed) this.#deps.clock.setTimer(1_000, () => this.runQueued());
     });
+  }
+}
+
+/** Takes as many credits as are asked for while the store works, and keeps as many as there are claims. */
+async function spend(
+  worker: AttachedWorker,
+  credits: number,
+  claim: () => Promise<readonly Claimed[]>,
+): Promise<readonly Claimed[]> {
+  let used = 0;
+  worker.credits -= credits;
+  try {
+    const claimed = await claim();
+    used = claimed.length;
+    return claimed;
+  } finally {
+    worker.credits += credits - used;
   }
 }
 

@@ -20,7 +20,7 @@ export function createSessionService(
   dispatcher: RunDispatcher,
 ): Partial<ServiceImpl<typeof RawSessionService>> {
   const effects: SubmitEffects = {
-    runQueued: () => dispatcher.kick(),
+    runQueued: () => dispatcher.runQueued(),
     cancelRequested: (run) => dispatcher.cancelRequested(run),
   };
   return {

@@ -11,11 +11,18 @@ import {
   file_atoll_internal_v1_raw_events,
   RawAppendBatchSchema,
   RawAttachRequestSchema,
+  RawAttachResponseSchema,
   RawEventBatchSchema,
   RawEventPageSchema,
+  RawRunOfferSchema,
   RawWatchResponseSchema,
 } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
-import { AppendBatchSchema, AttachRequestSchema } from "../../gen/atoll/session/v1/attach_pb.ts";
+import {
+  AppendBatchSchema,
+  AttachRequestSchema,
+  AttachResponseSchema,
+  RunOfferSchema,
+} from "../../gen/atoll/session/v1/attach_pb.ts";
 import { GetSnapshotResponseSchema, ListEventsResponseSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { EventBatchSchema, WatchResponseSchema } from "../../gen/atoll/session/v1/watch_pb.ts";
 import { encodingOf, setEvents } from "../../services/gateway/encoded-events.ts";
@@ -26,6 +33,8 @@ const twins: readonly (readonly [raw: DescMessage, sibling: DescMessage])[] = [
   [RawWatchResponseSchema, WatchResponseSchema],
   [RawAppendBatchSchema, AppendBatchSchema],
   [RawAttachRequestSchema, AttachRequestSchema],
+  [RawRunOfferSchema, RunOfferSchema],
+  [RawAttachResponseSchema, AttachResponseSchema],
   [RawEventPageSchema, ListEventsResponseSchema],
   [RawEventPageSchema, GetSnapshotResponseSchema],
 ];

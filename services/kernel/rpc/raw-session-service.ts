@@ -6,9 +6,11 @@ import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
 import type { GenService } from "@bufbuild/protobuf/codegenv2";
 import {
   type RawAttachRequestSchema,
+  type RawAttachResponseSchema,
   type RawEventPageSchema,
   type RawWatchResponseSchema,
   RawAttachRequestSchema as rawAttachRequest,
+  RawAttachResponseSchema as rawAttachResponse,
   RawEventPageSchema as rawEventPage,
   RawWatchResponseSchema as rawWatchResponse,
 } from "../../../gen/atoll/internal/v1/raw_events_pb.ts";
@@ -20,14 +22,17 @@ type RawMethods = {
   listEvents: Omit<Methods["listEvents"], "output"> & { output: typeof RawEventPageSchema };
   getSnapshot: Omit<Methods["getSnapshot"], "output"> & { output: typeof RawEventPageSchema };
   watch: Omit<Methods["watch"], "output"> & { output: typeof RawWatchResponseSchema };
-  attach: Omit<Methods["attach"], "input"> & { input: typeof RawAttachRequestSchema };
+  attach: Omit<Methods["attach"], "input" | "output"> & {
+    input: typeof RawAttachRequestSchema;
+    output: typeof RawAttachResponseSchema;
+  };
 };
 
 const twins: Readonly<Record<string, { readonly input?: DescMessage; readonly output?: DescMessage }>> = {
   listEvents: { output: rawEventPage },
   getSnapshot: { output: rawEventPage },
   watch: { output: rawWatchResponse },
-  attach: { input: rawAttachRequest },
+  attach: { input: rawAttachRequest, output: rawAttachResponse },
 } satisfies Record<keyof RawMethods, unknown>;
 
 const methods: DescMethod[] = SessionService.methods.map(

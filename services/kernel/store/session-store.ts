@@ -205,6 +205,8 @@ export type AppendOutcome =
       readonly lastSeq: number;
       readonly appended: Appended;
       readonly run: RunRow;
+      /** The batch ended the run, and the session's next one waits to be claimed. */
+      readonly freesNext: boolean;
     }
   /** The batch was committed before; here is its first answer. */
   | { readonly kind: "replayed"; readonly firstSeq: number; readonly lastSeq: number }

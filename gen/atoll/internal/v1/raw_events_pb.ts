@@ -9,8 +9,12 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { AddCredits, ReleaseRun, RenewLeases, WorkerDrain, WorkerHello } from "../../session/v1/attach_pb.ts";
+import type { AddCredits, AttachDrain, BatchAccepted, BatchRefused, LeasesRenewed, ReleaseRun, RenewLeases, RunCommand, WorkerDrain, WorkerHello, WorkerWelcome } from "../../session/v1/attach_pb.ts";
 import { file_atoll_session_v1_attach } from "../../session/v1/attach_pb.ts";
+import type { Run } from "../../session/v1/run_pb.ts";
+import { file_atoll_session_v1_run } from "../../session/v1/run_pb.ts";
+import type { Session } from "../../session/v1/session_pb.ts";
+import { file_atoll_session_v1_session } from "../../session/v1/session_pb.ts";
 import type { IndexEntries, WatchCancelled, WatchCreated, WatchProgress } from "../../session/v1/watch_pb.ts";
 import { file_atoll_session_v1_watch } from "../../session/v1/watch_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -19,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file atoll/internal/v1/raw_events.proto.
  */
 export const file_atoll_internal_v1_raw_events: GenFile = /*@__PURE__*/
-  fileDesc("CiJhdG9sbC9pbnRlcm5hbC92MS9yYXdfZXZlbnRzLnByb3RvEhFhdG9sbC5pbnRlcm5hbC52MSJTCg1SYXdFdmVudEJhdGNoEg4KBmV2ZW50cxgBIAMoDBIQCgh3YXRjaF9pZBgCIAEoAxIOCgZsb2dfaWQYAyABKAkSEAoIaGVhZF9zZXEYBCABKAQingIKEFJhd1dhdGNoUmVzcG9uc2USMQoFYmF0Y2gYASABKAsyIC5hdG9sbC5pbnRlcm5hbC52MS5SYXdFdmVudEJhdGNoSAASMQoHY3JlYXRlZBgCIAEoCzIeLmF0b2xsLnNlc3Npb24udjEuV2F0Y2hDcmVhdGVkSAASNQoJY2FuY2VsbGVkGAMgASgLMiAuYXRvbGwuc2Vzc2lvbi52MS5XYXRjaENhbmNlbGxlZEgAEjMKCHByb2dyZXNzGAQgASgLMh8uYXRvbGwuc2Vzc2lvbi52MS5XYXRjaFByb2dyZXNzSAASLwoFaW5kZXgYBSABKAsyHi5hdG9sbC5zZXNzaW9uLnYxLkluZGV4RW50cmllc0gAQgcKBWZyYW1lImUKDlJhd0FwcGVuZEJhdGNoEg4KBmV2ZW50cxgBIAMoDBISCgpzZXNzaW9uX2lkGAIgASgJEg4KBnJ1bl9pZBgDIAEoCRINCgVlcG9jaBgEIAEoBBIQCghiYXRjaF9ubxgFIAEoBCLBAgoQUmF3QXR0YWNoUmVxdWVzdBIuCgVoZWxsbxgBIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuV29ya2VySGVsbG9IABIvCgdjcmVkaXRzGAIgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5BZGRDcmVkaXRzSAASMgoFYmF0Y2gYAyABKAsyIS5hdG9sbC5pbnRlcm5hbC52MS5SYXdBcHBlbmRCYXRjaEgAEi4KBXJlbmV3GAQgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5SZW5ld0xlYXNlc0gAEi8KB3JlbGVhc2UYBSABKAsyHC5hdG9sbC5zZXNzaW9uLnYxLlJlbGVhc2VSdW5IABIuCgVkcmFpbhgGIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuV29ya2VyRHJhaW5IAEIHCgVmcmFtZSJtCgxSYXdFdmVudFBhZ2USDgoGZXZlbnRzGAEgAygMEg4KBmxvZ19pZBgCIAEoCRIQCghoZWFkX3NlcRgDIAEoBBISCgpvbGRlc3Rfc2VxGAQgASgEEhcKD25leHRfcGFnZV90b2tlbhgFIAEoCWIGcHJvdG8z", [file_atoll_session_v1_attach, file_atoll_session_v1_watch]);
+  fileDesc("CiJhdG9sbC9pbnRlcm5hbC92MS9yYXdfZXZlbnRzLnByb3RvEhFhdG9sbC5pbnRlcm5hbC52MSJTCg1SYXdFdmVudEJhdGNoEg4KBmV2ZW50cxgBIAMoDBIQCgh3YXRjaF9pZBgCIAEoAxIOCgZsb2dfaWQYAyABKAkSEAoIaGVhZF9zZXEYBCABKAQingIKEFJhd1dhdGNoUmVzcG9uc2USMQoFYmF0Y2gYASABKAsyIC5hdG9sbC5pbnRlcm5hbC52MS5SYXdFdmVudEJhdGNoSAASMQoHY3JlYXRlZBgCIAEoCzIeLmF0b2xsLnNlc3Npb24udjEuV2F0Y2hDcmVhdGVkSAASNQoJY2FuY2VsbGVkGAMgASgLMiAuYXRvbGwuc2Vzc2lvbi52MS5XYXRjaENhbmNlbGxlZEgAEjMKCHByb2dyZXNzGAQgASgLMh8uYXRvbGwuc2Vzc2lvbi52MS5XYXRjaFByb2dyZXNzSAASLwoFaW5kZXgYBSABKAsyHi5hdG9sbC5zZXNzaW9uLnYxLkluZGV4RW50cmllc0gAQgcKBWZyYW1lImUKDlJhd0FwcGVuZEJhdGNoEg4KBmV2ZW50cxgBIAMoDBISCgpzZXNzaW9uX2lkGAIgASgJEg4KBnJ1bl9pZBgDIAEoCRINCgVlcG9jaBgEIAEoBBIQCghiYXRjaF9ubxgFIAEoBCLBAgoQUmF3QXR0YWNoUmVxdWVzdBIuCgVoZWxsbxgBIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuV29ya2VySGVsbG9IABIvCgdjcmVkaXRzGAIgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5BZGRDcmVkaXRzSAASMgoFYmF0Y2gYAyABKAsyIS5hdG9sbC5pbnRlcm5hbC52MS5SYXdBcHBlbmRCYXRjaEgAEi4KBXJlbmV3GAQgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5SZW5ld0xlYXNlc0gAEi8KB3JlbGVhc2UYBSABKAsyHC5hdG9sbC5zZXNzaW9uLnYxLlJlbGVhc2VSdW5IABIuCgVkcmFpbhgGIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuV29ya2VyRHJhaW5IAEIHCgVmcmFtZSKAAQoLUmF3UnVuT2ZmZXISIgoDcnVuGAEgASgLMhUuYXRvbGwuc2Vzc2lvbi52MS5SdW4SKgoHc2Vzc2lvbhgCIAEoCzIZLmF0b2xsLnNlc3Npb24udjEuU2Vzc2lvbhIRCglydW5fdG9rZW4YAyABKAkSDgoGcmVjZW50GAQgAygMIv4CChFSYXdBdHRhY2hSZXNwb25zZRIyCgd3ZWxjb21lGAEgASgLMh8uYXRvbGwuc2Vzc2lvbi52MS5Xb3JrZXJXZWxjb21lSAASLwoFb2ZmZXIYAiABKAsyHi5hdG9sbC5pbnRlcm5hbC52MS5SYXdSdW5PZmZlckgAEjMKCGFjY2VwdGVkGAMgASgLMh8uYXRvbGwuc2Vzc2lvbi52MS5CYXRjaEFjY2VwdGVkSAASMQoHcmVmdXNlZBgEIAEoCzIeLmF0b2xsLnNlc3Npb24udjEuQmF0Y2hSZWZ1c2VkSAASLwoHY29tbWFuZBgFIAEoCzIcLmF0b2xsLnNlc3Npb24udjEuUnVuQ29tbWFuZEgAEjIKB3JlbmV3ZWQYBiABKAsyHy5hdG9sbC5zZXNzaW9uLnYxLkxlYXNlc1JlbmV3ZWRIABIuCgVkcmFpbhgHIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuQXR0YWNoRHJhaW5IAEIHCgVmcmFtZSJtCgxSYXdFdmVudFBhZ2USDgoGZXZlbnRzGAEgAygMEg4KBmxvZ19pZBgCIAEoCRIQCghoZWFkX3NlcRgDIAEoBBISCgpvbGRlc3Rfc2VxGAQgASgEEhcKD25leHRfcGFnZV90b2tlbhgFIAEoCWIGcHJvdG8z", [file_atoll_session_v1_attach, file_atoll_session_v1_run, file_atoll_session_v1_session, file_atoll_session_v1_watch]);
 
 /**
  * Twin of atoll.session.v1.EventBatch.
@@ -243,6 +247,125 @@ export const RawAttachRequestSchema: GenMessage<RawAttachRequest> = /*@__PURE__*
   messageDesc(file_atoll_internal_v1_raw_events, 3);
 
 /**
+ * Twin of atoll.session.v1.RunOffer.
+ *
+ * @generated from message atoll.internal.v1.RawRunOffer
+ */
+export type RawRunOffer = Message<"atoll.internal.v1.RawRunOffer"> & {
+  /**
+   * See RunOffer.
+   *
+   * @generated from field: atoll.session.v1.Run run = 1;
+   */
+  run?: Run | undefined;
+
+  /**
+   * See RunOffer.
+   *
+   * @generated from field: atoll.session.v1.Session session = 2;
+   */
+  session?: Session | undefined;
+
+  /**
+   * See RunOffer.
+   *
+   * @generated from field: string run_token = 3;
+   */
+  runToken: string;
+
+  /**
+   * Encoded atoll.event.v1.Event messages.
+   *
+   * @generated from field: repeated bytes recent = 4;
+   */
+  recent: Uint8Array[];
+};
+
+/**
+ * Describes the message atoll.internal.v1.RawRunOffer.
+ * Use `create(RawRunOfferSchema)` to create a new message.
+ */
+export const RawRunOfferSchema: GenMessage<RawRunOffer> = /*@__PURE__*/
+  messageDesc(file_atoll_internal_v1_raw_events, 4);
+
+/**
+ * Twin of atoll.session.v1.AttachResponse.
+ *
+ * @generated from message atoll.internal.v1.RawAttachResponse
+ */
+export type RawAttachResponse = Message<"atoll.internal.v1.RawAttachResponse"> & {
+  /**
+   * What the service says.
+   *
+   * @generated from oneof atoll.internal.v1.RawAttachResponse.frame
+   */
+  frame: {
+    /**
+     * See AttachResponse.
+     *
+     * @generated from field: atoll.session.v1.WorkerWelcome welcome = 1;
+     */
+    value: WorkerWelcome;
+    case: "welcome";
+  } | {
+    /**
+     * A run, with encoded events.
+     *
+     * @generated from field: atoll.internal.v1.RawRunOffer offer = 2;
+     */
+    value: RawRunOffer;
+    case: "offer";
+  } | {
+    /**
+     * See AttachResponse.
+     *
+     * @generated from field: atoll.session.v1.BatchAccepted accepted = 3;
+     */
+    value: BatchAccepted;
+    case: "accepted";
+  } | {
+    /**
+     * See AttachResponse.
+     *
+     * @generated from field: atoll.session.v1.BatchRefused refused = 4;
+     */
+    value: BatchRefused;
+    case: "refused";
+  } | {
+    /**
+     * See AttachResponse.
+     *
+     * @generated from field: atoll.session.v1.RunCommand command = 5;
+     */
+    value: RunCommand;
+    case: "command";
+  } | {
+    /**
+     * See AttachResponse.
+     *
+     * @generated from field: atoll.session.v1.LeasesRenewed renewed = 6;
+     */
+    value: LeasesRenewed;
+    case: "renewed";
+  } | {
+    /**
+     * See AttachResponse.
+     *
+     * @generated from field: atoll.session.v1.AttachDrain drain = 7;
+     */
+    value: AttachDrain;
+    case: "drain";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message atoll.internal.v1.RawAttachResponse.
+ * Use `create(RawAttachResponseSchema)` to create a new message.
+ */
+export const RawAttachResponseSchema: GenMessage<RawAttachResponse> = /*@__PURE__*/
+  messageDesc(file_atoll_internal_v1_raw_events, 5);
+
+/**
  * Twin of the responses of ListEvents and GetSnapshot.
  *
  * @generated from message atoll.internal.v1.RawEventPage
@@ -289,5 +412,5 @@ export type RawEventPage = Message<"atoll.internal.v1.RawEventPage"> & {
  * Use `create(RawEventPageSchema)` to create a new message.
  */
 export const RawEventPageSchema: GenMessage<RawEventPage> = /*@__PURE__*/
-  messageDesc(file_atoll_internal_v1_raw_events, 4);
+  messageDesc(file_atoll_internal_v1_raw_events, 6);
 

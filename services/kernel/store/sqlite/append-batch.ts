@@ -45,9 +45,9 @@ function append(tables: SessionTables, run: StoredRun, batch: WorkerBatch, nowMs
   const next: StoredRun = { ...run, batchFirstSeq: firstSeq, batchLastSeq: lastSeq, row };
   if (batch.finish !== undefined) {
     const ended = endRun(tables, next, grown, batch.finish, nowMs);
-    return { kind: "appended", firstSeq, lastSeq, appended, run: ended };
+    return { kind: "appended", firstSeq, lastSeq, appended, run: ended, freesNext: grown.row.queuedRuns > 0 };
   }
   tables.sessions.save(grown);
   tables.runs.saveBatch(next);
-  return { kind: "appended", firstSeq, lastSeq, appended, run: row };
+  return { kind: "appended", firstSeq, lastSeq, appended, run: row, freesNext: false };
 }
