@@ -18,8 +18,6 @@ import {
 import { RunCancelled, RunLost } from "./run-ending.ts";
 
 const unavailable = () => failure(ErrorReason.MODEL_UNAVAILABLE, "overloaded", { metadata: { status: "529" } });
-const _textOf = (content: readonly { block: { case?: string | undefined; value?: unknown } }[]) =>
-  content.map(({ block }) => (block.value as { text: string }).text).join("");
 
 /** What the obliging router answers to a call. */
 function callThrough(handlers: RouterHandlers, ...call: Parameters<NonNullable<RouterHandlers["callTool"]>>) {

@@ -7,7 +7,6 @@ import { verifies } from "../../test/requirements.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { ask, obligingRouter, type RouterHandlers, runTheLoop, say, stop, toolUse } from "./agent.fixture.ts";
 
-const _unavailable = () => failure(ErrorReason.MODEL_UNAVAILABLE, "overloaded", { metadata: { status: "529" } });
 const textOf = (content: readonly { block: { case?: string | undefined; value?: unknown } }[]) =>
   content.map(({ block }) => (block.value as { text: string }).text).join("");
 

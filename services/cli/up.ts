@@ -83,7 +83,7 @@ function describeMesh(mesh: Mesh, config: ResolvedConfig): string {
     "",
     `  web page     ${mesh.createLink()}`,
     '  chat         npx atoll chat "which files are in the workspace, and what does notes.md say?"',
-    '  buf curl     npx buf curl --http2-prior-knowledge -H "authorization: Bearer $(' + token + ')" \\',
+    `  buf curl     npx buf curl --http2-prior-knowledge -H "authorization: Bearer $(${token})" \\`,
     `                 -d '{"requestId":"r1","message":{"content":[{"text":{"text":"hello"}}]}}' \\`,
     `                 ${mesh.url}/atoll.gateway.v1.GatewayService/SendMessage`,
     "",

@@ -29,9 +29,6 @@ import { callRaw, refusalOfRaw } from "./raw-calls.fixture.ts";
 import { type ScriptedMesh, showLogOnFailure, startScriptedMesh } from "./scripted-mesh.fixture.ts";
 
 const sendMethod = "atoll.gateway.v1.GatewayService/SendMessage";
-const _subscribeMethod = "atoll.gateway.v1.GatewayService/Subscribe";
-const _chatMethod = "atoll.gateway.v1.GatewayService/Chat";
-const _nowhere = "ses_00000000000000000000000000";
 const mebibyte = 1_048_576;
 
 describe("access", () => {

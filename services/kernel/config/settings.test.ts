@@ -76,7 +76,3 @@ describe("rulesOf", () => {
     expect(fields.map(rulesOf).filter((rules) => Object.keys(rules).length > 0).length).toBeGreaterThan(50);
   });
 });
-
-function _inOrder(a: string | undefined, b: string | undefined): number {
-  return String(a) < String(b) ? -1 : 1;
-}
