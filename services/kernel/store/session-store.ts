@@ -41,6 +41,20 @@ export interface SessionRow {
   /** 0 before the first message. */
   readonly lastMessageAtMs: number;
   readonly messageCount: number;
+  /** An encoded atoll.session.v1.Session with only reset_policy, preferences, variables and task; empty when unset. */
+  readonly profile: Uint8Array;
+  /** 0 for the mesh's own. */
+  readonly idleTimeoutMs: number;
+  /** Events up to this seq are not shown to the model any more; 0 when it was never reset. */
+  readonly contextFloorSeq: number;
+  /** Bytes of the kept events. */
+  readonly logBytes: number;
+  /** Adjacent deltas up to this seq were merged. */
+  readonly compactedSeq: number;
+  /** Messages up to this seq can be found by their words. */
+  readonly searchedSeq: number;
+  /** Its place in the tenant's index feed: rises with every change of any of the tenant's sessions. */
+  readonly indexSeq: number;
 }
 
 /** Where a run is. `parked` belongs to a later issue's approvals. */

@@ -17,7 +17,9 @@ export const sessionColumns = `s.session_no AS sessionNo, s.tenant_no AS tenantN
   s.session_key AS "key", s.agent_id AS agentId, s.state, s.title, s.labels, s.log_id AS logId, s.head_seq AS headSeq,
   s.oldest_seq AS oldestSeq, s.active_run_id AS activeRunId, s.queued_runs AS queuedRuns,
   s.parent_session_id AS parentSessionId, s.created_by AS createdBy, s.created_at_ms AS createdAtMs,
-  s.updated_at_ms AS updatedAtMs, s.last_message_at_ms AS lastMessageAtMs, s.message_count AS messageCount`;
+  s.updated_at_ms AS updatedAtMs, s.last_message_at_ms AS lastMessageAtMs, s.message_count AS messageCount, s.profile,
+  s.idle_timeout_ms AS idleTimeoutMs, s.context_floor_seq AS contextFloorSeq, s.log_bytes AS logBytes,
+  s.compacted_seq AS compactedSeq, s.searched_seq AS searchedSeq, s.index_seq AS indexSeq`;
 
 const selectSession = `SELECT ${sessionColumns} FROM sessions s JOIN tenants t USING (tenant_no)`;
 
@@ -45,7 +47,9 @@ export class SessionRows {
       updated_at_ms, last_message_at_ms, message_count)
       VALUES (?, ?, ?, ?, 'created', ?, ?, ?, 0, 0, '', 0, ?, ?, ?, ?, 0, 0)`);
     this.updateRow = database.prepare(`UPDATE sessions SET state = ?, head_seq = ?, oldest_seq = ?, active_run_id = ?,
-      queued_runs = ?, updated_at_ms = ?, last_message_at_ms = ?, message_count = ?, title = ? WHERE session_no = ?`);
+      queued_runs = ?, updated_at_ms = ?, last_message_at_ms = ?, message_count = ?, title = ?, labels = ?, profile = ?,
+      idle_timeout_ms = ?, context_floor_seq = ?, log_bytes = ?, compacted_seq = ?, searched_seq = ?, index_seq = ?,
+      log_id = ? WHERE session_no = ?`);
   }
 
   findById(tenantNo: number, sessionId: string): StoredSession | undefined {
@@ -93,6 +97,15 @@ export class SessionRows {
       row.lastMessageAtMs,
       row.messageCount,
       row.title,
+      JSON.stringify(row.labels),
+      row.profile,
+      row.idleTimeoutMs,
+      row.contextFloorSeq,
+      row.logBytes,
+      row.compactedSeq,
+      row.searchedSeq,
+      row.indexSeq,
+      row.logId,
       sessionNo,
     );
   }

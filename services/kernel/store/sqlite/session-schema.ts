@@ -96,4 +96,12 @@ export const sessionMigrations: readonly string[] = [
     answered_at_ms INTEGER NOT NULL
   ) STRICT;
   CREATE UNIQUE INDEX requests_by_id ON requests (tenant_no, principal, method, request_id);`,
+
+  `ALTER TABLE sessions ADD COLUMN profile BLOB NOT NULL DEFAULT x''; -- see SessionRow.profile
+  ALTER TABLE sessions ADD COLUMN idle_timeout_ms INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sessions ADD COLUMN context_floor_seq INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sessions ADD COLUMN log_bytes INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sessions ADD COLUMN compacted_seq INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sessions ADD COLUMN searched_seq INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sessions ADD COLUMN index_seq INTEGER NOT NULL DEFAULT 0;`,
 ];
