@@ -1,0 +1,189 @@
+/** The store behind its port, in this process: what SQLite with group commit carries, and SQLite alone as the measure. */
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
+import type { RunRow, SessionStore } from "../../services/kernel/store/session-store.ts";
+import {
+  batchEvents,
+  batchOf,
+  DeltaWriter,
+  makeSessions,
+  newMessage,
+  onceRequest,
+  scope,
+  startRuns,
+} from "./log-load.ts";
+import { median } from "./quantiles.ts";
+
+const inFlight = 64;
+
+export interface PortRates {
+  readonly sessions: number;
+  readonly submitsPerSecond: number;
+  readonly deltasPerSecond: number;
+}
+
+export interface LogSize {
+  readonly events: number;
+  /** Of session.db with its write-ahead log, a stored event. */
+  readonly bytesPerEvent: number;
+  readonly readEventsPerSecond: number;
+  readonly snapshotMs: number;
+  readonly snapshotEvents: number;
+}
+
+/** Rates over `sessions` sessions, each with a run that is written to. */
+export async function measurePort(sessions: number, seconds: number): Promise<PortRates> {
+  const submitsPerSecond = await withStore(async (store) =>
+    measureSubmits(store, await makeSessions(store, sessions), seconds),
+  );
+  const deltasPerSecond = await withStore(async (store) =>
+    measureDeltas(store, await startRuns(store, await makeSessions(store, sessions)), seconds),
+  );
+  return { sessions, submitsPerSecond, deltasPerSecond };
+}
+
+/** Deduplicated submits in a second, 64 in flight. */
+async function measureSubmits(store: SessionStore, ids: readonly string[], seconds: number): Promise<number> {
+  return await inParallel(seconds, async (count) => {
+    await store.submitMessage(scope, onceRequest(), newMessage(ids[count % ids.length] ?? ""));
+    return 1;
+  });
+}
+
+/** Deltas in a second: as many batches of 16 in flight as there are runs, at most 64; a run's batches one by one. */
+async function measureDeltas(store: SessionStore, runs: readonly RunRow[], seconds: number): Promise<number> {
+  const lanes = runs.map((run) => ({ run, batchNo: 0, deltas: new DeltaWriter(run.runId) }));
+  // Encoded before the clock starts: encoding is the worker's work. A lane's batches repeat.
+  const prepared = lanes.map(({ deltas }) => [deltas.batch(), deltas.batch(), deltas.batch(), deltas.batch()]);
+  const free = lanes.map((_, index) => index);
+  return await inParallel(
+    seconds,
+    async (count) => {
+      const index = free.shift() ?? 0;
+      const lane = lanes[index];
+      const events = prepared[index]?.[count % 4];
+      if (lane === undefined || events === undefined) return 0;
+      lane.batchNo += 1;
+      const outcome = await store.appendBatch(batchOf(lane.run, lane.batchNo, events));
+      if (outcome.kind !== "appended") throw new Error(`a batch was answered ${outcome.kind}`);
+      free.push(index);
+      return events.length;
+    },
+    Math.min(inFlight, runs.length),
+  );
+}
+
+async function inParallel(
+  seconds: number,
+  work: (count: number) => Promise<number>,
+  parallel = inFlight,
+): Promise<number> {
+  const startedMs = performance.now();
+  const endMs = startedMs + seconds * 1_000;
+  let count = 0;
+  let done = 0;
+  const lane = async (): Promise<void> => {
+    while (performance.now() < endMs) {
+      const more = await work(count++);
+      done += more;
+    }
+  };
+  await Promise.all(Array.from({ length: parallel }, lane));
+  return (done * 1_000) / (performance.now() - startedMs);
+}
+
+/** Rows of one small insert each, one fsync a row: what a store without group commit would do. */
+export function measureSingleCommits(seconds: number): number {
+  const folder = mkdtempSync(join(tmpdir(), "atoll-bench-"));
+  const database = new DatabaseSync(join(folder, "floor.db"));
+  try {
+    database.exec(
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE t (a INTEGER PRIMARY KEY, b BLOB)",
+    );
+    const insert = database.prepare("INSERT INTO t (b) VALUES (?)");
+    const row = new Uint8Array(106);
+    const startedMs = performance.now();
+    let count = 0;
+    while (performance.now() - startedMs < seconds * 1_000) {
+      insert.run(row);
+      count += 1;
+    }
+    return (count * 1_000) / (performance.now() - startedMs);
+  } finally {
+    database.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A log of `events` deltas in one session, as it was written and then compacted. */
+export async function measureLog(events: number): Promise<{ readonly written: LogSize; readonly compacted: LogSize }> {
+  return await withStore(async (store, folder) => {
+    const [sessionId = ""] = await makeSessions(store, 1);
+    const [run] = await startRuns(store, [sessionId]);
+    if (run === undefined) throw new Error("no run was claimed");
+    const deltas = new DeltaWriter(run.runId);
+    for (let batchNo = 1; batchNo <= events / batchEvents; batchNo++) {
+      await store.appendBatch(batchOf(run, batchNo, deltas.batch()));
+    }
+    const written = await measureSize(store, folder, sessionId);
+    for (;;) {
+      const { windows } = await store.compactLogs({ maxWindows: 64 });
+      if (windows === 0) break;
+    }
+    return { written, compacted: await measureSize(store, folder, sessionId) };
+  });
+}
+
+async function measureSize(store: SessionStore, folder: string, sessionId: string): Promise<LogSize> {
+  const read = async (snapshot: boolean): Promise<{ ms: number; events: number; headSeq: number }> => {
+    const startedMs = performance.now();
+    let events = 0;
+    let afterSeq = 0;
+    for (;;) {
+      const page = await store.readEvents(scope, sessionId, {
+        afterSeq,
+        maxEvents: 5_000,
+        maxBytes: 1_048_576,
+        ...(snapshot ? { merge: true } : {}),
+      });
+      if (page.kind !== "page") throw new Error("the session is not there");
+      events += page.events.length;
+      afterSeq = page.events.at(-1)?.seq ?? afterSeq;
+      if (afterSeq >= page.headSeq || page.events.length === 0) {
+        return { ms: performance.now() - startedMs, events, headSeq: page.headSeq };
+      }
+    }
+  };
+  const plain = [];
+  const snapshots = [];
+  for (let round = 0; round < 5; round++) {
+    plain.push(await read(false));
+    snapshots.push(await read(true));
+  }
+  const headSeq = plain[0]?.headSeq ?? 0;
+  const bytes = ["session.db", "session.db-wal"].reduce(
+    (sum, file) => sum + (statSync(join(folder, file), { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
+  return {
+    events: headSeq,
+    bytesPerEvent: bytes / headSeq,
+    readEventsPerSecond: (headSeq * 1_000) / median(plain.map(({ ms }) => ms)),
+    snapshotMs: median(snapshots.map(({ ms }) => ms)),
+    snapshotEvents: snapshots[0]?.events ?? 0,
+  };
+}
+
+async function withStore<Result>(use: (store: SessionStore, folder: string) => Promise<Result>): Promise<Result> {
+  const folder = mkdtempSync(join(tmpdir(), "atoll-bench-"));
+  const store = await openSessionStore(folder, () => Date.now());
+  try {
+    return await use(store, folder);
+  } finally {
+    await store.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,317 @@
+/** The session service in a process of its own, over HTTP/2: submits, deltas over Attach to watchers, resume. */
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
+import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
+import type { RawAttachRequest } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
+import { openMeshSecrets } from "../../services/kernel/auth/mesh-secrets.ts";
+import { localTenant, type Principal } from "../../services/kernel/auth/principal.ts";
+import { createSignedTokens } from "../../services/kernel/auth/signed-tokens.ts";
+import { systemClock } from "../../services/kernel/clock.ts";
+import { readEventRange } from "../../services/kernel/event/read-event-range.ts";
+import { principalKey } from "../../services/kernel/rpc/call-context.ts";
+import { connectPeer } from "../../services/kernel/rpc/directory.ts";
+import { createHopInterceptor } from "../../services/kernel/rpc/hop-interceptor.ts";
+import { RawSessionService } from "../../services/kernel/rpc/raw-session-service.ts";
+import { FrameQueue } from "../../services/kernel/stream/frame-queue.ts";
+import { startService } from "../support/mesh-process.ts";
+import { endWithBench } from "./end-in-time.ts";
+import { DeltaWriter, runFinished } from "./log-load.ts";
+import { pinProcess } from "./pin-cores.ts";
+import { readCpuMs } from "./process-usage.ts";
+import { median } from "./quantiles.ts";
+
+const inFlight = 64;
+/** Batches of a run that wait for their answer, as a real worker bounds them. */
+const batchesInFlight = 128;
+
+const peer: Principal = {
+  tenant: localTenant,
+  name: "worker:bench",
+  scopes: new Set([AuthScope.WORKER, AuthScope.SESSIONS_READ, AuthScope.SESSIONS_WRITE]),
+  origin: undefined,
+  run: undefined,
+};
+
+export interface RemoteSession {
+  readonly client: Client<typeof RawSessionService>;
+  /** A client with a connection of its own. */
+  readonly open: () => Client<typeof RawSessionService>;
+  readonly cpuMs: () => number;
+  readonly stop: () => Promise<void>;
+}
+
+export async function startRemoteSession(): Promise<RemoteSession> {
+  const folder = mkdtempSync(join(tmpdir(), "atoll-bench-"));
+  const service = await startService("session", ["serve", "--services=session", "--listen", "127.0.0.1:0"], folder, {});
+  endWithBench(service.child);
+  pinProcess(service.pid, "mesh");
+  const { signingKey } = openMeshSecrets(join(folder, ".atoll"));
+  const hop = createHopInterceptor("session", createSignedTokens(signingKey, systemClock), systemClock);
+  // As the mesh's own services call: a worker's stream is opened to nobody else.
+  const asPeer: Interceptor = (next) => (request) => {
+    request.contextValues.set(principalKey, peer);
+    return hop(next)(request);
+  };
+  const open = () => createClient(RawSessionService, connectPeer({ kind: "remote", url: service.url }, asPeer, {}));
+  return {
+    client: open(),
+    open,
+    cpuMs: () => readCpuMs(service.pid),
+    async stop() {
+      await service.end("SIGKILL");
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function createSessions({ client }: RemoteSession, count: number): Promise<string[]> {
+  const ids: string[] = [];
+  const make = async (): Promise<void> => {
+    const { session } = await client.createSession({ requestId: randomUUID() });
+    ids.push(session?.sessionId ?? "");
+  };
+  while (ids.length < count) await Promise.all(Array.from({ length: Math.min(inFlight, count - ids.length) }, make));
+  return ids;
+}
+
+async function submit({ client }: RemoteSession, sessionId: string): Promise<string> {
+  const message = {
+    content: [{ block: { case: "text" as const, value: { text: "Which boats are in the harbour?" } } }],
+  };
+  return (await client.submitMessage({ requestId: randomUUID(), sessionId, message })).runId;
+}
+
+/** Submits in a second, 64 in flight, and the processor time of one. */
+export async function measureRemoteSubmits(
+  remote: RemoteSession,
+  seconds: number,
+): Promise<{ readonly perSecond: number; readonly cpuMs: number }> {
+  // A session's queue is bounded: many sessions, so that no message is refused.
+  const ids = await createSessions(remote, 400);
+  let count = 0;
+  const run = async (endMs: number): Promise<number> => {
+    let done = 0;
+    const lane = async (): Promise<void> => {
+      while (performance.now() < endMs) {
+        await submit(remote, ids[count++ % ids.length] ?? "");
+        done += 1;
+      }
+    };
+    await Promise.all(Array.from({ length: inFlight }, lane));
+    return done;
+  };
+  await run(performance.now() + 1_500);
+  const [startedMs, startedCpuMs] = [performance.now(), remote.cpuMs()];
+  const done = await run(startedMs + seconds * 1_000);
+  return {
+    perSecond: (done * 1_000) / (performance.now() - startedMs),
+    cpuMs: (remote.cpuMs() - startedCpuMs) / done,
+  };
+}
+
+export interface Flow {
+  readonly sessionIds: readonly string[];
+  readonly sessions: number;
+  readonly events: number;
+  readonly perSecond: number;
+  readonly cpuUsPerEvent: number;
+}
+
+/**
+ * Deltas from a worker's Attach stream to the events that a Watch stream delivered: one run and one watcher a session,
+ * all runs on one Attach stream, all watchers on one Watch stream, each on a connection of its own.
+ */
+export async function measureFlow(remote: RemoteSession, sessions: number, eventsEach: number): Promise<Flow> {
+  const ids = await createSessions(remote, sessions);
+  const control = new AbortController();
+  const watched = watchAll(remote, ids, eventsEach, control.signal);
+  await watched.opened;
+  const worker = attach(remote, sessions, control.signal);
+  for (const id of ids) await submit(remote, id);
+  const runs = await worker.offered;
+  const [startedMs, startedCpuMs] = [performance.now(), remote.cpuMs()];
+  await Promise.all(runs.map((run) => worker.write(run, eventsEach)));
+  await watched.done;
+  const ms = performance.now() - startedMs;
+  const cpuMs = remote.cpuMs() - startedCpuMs;
+  await Promise.all(runs.map((run) => worker.end(run)));
+  control.abort();
+  const events = sessions * eventsEach;
+  return {
+    sessionIds: ids,
+    sessions,
+    events,
+    perSecond: (events * 1_000) / ms,
+    cpuUsPerEvent: (cpuMs * 1_000) / events,
+  };
+}
+
+function watchAll({ open }: RemoteSession, ids: readonly string[], eventsEach: number, signal: AbortSignal) {
+  const opened = Promise.withResolvers<void>();
+  const done = Promise.withResolvers<void>();
+  const requests = new FrameQueue<{ frame: { case: "create"; value: { watchId: bigint; target: object } } }>();
+  for (const [index, id] of ids.entries()) {
+    const target = { case: "sessionId" as const, value: id };
+    requests.offer({ frame: { case: "create", value: { watchId: BigInt(index + 1), target } } });
+  }
+  const listen = async (): Promise<void> => {
+    let created = 0;
+    let finished = 0;
+    const seen = new Map<bigint, number>();
+    for await (const { frame } of open().watch(requests as never, { signal })) {
+      if (frame.case === "created" && ++created === ids.length) opened.resolve();
+      if (frame.case !== "batch") continue;
+      const { watchId, events } = frame.value;
+      const last = events.at(-1);
+      if (last === undefined) continue;
+      const before = seen.get(watchId) ?? 0;
+      const seq = readEventRange(last).seq;
+      seen.set(watchId, seq);
+      // Message, title, queued and started come before the deltas.
+      if (before < eventsEach && seq >= eventsEach && ++finished === ids.length) done.resolve();
+    }
+  };
+  listen().catch((error: unknown) => {
+    if (!signal.aborted) done.reject(error);
+  });
+  return { opened: opened.promise, done: done.promise };
+}
+
+interface TakenRun {
+  readonly sessionId: string;
+  readonly runId: string;
+  readonly epoch: bigint;
+  batchNo: bigint;
+  unanswered: number;
+  answered: PromiseWithResolvers<void>;
+}
+
+function attach({ open }: RemoteSession, count: number, signal: AbortSignal) {
+  const said = new FrameQueue<{ frame: RawAttachRequest["frame"] }>();
+  const runs = new Map<string, TakenRun>();
+  const offered = Promise.withResolvers<TakenRun[]>();
+  said.offer({
+    frame: {
+      case: "hello",
+      value: {
+        $typeName: "atoll.session.v1.WorkerHello",
+        workerId: `bench-${randomUUID()}`,
+        agentIds: [],
+        credits: count,
+        held: [],
+        version: "bench",
+      },
+    },
+  });
+  const renewal = setInterval(() => {
+    const held = [...runs.values()].map(({ sessionId, runId, epoch }) => ({
+      $typeName: "atoll.session.v1.HeldRun" as const,
+      sessionId,
+      runId,
+      epoch,
+      ackedBatchNo: 0n,
+    }));
+    said.offer({ frame: { case: "renew", value: { $typeName: "atoll.session.v1.RenewLeases", held } } });
+  }, 1_000);
+  signal.addEventListener("abort", () => clearInterval(renewal), { once: true });
+  const listen = async (): Promise<void> => {
+    for await (const { frame } of open().attach(said, { signal })) {
+      if (frame.case === "offer" && frame.value.run !== undefined) {
+        const { sessionId, runId, epoch } = frame.value.run;
+        const answered = Promise.withResolvers<void>();
+        runs.set(runId, { sessionId, runId, epoch, batchNo: 0n, unanswered: 0, answered });
+        if (runs.size === count) offered.resolve([...runs.values()]);
+      } else if (frame.case === "accepted") {
+        const run = runs.get(frame.value.runId);
+        if (run === undefined) continue;
+        run.unanswered -= 1;
+        run.answered.resolve();
+      } else if (frame.case === "refused") {
+        throw new Error(`a batch was refused: ${frame.value.reason} ${frame.value.message}`);
+      }
+    }
+  };
+  listen().catch((error: unknown) => {
+    if (!signal.aborted) offered.reject(error);
+    for (const run of runs.values()) run.answered.reject(error);
+  });
+  const answers = async (run: TakenRun, most: number): Promise<void> => {
+    while (run.unanswered > most) {
+      run.answered = Promise.withResolvers();
+      await run.answered.promise;
+    }
+  };
+  const say = async (run: TakenRun, events: Uint8Array[]): Promise<void> => {
+    const { sessionId, runId, epoch } = run;
+    run.batchNo += 1n;
+    run.unanswered += 1;
+    const batch = { events, sessionId, runId, epoch, batchNo: run.batchNo, actedCommandId: 0n };
+    said.offer({ frame: { case: "batch", value: { $typeName: "atoll.internal.v1.RawAppendBatch", ...batch } } });
+    await answers(run, batchesInFlight - 1);
+  };
+  return {
+    offered: offered.promise,
+    async write(run: TakenRun, events: number) {
+      const deltas = new DeltaWriter(run.runId);
+      for (let written = 0; written < events; ) {
+        const batch = deltas.batch();
+        written += batch.length;
+        await say(run, batch);
+      }
+    },
+    /** Resolves when the run has ended: another worker would be offered it otherwise. */
+    async end(run: TakenRun) {
+      await say(run, [runFinished(run.runId)]);
+      await answers(run, 0);
+    },
+  };
+}
+
+export interface Resume {
+  readonly events: number;
+  readonly snapshotMs: number;
+  readonly watchMs: number;
+}
+
+/** What a client waits that opens a long session: its snapshot, and a watcher from the beginning to the head. */
+export async function measureResume(remote: RemoteSession, sessionId: string): Promise<Resume> {
+  const { client } = remote;
+  const snapshot = async (): Promise<number> => {
+    const startedMs = performance.now();
+    let pageToken = "";
+    do {
+      pageToken = (await client.getSnapshot({ sessionId, pageToken })).nextPageToken;
+    } while (pageToken !== "");
+    return performance.now() - startedMs;
+  };
+  const watch = async (): Promise<{ readonly ms: number; readonly headSeq: number }> => {
+    const requests = new FrameQueue<{ frame: { case: "create"; value: { watchId: bigint; target: object } } }>();
+    requests.offer({
+      frame: { case: "create", value: { watchId: 1n, target: { case: "sessionId" as const, value: sessionId } } },
+    });
+    const control = new AbortController();
+    const startedMs = performance.now();
+    for await (const { frame } of client.watch(requests as never, { signal: control.signal })) {
+      const last = frame.case === "batch" ? frame.value.events.at(-1) : undefined;
+      if (frame.case !== "batch" || last === undefined) continue;
+      if (readEventRange(last).seq < Number(frame.value.headSeq)) continue;
+      const ms = performance.now() - startedMs;
+      control.abort();
+      return { ms, headSeq: Number(frame.value.headSeq) };
+    }
+    throw new Error("the watch ended before the head");
+  };
+  const snapshots: number[] = [];
+  const watches: number[] = [];
+  let events = 0;
+  for (let round = 0; round < 5; round++) {
+    snapshots.push(await snapshot());
+    const { ms, headSeq } = await watch();
+    watches.push(ms);
+    events = headSeq;
+  }
+  return { events, snapshotMs: median(snapshots), watchMs: median(watches) };
+}
