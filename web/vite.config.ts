@@ -10,7 +10,7 @@ export default defineConfig({
     emptyOutDir: true,
     target: "es2023",
     assetsInlineLimit: 0,
-    // One file of about 500 kB (145 kB compressed): React, Connect and the contract's descriptors are all needed at once.
+    // One file of about 550 kB (160 kB compressed): React, Connect, marked and the contract's descriptors are all needed at once.
     chunkSizeWarningLimit: 600,
     modulePreload: { polyfill: false },
   },

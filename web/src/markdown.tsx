@@ -2,75 +2,88 @@
  * Model output as React elements: never as HTML, no pictures from elsewhere, and only http, https and mailto links, so
  * that what a model or a tool writes can't run or load anything.
  */
+import { Lexer, type MarkedToken, type Token, type Tokens } from "marked";
 import { Fragment, memo, type ReactNode } from "react";
-import { type MarkdownBlock, parseMarkdown } from "./parse-markdown.ts";
+
+/** More quotes or list marks than this at the start of a line are shown as text: nesting costs stack (L7). */
+const maxDepth = 12;
+const deeperLines = new RegExp(`^(?:[ \\t]*(?:>|(?:[-*+]|\\d{1,9}[.)])[ \\t])){${maxDepth + 1},}`, "gm");
 
 export const Markdown = memo(function Markdown({ text }: { readonly text: string }) {
-  return <div className="markdown">{renderBlocks(parseMarkdown(text))}</div>;
+  return <div className="markdown">{renderBlocks(readTokens(text))}</div>;
 });
 
-function renderBlocks(blocks: readonly MarkdownBlock[]): ReactNode {
+/** An answer grows while it is shown: what is not closed yet runs to the end. */
+function readTokens(text: string): Token[] {
+  const bounded = text.replace(deeperLines, (marks) => marks.replace(/[>*+.)-]/g, "\\$&"));
+  return new Lexer({ gfm: true }).lex(bounded);
+}
+
+function renderBlocks(tokens: readonly Token[]): ReactNode {
   // biome-ignore lint/suspicious/noArrayIndexKey: blocks only grow at their end.
-  return blocks.map((block, index) => <Block key={index} block={block} />);
+  return tokens.map((token, index) => <Block key={index} token={token as MarkedToken} />);
 }
 
 // A block of a growing answer changes only while it is the last one; the others are compared by their source.
 const Block = memo(
-  function Block({ block }: { readonly block: MarkdownBlock }): ReactNode {
-    switch (block.kind) {
+  function Block({ token }: { readonly token: MarkedToken }): ReactNode {
+    switch (token.type) {
       case "paragraph":
-        return <p>{renderInline(block.text)}</p>;
+        return <p>{renderInline(token.tokens)}</p>;
       case "heading": {
         // The page's own headings come first: a model's # begins below them.
-        const Heading = block.level <= 1 ? "h2" : block.level === 2 ? "h3" : "h4";
-        return <Heading>{renderInline(block.text)}</Heading>;
+        const Heading = token.depth <= 1 ? "h2" : token.depth === 2 ? "h3" : "h4";
+        return <Heading>{renderInline(token.tokens)}</Heading>;
       }
       case "code":
         return (
           <figure className="fence">
-            {block.language !== "" && <figcaption>{block.language}</figcaption>}
+            {token.lang && <figcaption>{token.lang}</figcaption>}
             <pre className="code">
-              <code>{block.text}</code>
+              <code>{token.text}</code>
             </pre>
           </figure>
         );
       case "list": {
         // biome-ignore lint/suspicious/noArrayIndexKey: items only grow at their end.
-        const items = block.items.map((item, index) => <li key={index}>{renderItem(item)}</li>);
-        return block.start === undefined ? <ul>{items}</ul> : <ol start={block.start}>{items}</ol>;
+        const items = token.items.map((item, index) => <li key={index}>{renderItem(item)}</li>);
+        return token.ordered ? <ol start={token.start || 1}>{items}</ol> : <ul>{items}</ul>;
       }
-      case "quote":
-        return <blockquote>{renderBlocks(block.blocks)}</blockquote>;
+      case "blockquote":
+        return <blockquote>{renderBlocks(token.tokens)}</blockquote>;
       case "table":
-        return <Table head={block.head} rows={block.rows} />;
-      case "rule":
+        return <Table head={token.header} rows={token.rows} />;
+      case "hr":
         return <hr />;
+      case "space":
+      case "def":
+        return null;
+      default:
+        // Text of a tight list, and HTML, which is shown as it was written.
+        return "tokens" in token && token.tokens !== undefined ? renderInline(token.tokens) : token.raw;
     }
   },
-  (before, after) => JSON.stringify(before.block) === JSON.stringify(after.block),
+  (before, after) => before.token.raw === after.token.raw && before.token.type === after.token.type,
 );
 
-/** An item of one paragraph stands without its margins. */
-function renderItem(blocks: readonly MarkdownBlock[]): ReactNode {
-  const [first, ...rest] = blocks;
-  if (first?.kind !== "paragraph") return renderBlocks(blocks);
+function renderItem({ tokens, task, checked }: Tokens.ListItem): ReactNode {
   return (
     <>
-      {renderInline(first.text)}
-      {renderBlocks(rest)}
+      {task && <input type="checkbox" checked={checked === true} readOnly />}
+      {renderBlocks(tokens.filter(({ type }) => type !== "checkbox"))}
     </>
   );
 }
 
 /* biome-ignore-start lint/suspicious/noArrayIndexKey: cells have no id, and their order never changes. */
-function Table({ head, rows }: { readonly head: readonly string[]; readonly rows: readonly (readonly string[])[] }) {
+function Table({ head, rows }: { readonly head: readonly Tokens.TableCell[]; readonly rows: Tokens.TableCell[][] }) {
   return (
     <div className="table">
       <table>
         <thead>
           <tr>
             {head.map((cell, index) => (
-              <th key={index}>{renderInline(cell)}</th>
+              <th key={index}>{renderInline(cell.tokens)}</th>
             ))}
           </tr>
         </thead>
@@ -78,7 +91,7 @@ function Table({ head, rows }: { readonly head: readonly string[]; readonly rows
           {rows.map((row, index) => (
             <tr key={index}>
               {row.map((cell, column) => (
-                <td key={column}>{renderInline(cell)}</td>
+                <td key={column}>{renderInline(cell.tokens)}</td>
               ))}
             </tr>
           ))}
@@ -87,26 +100,35 @@ function Table({ head, rows }: { readonly head: readonly string[]; readonly rows
     </div>
   );
 }
+
+function renderInline(tokens: readonly Token[] | undefined): ReactNode {
+  return tokens?.map((token, index) => <Fragment key={index}>{renderPiece(token as MarkedToken)}</Fragment>);
+}
 /* biome-ignore-end lint/suspicious/noArrayIndexKey: see above. */
 
-const inlinePattern =
-  /(?<tick>`+)(?<code>[^`]+?)\k<tick>(?!`)|\*\*(?<strong>[^*\n]+?)\*\*|(?<![\w*])\*(?<em>[^*\s][^*\n]*?)\*(?![\w*])|\[(?<label>[^\]\n]+)\]\((?<href>(?:[^()\s]|\([^()\s]*\))+)\)|(?<url>https?:\/\/[^\s<>()[\]"'`]*[^\s<>()[\]"'`.,;:!?])/g;
-
-function renderInline(text: string): ReactNode {
-  const parts: ReactNode[] = [];
-  let from = 0;
-  for (const match of text.matchAll(inlinePattern)) {
-    if (match.index > from) parts.push(text.slice(from, match.index));
-    const { code, strong, em, label, href, url } = match.groups ?? {};
-    if (code !== undefined) parts.push(<code>{code}</code>);
-    else if (strong !== undefined) parts.push(<strong>{renderInline(strong)}</strong>);
-    else if (em !== undefined) parts.push(<em>{renderInline(em)}</em>);
-    else parts.push(<SafeLink href={href ?? url ?? ""}>{label ?? url}</SafeLink>);
-    from = match.index + match[0].length;
+function renderPiece(token: MarkedToken): ReactNode {
+  switch (token.type) {
+    case "strong":
+      return <strong>{renderInline(token.tokens)}</strong>;
+    case "em":
+      return <em>{renderInline(token.tokens)}</em>;
+    case "del":
+      return <del>{renderInline(token.tokens)}</del>;
+    case "codespan":
+      return <code>{token.text}</code>;
+    case "br":
+      return <br />;
+    case "link":
+      return <SafeLink href={token.href}>{renderInline(token.tokens)}</SafeLink>;
+    case "image":
+      return token.text;
+    case "escape":
+      return token.text;
+    case "text":
+      return token.tokens === undefined ? token.text : renderInline(token.tokens);
+    default:
+      return token.raw;
   }
-  parts.push(text.slice(from));
-  // biome-ignore lint/suspicious/noArrayIndexKey: pieces of one text only grow at their end.
-  return parts.map((part, index) => <Fragment key={index}>{part}</Fragment>);
 }
 
 function SafeLink({ href, children }: { readonly href: string; readonly children: ReactNode }) {
