@@ -1,0 +1,32 @@
+/** An event as the histories keep it. */
+import { createHash } from "node:crypto";
+import { toBinary } from "@bufbuild/protobuf";
+import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
+import type { AppliedEvent } from "./history.ts";
+
+export function describeEvent(event: Event): AppliedEvent {
+  const { body } = event;
+  const place = {
+    first: Number(event.firstSeq),
+    seq: Number(event.seq),
+    body: body.case ?? "unknown",
+    run: event.runId,
+    attempt: event.attempt,
+    step: event.step,
+  };
+  if (body.case === "textDelta" || body.case === "thinkingDelta") {
+    const { blockId, offset, text } = body.value;
+    return { ...place, block: blockId, offset: Number(offset), text };
+  }
+  const said = toBinary(EventSchema, { ...event, firstSeq: 0n, seq: 0n });
+  const digest = createHash("sha256").update(said).digest("base64url").slice(0, 16);
+  if (body.case === "blockCompleted") return { ...place, block: body.value.blockId, digest };
+  if (body.case === "messageReceived") {
+    const { messageId, runId, content } = body.value;
+    const words = content.map(({ block }) => (block.case === "text" ? block.value.text : "")).join("");
+    return { ...place, run: runId, messages: [messageId], mark: words.split(" ")[0] ?? "", digest };
+  }
+  if (body.case === "runQueued") return { ...place, messages: body.value.messageIds, digest };
+  if (body.case === "toolCallFinished") return { ...place, call: body.value.callId, digest };
+  return { ...place, digest };
+}

@@ -1,0 +1,151 @@
+/** The verdict over a chaos run: every check, what landed of the plan, and how long readers waited. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { quantile } from "../bench/quantiles.ts";
+import { checkLog } from "./check-log.ts";
+import { checkReader, type ReaderFacts } from "./check-reader.ts";
+import { checkWriters, sessionsOf } from "./check-writers.ts";
+import { type FaultRecord, readHistory } from "./history.ts";
+import { type FinalLog, readLogs, waitUntilQuiet } from "./read-logs.ts";
+import type { System } from "./system.ts";
+
+export interface Verdict {
+  readonly ok: boolean;
+  readonly text: string;
+  readonly figures: object;
+}
+
+const quietMs = 60_000;
+const mostProblemsShown = 25;
+
+export async function judge(run: {
+  readonly folder: string;
+  readonly system: System;
+  /** Whether the clients came to rest by themselves. */
+  readonly rested: boolean;
+  readonly killsPlanned: boolean;
+  readonly seed: number;
+}): Promise<Verdict> {
+  const { folder, system } = run;
+  const problems: string[] = [];
+  const report = (problem: string): void => void problems.push(problem);
+  const named = (start: string) =>
+    readdirSync(folder)
+      .filter((file) => file.startsWith(start))
+      .map((file) => join(folder, file));
+
+  if (!run.rested) report("the clients did not come to rest");
+  const sessionIds = [...(await sessionsOf(named("writer-")))];
+  const url = system.directUrl();
+  if (!(await waitUntilQuiet(url, system.token, sessionIds, performance.now() + quietMs))) {
+    report(`R2 a run was stuck ${quietMs} ms after the last fault`);
+  }
+  const finalLogs = await readLogs(url, system.token, sessionIds);
+  const logs = new Map<string, FinalLog>(finalLogs.map((log) => [log.sessionId, log]));
+  const runs = finalLogs.flatMap((log) => [...checkLog(log, report).values()]);
+  const readers: ReaderFacts[] = [];
+  for (const file of named("reader-")) readers.push(await checkReader(file, logs, report));
+  const writers = await checkWriters(named("writer-"), system.callHistory, logs, report);
+  const faults = await readFaults(join(folder, "faults.jsonl"));
+
+  const fenced = system.count(/owns the run|no worker holds the run/);
+  const takeovers = runs.reduce((sum, { takeovers: count }) => sum + count, 0);
+  if (runs.length === 0) report("nothing ran: the workload did not work");
+  if (run.killsPlanned && faults.kills === 0) report("no kill landed: a run without faults proves nothing");
+  for (const died of faults.died) report(`a service ended by itself: ${died}`);
+  const resume = resumeTimes(
+    faults.readyAtMs,
+    readers.filter(({ isPrompt }) => isPrompt),
+  );
+
+  const figures = {
+    seed: run.seed,
+    sessions: sessionIds.length,
+    runs: runs.length,
+    eventsPerRun: runs.length === 0 ? 0 : runs.reduce((sum, { events }) => sum + events, 0) / runs.length,
+    takeovers,
+    ...writers,
+    readers: readers.length,
+    streams: readers.reduce((sum, { streams }) => sum + streams, 0),
+    eventsRead: readers.reduce((sum, { events }) => sum + events, 0),
+    kills: faults.kills,
+    killsOfAll: faults.killsOfAll,
+    frozen: faults.frozen,
+    cuts: faults.cuts,
+    lateWritesRefused: fenced,
+    resumeP50Ms: quantile(resume, 0.5),
+    resumeP99Ms: quantile(resume, 0.99),
+    problems: problems.length,
+  };
+  return {
+    ok: problems.length === 0,
+    text: show(figures, problems),
+    figures: { ...figures, found: problems.slice(0, 200) },
+  };
+}
+
+interface Faults {
+  kills: number;
+  killsOfAll: number;
+  frozen: number;
+  cuts: number;
+  readonly died: string[];
+  readonly readyAtMs: number[];
+}
+
+async function readFaults(file: string): Promise<Faults> {
+  const faults: Faults = { kills: 0, killsOfAll: 0, frozen: 0, cuts: 0, died: [], readyAtMs: [] };
+  for await (const record of readHistory<FaultRecord>(file)) {
+    switch (record.kind) {
+      case "killed":
+        if (record.services.length > 1) faults.killsOfAll += 1;
+        else faults.kills += 1;
+        break;
+      case "frozen":
+        faults.frozen += 1;
+        break;
+      case "cut":
+      case "dark":
+        if (record.connections > 0) faults.cuts += 1;
+        break;
+      case "ready":
+        // The services that a reader's stream runs through.
+        if (/^(session|gateway)/.test(record.service)) faults.readyAtMs.push(record.atMs);
+        break;
+      case "died":
+        faults.died.push(`${record.service} with ${record.code}`);
+        break;
+    }
+  }
+  return faults;
+}
+
+/** From the moment that a service was back to the next frame of each reader that lived on. */
+function resumeTimes(readyAtMs: readonly number[], readers: readonly ReaderFacts[]): number[] {
+  return readyAtMs.flatMap((readyMs) =>
+    readers.flatMap(({ framesAtMs }) => {
+      const next = firstAfter(framesAtMs, readyMs);
+      return next === undefined ? [] : [next - readyMs];
+    }),
+  );
+}
+
+function firstAfter(times: readonly number[], atMs: number): number | undefined {
+  let [low, high] = [0, times.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((times[middle] ?? 0) < atMs) low = middle + 1;
+    else high = middle;
+  }
+  return times[low];
+}
+
+function show(figures: Readonly<Record<string, number>>, problems: readonly string[]): string {
+  const width = Math.max(...Object.keys(figures).map((name) => name.length));
+  const rows = Object.entries(figures).map(([name, value]) => `${name.padEnd(width)}  ${Math.round(value * 10) / 10}`);
+  const found =
+    problems.length === 0
+      ? "0 lost, 0 repeated, 0 reordered, 0 stuck"
+      : `${problems.length} PROBLEMS\n${problems.slice(0, mostProblemsShown).join("\n")}`;
+  return `\n${rows.join("\n")}\n\n${found}\n`;
+}

@@ -1,0 +1,108 @@
+/**
+ * The faults of a run: a plan made from the seed before anything happens, and its execution.
+ *
+ * The plan can be repeated; when exactly a fault lands in a system of many processes can't.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { FaultRecord, History } from "./history.ts";
+import { nowMs } from "./history.ts";
+import type { Random } from "./random.ts";
+import type { System } from "./system.ts";
+
+export type Fault =
+  | { readonly kind: "kill"; readonly service: string }
+  | { readonly kind: "kill all" }
+  | { readonly kind: "freeze"; readonly service: string; readonly forMs: number }
+  | { readonly kind: "cut"; readonly proxy: string }
+  | { readonly kind: "dark"; readonly proxy: string; readonly forMs: number };
+
+export interface PlannedFault {
+  readonly atMs: number;
+  readonly fault: Fault;
+}
+
+export interface Pace {
+  readonly killEveryMs: number;
+  readonly killAllEveryMs: number;
+  readonly freezeEveryMs: number;
+  readonly cutEveryMs: number;
+  readonly leaseTtlMs: number;
+}
+
+export interface Targets {
+  readonly services: readonly string[];
+  readonly workers: readonly string[];
+  readonly proxies: readonly string[];
+}
+
+/** In order of time. The first seconds are left alone, so that there is something to break. */
+export function planFaults(random: Random, forMs: number, pace: Pace, targets: Targets): PlannedFault[] {
+  const calmMs = 2_000;
+  const every = (intervalMs: number, fault: () => Fault): PlannedFault[] =>
+    intervalMs <= 0
+      ? []
+      : Array.from({ length: Math.floor((forMs - calmMs) / intervalMs) }, (_, index) => ({
+          atMs: Math.round(calmMs + (index + random.next()) * intervalMs),
+          fault: fault(),
+        }));
+  return [
+    ...every(pace.killEveryMs, () => ({ kind: "kill", service: random.pick(targets.services) })),
+    ...every(pace.killAllEveryMs, () => ({ kind: "kill all" })),
+    ...every(pace.freezeEveryMs, () => ({
+      kind: "freeze",
+      service: random.pick(targets.workers),
+      forMs: random.between(pace.leaseTtlMs / 2, pace.leaseTtlMs * 3),
+    })),
+    ...every(pace.cutEveryMs, () =>
+      random.chance(0.7)
+        ? { kind: "cut", proxy: random.pick(targets.proxies) }
+        : { kind: "dark", proxy: random.pick(targets.proxies), forMs: random.between(200, 3_000) },
+    ),
+  ].toSorted((a, b) => a.atMs - b.atMs);
+}
+
+/** Carries the plan out; resolves when its last fault is over. `signal` ends it early. */
+export async function carryOut(
+  plan: readonly PlannedFault[],
+  system: System,
+  history: History<FaultRecord>,
+  signal: AbortSignal,
+): Promise<void> {
+  const startedMs = nowMs();
+  const running: Promise<void>[] = [];
+  for (const { atMs, fault } of plan) {
+    const waitMs = startedMs + atMs - nowMs();
+    if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) break;
+    running.push(strike(fault, system, history));
+  }
+  await Promise.all(running);
+}
+
+async function strike(fault: Fault, system: System, history: History<FaultRecord>): Promise<void> {
+  switch (fault.kind) {
+    case "kill":
+      system.kill([fault.service]);
+      return;
+    case "kill all":
+      system.kill(system.names(""));
+      return;
+    case "freeze":
+      await system.freeze(fault.service, fault.forMs);
+      return;
+    case "cut": {
+      const connections = system.proxies.find(({ name }) => name === fault.proxy)?.cut() ?? 0;
+      history.write({ kind: "cut", proxy: fault.proxy, connections, atMs: nowMs() });
+      return;
+    }
+    case "dark": {
+      const proxy = system.proxies.find(({ name }) => name === fault.proxy);
+      if (proxy === undefined) return;
+      const { forMs } = fault;
+      history.write({ kind: "dark", proxy: fault.proxy, forMs, connections: proxy.dark(), atMs: nowMs() });
+      await sleep(forMs);
+      proxy.light();
+      return;
+    }
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * The mesh under test: every service in a process of its own, several of some, every hop through a fault proxy; and a
+ * supervisor that starts again, on its port, whatever ends.
+ *
+ * Session instances are a list, so that several of them can join when the store allows it.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { type ServiceProcess, startService } from "../support/mesh-process.ts";
+import { FaultProxy } from "./fault-proxy.ts";
+import { type FaultRecord, type History, nowMs } from "./history.ts";
+
+export interface SystemOptions {
+  readonly folder: string;
+  /** Where services/main.ts is that is run: the tree under test. */
+  readonly root: string;
+  readonly workers: number;
+  readonly gateways: number;
+  readonly leaseTtlMs: number;
+  readonly faults: History<FaultRecord>;
+}
+
+interface Supervised {
+  readonly name: string;
+  process: ServiceProcess;
+  /** Lines of all its lives that the report counts. */
+  readonly counts: Map<string, number>;
+}
+
+const counted = [/"msg":"run lost"/, /"msg":"run taken over"/, /owns the run/, /"level":"fatal"/];
+
+export class System {
+  readonly #options: SystemOptions;
+  readonly #services: Supervised[] = [];
+  readonly #children: ChildProcess[] = [];
+  readonly proxies: FaultProxy[] = [];
+  #closing = false;
+  readonly #keepers: Promise<void>[] = [];
+
+  private constructor(options: SystemOptions) {
+    this.#options = options;
+  }
+
+  static async start(options: SystemOptions): Promise<System> {
+    const system = new System(options);
+    try {
+      await system.#startAll();
+      return system;
+    } catch (error) {
+      await system.close();
+      throw error;
+    }
+  }
+
+  get token(): string {
+    return readFileSync(join(this.#options.folder, ".atoll", "token"), "utf8").trim();
+  }
+
+  get callHistory(): string {
+    return join(this.#options.folder, "calls.jsonl");
+  }
+
+  names(kind: "session" | "toolrouter" | "agent" | "gateway" | ""): string[] {
+    return this.#services.map(({ name }) => name).filter((name) => name.startsWith(kind));
+  }
+
+  /** The clients' ways in, each through a proxy. */
+  gatewayUrls(): string[] {
+    return this.proxies.filter(({ name }) => name.startsWith("gateway")).map(({ url }) => url);
+  }
+
+  /** Past every fault, for the last read. */
+  directUrl(): string {
+    return this.#find("gateway-1").process.url;
+  }
+
+  /** kill -9; the supervisor starts it again at once. */
+  kill(names: readonly string[]): void {
+    this.#options.faults.write({ kind: "killed", services: names, atMs: nowMs() });
+    for (const name of names) this.#find(name).process.child.kill("SIGKILL");
+  }
+
+  async freeze(name: string, forMs: number): Promise<void> {
+    const { child } = this.#find(name).process;
+    if (!child.kill("SIGSTOP")) return;
+    this.#options.faults.write({ kind: "frozen", service: name, forMs, atMs: nowMs() });
+    await new Promise((settle) => setTimeout(settle, forMs));
+    child.kill("SIGCONT");
+  }
+
+  /** Resolves when every service is up. */
+  async whole(): Promise<void> {
+    for (;;) {
+      if (this.#services.every(({ process }) => isAlive(process))) return;
+      await new Promise((settle) => setTimeout(settle, 50));
+    }
+  }
+
+  /** How often the services logged what matches, over all their lives. */
+  count(pattern: RegExp): number {
+    return this.#services.reduce((sum, { process, counts }) => {
+      const now = process.log().match(new RegExp(pattern.source, "g"))?.length ?? 0;
+      return sum + now + (counts.get(pattern.source) ?? 0);
+    }, 0);
+  }
+
+  /** The last lines of every service, for a run that failed. */
+  logs(): string {
+    return this.#services.map(({ name, process }) => `--- ${name}\n${process.log().slice(-4_000)}`).join("\n");
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    for (const { process } of this.#services) process.child.kill("SIGCONT");
+    await Promise.all(this.#services.map(({ process }) => process.end("SIGKILL")));
+    await Promise.allSettled(this.#keepers);
+    await Promise.all(this.#services.map(({ process }) => process.end("SIGKILL")));
+    await Promise.all(this.proxies.map((proxy) => proxy.close()));
+    for (const child of this.#children) child.kill("SIGKILL");
+  }
+
+  async #startAll(): Promise<void> {
+    const { folder, workers, gateways, leaseTtlMs } = this.#options;
+    mkdirSync(join(folder, "workspace"), { recursive: true });
+    const probe = resolve(import.meta.dirname, "../support/mcp-probe-server.ts");
+    const config = {
+      // Behind the proxies a service is called by another port than its own.
+      access: { allowedHosts: ["127.0.0.1"] },
+      runs: { leaseTtlMs, renewIntervalMs: Math.floor(leaseTtlMs / 5), maxAttempts: 100 },
+      limits: { maxConnections: 10_000, maxConnectionsPerAddress: 10_000, progressIntervalMs: 250 },
+      mcpServers: {
+        recorder: { command: process.execPath, args: [probe, `--history=${this.callHistory}`], trusted: true },
+      },
+    };
+    writeFileSync(join(folder, "atoll.yaml"), JSON.stringify(config));
+    const model = await this.#startModel();
+    const env = { ANTHROPIC_API_KEY: "chaos", ANTHROPIC_BASE_URL: model };
+    const serve = (service: string, ...more: string[]) => [
+      "serve",
+      `--services=${service}`,
+      "--listen",
+      "127.0.0.1:0",
+      ...more,
+    ];
+    await this.#supervise("session", serve("session"), env);
+    await this.#supervise("toolrouter", serve("toolrouter"), env);
+    const session = await this.#proxy("session");
+    const toolrouter = await this.#proxy("toolrouter");
+    for (let at = 1; at <= workers; at++) {
+      // A worker has its own way to the session service, so that it can be cut off alone.
+      const way = await this.#proxy("session", `worker-${at}`);
+      await this.#supervise(`agent-${at}`, serve("agent", "--session", way.url, "--toolrouter", toolrouter.url), env);
+    }
+    const agent = this.#find("agent-1").process.url;
+    for (let at = 1; at <= gateways; at++) {
+      const peers = ["--session", session.url, "--toolrouter", toolrouter.url, "--agent", agent];
+      await this.#supervise(`gateway-${at}`, serve("gateway", ...peers), env);
+      await this.#proxy(`gateway-${at}`);
+    }
+  }
+
+  async #startModel(): Promise<string> {
+    const child = spawn(process.execPath, [resolve(import.meta.dirname, "model.ts")], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    this.#children.push(child);
+    for await (const line of createInterface({ input: child.stdout })) return line;
+    throw new Error("the fake model ended before it was up");
+  }
+
+  async #proxy(service: string, name = service): Promise<FaultProxy> {
+    const port = Number(new URL(this.#find(service).process.url).port);
+    const proxy = await new FaultProxy(name, port).listen();
+    this.proxies.push(proxy);
+    return proxy;
+  }
+
+  async #supervise(name: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<void> {
+    const { folder, root, faults } = this.#options;
+    const start = (words: readonly string[]) => startService(name, words, folder, env, join(root, "services/main.ts"));
+    const service: Supervised = { name, process: await start(args), counts: new Map() };
+    this.#services.push(service);
+    const keepAlive = async (): Promise<void> => {
+      while (!this.#closing) {
+        const { child } = service.process;
+        if (isAlive(service.process)) await new Promise((settle) => child.once("exit", settle));
+        if (this.#closing) return;
+        const { exitCode: code, signalCode: signal } = child;
+        if (signal !== "SIGKILL") {
+          faults.write({ kind: "died", service: name, code: String(code ?? signal), atMs: nowMs() });
+        }
+        await this.#startAgain(service, start);
+      }
+    };
+    this.#keepers.push(keepAlive());
+  }
+
+  async #startAgain(service: Supervised, start: (args: readonly string[]) => Promise<ServiceProcess>): Promise<void> {
+    const { args } = service.process;
+    for (const pattern of counted) {
+      const seen = service.process.log().match(new RegExp(pattern.source, "g"))?.length ?? 0;
+      service.counts.set(pattern.source, (service.counts.get(pattern.source) ?? 0) + seen);
+    }
+    for (let tries = 0; !this.#closing; tries++) {
+      try {
+        service.process = await start(args);
+        this.#options.faults.write({ kind: "ready", service: service.name, atMs: nowMs() });
+        return;
+      } catch (error) {
+        // Killed again while it started, which the plan allows; anything else is a finding.
+        if (tries >= 10) throw error;
+      }
+    }
+  }
+
+  #find(name: string): Supervised {
+    const service = this.#services.find((each) => each.name === name);
+    if (service === undefined) throw new Error(`there is no service ${name}`);
+    return service;
+  }
+}
+
+function isAlive({ child }: ServiceProcess): boolean {
+  return child.exitCode === null && child.signalCode === null;
+}

@@ -1,0 +1,76 @@
+/**
+ * The clients of a chaos run, in a process of their own: writers and readers, each with its own history file.
+ *
+ * `workload.ts <JSON of WorkloadOptions>`. It writes until it hears `stop` on standard input, then waits until its runs
+ * have ended and its readers have read to the head, prints `done` and ends.
+ */
+import { createInterface } from "node:readline";
+import { createClient } from "@connectrpc/connect";
+import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
+import { transportTo } from "../support/mesh-process.ts";
+import { createRandom } from "./random.ts";
+import { Reader, type ReaderKind } from "./reader.ts";
+import { Writer } from "./writer.ts";
+
+export interface WorkloadOptions {
+  readonly gatewayUrls: readonly string[];
+  readonly token: string;
+  readonly folder: string;
+  readonly seed: number;
+  readonly sessions: number;
+  readonly eventsPerRun: number;
+  /** Sends at the most, over all sessions. */
+  readonly runs: number;
+  readonly modes: readonly string[];
+}
+
+const readerKinds: readonly ReaderKind[] = ["plain", "slow", "filtered"];
+const quietMs = 90_000;
+
+const options = JSON.parse(process.argv[2] ?? "{}") as WorkloadOptions;
+const random = createRandom(options.seed);
+const clients = options.gatewayUrls.map((url) => createClient(GatewayService, transportTo(url, options.token)));
+const budget = { left: options.runs };
+const lanes = Array.from({ length: options.sessions }, (_, index) => {
+  const readers = new Map<ReaderKind, Reader>();
+  const writer = new Writer({
+    name: `s${options.seed}-${index}`,
+    clients,
+    random: random.fork(),
+    folder: options.folder,
+    eventsPerRun: options.eventsPerRun,
+    modes: options.modes,
+    budget,
+    onSession(sessionId) {
+      for (const kind of readerKinds) {
+        const name = `s${options.seed}-${index}-${kind}`;
+        readers.set(
+          kind,
+          new Reader({ name, kind, sessionId, clients, random: random.fork(), folder: options.folder }),
+        );
+      }
+    },
+    isEnded: (runId) => [...readers.values()].some((reader) => reader.ended.has(runId)),
+  });
+  return { writer, readers };
+});
+
+const control = new AbortController();
+createInterface({ input: process.stdin }).on("line", (line) => {
+  if (line === "stop") control.abort();
+});
+await Promise.all(lanes.map(({ writer }) => writer.work(control.signal)));
+process.stdout.write("written\n");
+// The faults go on until the other side has stopped them; then all must come to rest within a bound.
+await new Promise<void>((resolve) => {
+  if (control.signal.aborted) resolve();
+  else control.signal.addEventListener("abort", () => resolve(), { once: true });
+});
+const untilMs = performance.now() + quietMs;
+await Promise.all(
+  lanes.map(async ({ writer, readers }) => {
+    await writer.rest(untilMs);
+    await Promise.all([...readers.values()].map((reader) => reader.finish(untilMs)));
+  }),
+);
+process.stdout.write("done\n", () => process.exit(0));

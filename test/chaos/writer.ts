@@ -1,0 +1,166 @@
+/**
+ * A writer of one session: each request 1–5 times at once through all gateways, some answers cut off, until one says
+ * what became of it. Everything that it knows stands in its history before it acts on it.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Client, Code, ConnectError } from "@connectrpc/connect";
+import { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import type { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
+import { type History, openHistory, type WriterRecord } from "./history.ts";
+import type { Random } from "./random.ts";
+
+export interface WriterOptions {
+  readonly name: string;
+  readonly clients: readonly Client<typeof GatewayService>[];
+  readonly random: Random;
+  readonly folder: string;
+  readonly eventsPerRun: number;
+  readonly modes: readonly string[];
+  /** Sends that are left, shared by all writers of the process. */
+  readonly budget: { left: number };
+  readonly onSession: (sessionId: string) => void;
+  readonly isEnded: (runId: string) => boolean;
+}
+
+type Answer = Extract<WriterRecord, { kind: "answer" }>;
+
+const modes: Readonly<Record<string, QueueMode>> = {
+  followup: QueueMode.FOLLOWUP,
+  steer: QueueMode.STEER,
+  collect: QueueMode.COLLECT,
+  interrupt: QueueMode.INTERRUPT,
+};
+/** Runs of its session that have not ended; the service bounds them at 100. */
+const mostPending = 4;
+const tokenDelayMs = 12;
+/** Codes after which the same request is sent again. */
+const unclear: ReadonlySet<Code> = new Set([
+  Code.Unavailable,
+  Code.DeadlineExceeded,
+  Code.Canceled,
+  Code.Aborted,
+  Code.Unknown,
+  Code.Internal,
+  Code.ResourceExhausted,
+]);
+
+export class Writer {
+  readonly #options: WriterOptions;
+  readonly #history: History<WriterRecord>;
+  readonly #pending = new Set<string>();
+  #sent = 0;
+  #sessionId = "";
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+    this.#history = openHistory(`${options.folder}/writer-${options.name}.jsonl`);
+  }
+
+  async work(signal: AbortSignal): Promise<void> {
+    const { random, budget } = this.#options;
+    while (!signal.aborted && budget.left > 0) {
+      budget.left -= 1;
+      await this.#send(signal);
+      this.#forgetEnded();
+      while (this.#pending.size >= mostPending && !signal.aborted) {
+        await sleep(20);
+        this.#forgetEnded();
+      }
+      // Mostly one after the other, sometimes into a run that is under way.
+      if (random.chance(0.6)) await this.#waitForAll(signal);
+      else await sleep(random.between(0, 300));
+    }
+  }
+
+  /** Waits until the session's runs have ended; what has not by then is for the checker to judge. */
+  async rest(untilMs: number): Promise<void> {
+    while (this.#pending.size > 0 && performance.now() < untilMs) {
+      await sleep(100);
+      this.#forgetEnded();
+    }
+    this.#history.close();
+  }
+
+  async #waitForAll(signal: AbortSignal): Promise<void> {
+    while (this.#pending.size > 0 && !signal.aborted) {
+      await sleep(20);
+      this.#forgetEnded();
+    }
+  }
+
+  #forgetEnded(): void {
+    for (const runId of this.#pending) if (this.#options.isEnded(runId)) this.#pending.delete(runId);
+  }
+
+  async #send(signal: AbortSignal): Promise<void> {
+    const { name, random, eventsPerRun } = this.#options;
+    const mark = `${name}-m${this.#sent++}`;
+    const requestId = `${name}-r${this.#sent}`;
+    const mode = random.pick(this.#options.modes);
+    const task = random.chance(0.3)
+      ? `call recorder.echo {"text":"${mark}"} delay=${tokenDelayMs}`
+      : `tokens=${eventsPerRun} delay=${tokenDelayMs}`;
+    const key = `agent:main:${name}`;
+    this.#history.write({ kind: "send", requestId, key, mark, mode });
+    const request = {
+      requestId,
+      session: { case: "sessionKey" as const, value: key },
+      message: { content: [{ block: { case: "text" as const, value: { text: `${mark} ${task}` } } }] },
+      queueMode: modes[mode] ?? QueueMode.FOLLOWUP,
+    };
+    for (;;) {
+      const copies = random.chance(0.5) ? 1 : random.between(2, 5);
+      const answers = await Promise.all(Array.from({ length: copies }, () => this.#sendOnce(request)));
+      const answer = answers.find((each) => each !== undefined);
+      if (answer !== undefined) {
+        if (answer.kind === "answer") await this.#accepted(answer);
+        return;
+      }
+      if (signal.aborted) return;
+      await sleep(random.between(20, 300));
+    }
+  }
+
+  async #accepted(answer: Answer): Promise<void> {
+    const { random, clients, onSession } = this.#options;
+    if (this.#sessionId === "") {
+      this.#sessionId = answer.sessionId;
+      onSession(answer.sessionId);
+    }
+    this.#pending.add(answer.runId);
+    if (!random.chance(0.04)) return;
+    await sleep(random.between(0, 200));
+    this.#history.write({ kind: "cancel", runId: answer.runId });
+    await random
+      .pick(clients)
+      .cancelRun({ requestId: `${answer.requestId}-cancel`, runId: answer.runId }, { timeoutMs: 2_000 })
+      .catch(() => undefined);
+  }
+
+  /** One copy; undefined when nothing is known of what became of it. */
+  async #sendOnce(
+    request: Parameters<Client<typeof GatewayService>["sendMessage"]>[0] & { readonly requestId: string },
+  ): Promise<Extract<WriterRecord, { kind: "answer" | "refused" }> | undefined> {
+    const { random, clients } = this.#options;
+    // Some give up before the answer is there.
+    const timeoutMs = random.chance(0.2) ? random.between(1, 30) : 5_000;
+    try {
+      const response = await random.pick(clients).sendMessage(request, { timeoutMs });
+      const { sessionId, runId, messageId, logId } = response;
+      const record = { kind: "answer" as const, requestId: request.requestId, sessionId, runId, messageId, logId };
+      const answer: Answer = { ...record, seq: Number(response.seq) };
+      this.#history.write(answer);
+      return answer;
+    } catch (error) {
+      const { code, rawMessage } = ConnectError.from(error);
+      if (unclear.has(code)) return undefined;
+      const refused = {
+        kind: "refused" as const,
+        requestId: request.requestId,
+        reason: `${Code[code]}: ${rawMessage}`,
+      };
+      this.#history.write(refused);
+      return refused;
+    }
+  }
+}
