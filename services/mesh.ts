@@ -151,10 +151,16 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
         maxQueuedRuns,
         progressIntervalMs,
         defaultAgent: config.defaultAgent,
+        ...config.sessions,
         queueModes: new Map([...config.agents].map(([id, agent]) => [id, queueModes[agent.queueMode]])),
       },
     });
-    await lifecycle.register({ name: "session", close: () => session.close() });
+    await lifecycle.register({
+      name: "session",
+      // A worker of this process works off its runs over the stream that it has.
+      ...(names.has("agent") ? {} : { drain: (deadlineMs: number) => session.drain(deadlineMs) }),
+      close: () => session.close(),
+    });
     readCounts = () => session.counts();
     local.set("session", session.routes);
     if (!names.has("gateway")) add(SessionService, session.routes);
@@ -191,6 +197,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
       clock,
       log: log.child({ service: "agent" }),
       deltaWindowMs: config.runs.deltaWindowMs,
+      cachedSessions: config.sessions.cachedSessions,
     };
     const agent = createAgent(deps, { workerId: newId("wrk", clock), capacity: config.runs.workerCapacity, version });
     agent.worker.start();

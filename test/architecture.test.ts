@@ -32,6 +32,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "@vitejs/plugin-react": ["web/vite.config.ts"],
   ajv: ["services/toolrouter/"],
   jose: ["services/kernel/auth/"],
+  marked: ["web/src/"],
   "node:sqlite": ["services/kernel/store/sqlite/"],
   pino: ["services/kernel/log.ts"],
   "pino-pretty": ["services/kernel/log.ts"],

@@ -43,4 +43,6 @@ export interface AgentDeps {
   readonly log: Log;
   /** Deltas are gathered for so long; the first of a block is sent at once. Default 10. */
   readonly deltaWindowMs: number;
+  /** Sessions whose conversation stays in memory; the least used leave. Default 256. */
+  readonly cachedSessions: number;
 }

@@ -15,6 +15,7 @@ import { ConversationFold } from "./conversation.ts";
 import { EventWriter } from "./event-writer.ts";
 import type { ModelPart, ModelRequest, ModelStopReason } from "./models/model.ts";
 import { runLoop } from "./run-loop.ts";
+import { Steering } from "./steering.ts";
 import { ToolList } from "./tool-list.ts";
 
 export const agent: AgentSettings = {
@@ -137,6 +138,7 @@ export interface LoopOptions {
   readonly agent?: Partial<AgentSettings>;
   readonly options?: Partial<RunOptions>;
   readonly signal?: AbortSignal;
+  readonly steering?: Steering;
   readonly clock?: Clock;
   readonly attempt?: number;
   /** Events behind the run's start, as an earlier attempt left them. */
@@ -165,8 +167,10 @@ export async function runTheLoop(loop: LoopOptions) {
     clock,
     log,
     deltaWindowMs: 0,
+    cachedSessions: 256,
   };
   const events: Event[] = [];
+  const steering = loop.steering ?? new Steering();
   const outlet = {
     deliver: (encoded: readonly Uint8Array[]) => {
       for (const each of encoded) {
@@ -198,6 +202,7 @@ export async function runTheLoop(loop: LoopOptions) {
       epoch: 1,
       traceId: "0af7651916cd43dd8448eb211c80319c",
       writer: new EventWriter({ outlet, runId, attempt, clock, deltaWindowMs: 0 }),
+      steering,
       signal: loop.signal ?? new AbortController().signal,
       call: {},
       toolsKey: "user:test",

@@ -2,12 +2,14 @@
  * What a model is shown, folded from a session's log.
  *
  * Keeps S8: what a StepDiscarded names is gone. Runs stand in the order in which they were started, each with the
- * messages that it answers in front, so that a message that waits is never read early.
+ * messages that it answers in front, so that a message that waits is never read early; what steers a run stands where a
+ * model call read it first, as StepStarted says.
  */
 import { fromBinary, type JsonObject } from "@bufbuild/protobuf";
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
 import { BlockKind } from "../../gen/atoll/event/v1/block_events_pb.ts";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
+import type { MessageReceived } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { type ToolCallFinished, ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 
 /** A block of model output, or a tool call, in the order in which the model made them. */
@@ -30,9 +32,17 @@ export type StepItem =
       finished: ToolCallFinished | undefined;
     };
 
+/** A message that came while its run was worked on (queue mode STEER). */
+export interface SteerMessage {
+  readonly messageId: string;
+  readonly content: ContentBlock[];
+}
+
 export interface Step {
   readonly step: number;
   readonly attempt: number;
+  /** What steers the run and was read first by this step's model call; it stands in front of what the model said. */
+  readonly read: readonly SteerMessage[];
   readonly items: StepItem[];
   /** Whether the model call came to its end: its Usage event is there. */
   modelDone: boolean;
@@ -42,8 +52,12 @@ export interface Step {
 
 export interface ConversationRun {
   readonly runId: string;
+  /** Where the log speaks of it first, which is its oldest message; 0 outside a log. */
+  firstSeq: number;
   readonly messages: ContentBlock[][];
   readonly steps: Step[];
+  /** What steers the run and was read by no model call yet. */
+  readonly unread: SteerMessage[];
 }
 
 export interface Conversation {
@@ -64,17 +78,24 @@ export class ConversationFold implements Conversation {
     const { body } = event;
     switch (body.case) {
       case "messageReceived":
-        this.#runOf(body.value.runId).messages.push(body.value.content);
+        this.#receive(body.value, Number(event.seq));
+        return;
+      case "runQueued":
+        this.#queue(event.runId, body.value.messageIds, Number(event.seq));
         return;
       case "runStarted":
-        this.#start(event.runId);
+        this.#start(event.runId, Number(event.seq));
         return;
-      case "stepStarted":
-        this.#started.get(event.runId)?.steps.push(newStep(event.step, event.attempt));
+      case "stepStarted": {
+        const run = this.#started.get(event.runId);
+        run?.steps.push(newStep(event.step, event.attempt, takeUnread(run, body.value.messageIds)));
         return;
-      case "stepDiscarded":
-        discardStep(this.#started.get(event.runId)?.steps ?? [], body.value.step, body.value.attempt);
+      }
+      case "stepDiscarded": {
+        const run = this.#started.get(event.runId);
+        if (run !== undefined) discardStep(run, body.value.step, body.value.attempt);
         return;
+      }
       case undefined:
         return;
       default: {
@@ -84,23 +105,47 @@ export class ConversationFold implements Conversation {
     }
   }
 
-  /** The conversation as the loop of a started run sees it and carries on; undefined when the run was not started. */
-  workOn(runId: string): WorkingConversation | undefined {
+  /**
+   * The conversation as the loop of a started run sees it and carries on; undefined when the run was not started.
+   *
+   * @param floorSeq Earlier runs that the log begins at or before it are not shown (Session.context_floor_seq). The run
+   * itself is shown whole, so that what was asked before a reset is answered.
+   */
+  workOn(runId: string, floorSeq = 0): WorkingConversation | undefined {
     const index = this.runs.findIndex((run) => run.runId === runId);
     const run = this.runs[index];
-    return run === undefined ? undefined : new WorkingConversation(this.runs.slice(0, index), run);
+    if (run === undefined) return undefined;
+    const earlier = this.runs.slice(0, index).filter(({ firstSeq }) => floorSeq === 0 || firstSeq > floorSeq);
+    return new WorkingConversation(earlier, run);
   }
 
-  #runOf(runId: string): ConversationRun {
+  #receive({ runId, messageId, content }: MessageReceived, seq: number): void {
+    const started = this.#started.get(runId);
+    if (started === undefined) this.#runOf(runId, seq).messages.push(content);
+    else started.unread.push({ messageId, content });
+  }
+
+  /** What an ended run was steered with and never read is answered by a run of its own. */
+  #queue(runId: string, messageIds: readonly string[], seq: number): void {
+    const run = this.#runOf(runId, seq);
+    for (const ended of this.runs) {
+      if (ended.unread.length === 0) continue;
+      const taken = takeUnread(ended, messageIds);
+      if (taken.length > 0) run.firstSeq = Math.min(run.firstSeq, ended.firstSeq);
+      run.messages.push(...taken.map(({ content }) => content));
+    }
+  }
+
+  #runOf(runId: string, seq: number): ConversationRun {
     const known = this.#started.get(runId) ?? this.#waiting.get(runId);
     if (known !== undefined) return known;
-    const run: ConversationRun = { runId, messages: [], steps: [] };
+    const run: ConversationRun = { runId, firstSeq: seq, messages: [], steps: [], unread: [] };
     this.#waiting.set(runId, run);
     return run;
   }
 
-  #start(runId: string): void {
-    const run = this.#runOf(runId);
+  #start(runId: string, seq: number): void {
+    const run = this.#runOf(runId, seq);
     this.#waiting.delete(runId);
     this.#started.set(runId, run);
     this.runs.push(run);
@@ -114,29 +159,45 @@ export class WorkingConversation implements Conversation {
 
   constructor(earlier: readonly ConversationRun[], run: ConversationRun) {
     const steps = run.steps.map((step) => ({ ...step, items: step.items.map((item) => ({ ...item })) }));
-    this.run = { ...run, steps };
+    this.run = { ...run, steps, unread: [...run.unread] };
     this.runs = [...earlier, this.run];
   }
 
+  /** Begins a step whose model call reads all that was unread. */
   beginStep(step: number, attempt: number): Step {
-    const begun = newStep(step, attempt);
+    const begun = newStep(step, attempt, this.run.unread.splice(0));
     this.run.steps.push(begun);
     return begun;
   }
 
+  /** Adds what steers the run, once; says whether it was there already and a step has read it. */
+  steer(message: SteerMessage): "unread" | "read" {
+    const isIt = ({ messageId }: SteerMessage): boolean => messageId === message.messageId;
+    if (this.run.steps.some(({ read }) => read.some(isIt))) return "read";
+    if (!this.run.unread.some(isIt)) this.run.unread.push(message);
+    return "unread";
+  }
+
   /** What the step had shown is void (S8). */
   discardStep(step: Step): void {
-    discardStep(this.run.steps, step.step, step.attempt);
+    discardStep(this.run, step.step, step.attempt);
   }
 }
 
-function newStep(step: number, attempt: number): Step {
-  return { step, attempt, items: [], modelDone: false, outputTokens: 0, stopReason: "" };
+function newStep(step: number, attempt: number, read: readonly SteerMessage[]): Step {
+  return { step, attempt, read, items: [], modelDone: false, outputTokens: 0, stopReason: "" };
 }
 
-function discardStep(steps: Step[], step: number, attempt: number): void {
+/** What the step had read is unread again: whoever makes the step anew reads it anew. */
+function discardStep({ steps, unread }: ConversationRun, step: number, attempt: number): void {
   const index = steps.findLastIndex((each) => each.step === step && each.attempt === attempt);
-  if (index >= 0) steps.splice(index, 1);
+  if (index >= 0) unread.unshift(...steps.splice(index, 1).flatMap(({ read }) => read));
+}
+
+function takeUnread(run: ConversationRun, messageIds: readonly string[]): SteerMessage[] {
+  const taken = run.unread.filter(({ messageId }) => messageIds.includes(messageId));
+  if (taken.length > 0) run.unread.splice(0, run.unread.length, ...run.unread.filter((each) => !taken.includes(each)));
+  return taken;
 }
 
 function applyToStep(step: Step, body: Event["body"]): void {

@@ -12,8 +12,11 @@ import { type EventBody, encodeEvent } from "../kernel/event/encode-event.ts";
 
 /** Takes encoded events over, in order. */
 export interface EventOutlet {
-  /** Accepts the events; what it can't hold any more makes `ready` wait. */
-  readonly deliver: (events: readonly Uint8Array[]) => void;
+  /**
+   * Accepts the events; what it can't hold any more makes `ready` wait. `actedCommandId` is the highest command of the
+   * run that was acted on with them or before them; 0 for none.
+   */
+  readonly deliver: (events: readonly Uint8Array[], actedCommandId: number) => void;
   /** Resolves when there is room for more. Rejects when the events can't be delivered any more. */
   readonly ready: () => Promise<void>;
   /** Resolves when everything that was delivered is durable. Rejects when it can't be. */
@@ -48,6 +51,7 @@ export class EventWriter {
   #window: Timer | undefined;
   #soon: Timer | undefined;
   #isScheduled = false;
+  #actedCommandId = 0;
 
   constructor(options: EventWriterOptions) {
     this.#options = options;
@@ -72,6 +76,11 @@ export class EventWriter {
     this.#flushDelta();
     this.#encode(body);
     this.#soon ??= this.#options.clock.setTimer(this.#options.deltaWindowMs, () => this.#send());
+  }
+
+  /** The command is acted on by what was written last; it is closed when that is durable. */
+  actOn(commandId: number): void {
+    this.#actedCommandId = Math.max(this.#actedCommandId, commandId);
   }
 
   beginBlock(index: number, kind: "text" | "thinking"): void {
@@ -163,7 +172,7 @@ export class EventWriter {
     if (this.#batch.length === 0) return;
     const events = this.#batch;
     this.#batch = [];
-    this.#options.outlet.deliver(events);
+    this.#options.outlet.deliver(events, this.#actedCommandId);
   }
 }
 

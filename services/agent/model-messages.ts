@@ -4,24 +4,54 @@ import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { type Conversation, type ConversationRun, type Step, succeeded } from "./conversation.ts";
 import type { ImageBlock, ModelBlock, ModelMessage, TextBlock, ToolResultBlock } from "./models/model.ts";
 
-/** @param maxMessages The newest messages that are kept; the cut never falls inside a run. */
+/**
+ * The newest run whole, and as many of the runs before it as fit, each of them whole.
+ *
+ * @param maxMessages The most messages. A newest run that has more keeps what it was asked and its newest steps: a step
+ * is never cut, so that a tool call stays with its result, and what was asked and the last step are always there.
+ */
 export function toModelMessages(conversation: Conversation, maxMessages: number): ModelMessage[] {
-  const kept: ModelMessage[] = [];
-  for (const run of conversation.runs.toReversed()) {
-    const messages = runMessages(run);
-    if (kept.length > 0 && kept.length + messages.length > maxMessages) break;
+  const newest = conversation.runs.at(-1);
+  const kept = newest === undefined ? [] : newestMessages(newest, maxMessages);
+  for (const run of conversation.runs.slice(0, -1).toReversed()) {
+    const messages = [...askedOf(run), ...run.steps.flatMap(stepMessages)];
+    if (kept.length + messages.length > maxMessages) break;
     kept.unshift(...messages);
   }
   return kept;
 }
 
-function runMessages(run: ConversationRun): ModelMessage[] {
-  const messages: ModelMessage[] = run.messages.map((content) => ({ role: "user", content: content.flatMap(toInput) }));
-  for (const step of run.steps) messages.push(...stepMessages(step));
-  return messages.filter((message) => message.content.length > 0);
+function newestMessages(run: ConversationRun, maxMessages: number): ModelMessage[] {
+  const asked = askedOf(run);
+  const kept: ModelMessage[] = [];
+  for (const step of run.steps.toReversed()) {
+    const messages = stepMessages(step);
+    // A step that has just begun says nothing yet; the one before it is what is to be gone on with.
+    const hasLastWord = kept.some(({ role }) => role === "assistant");
+    if (hasLastWord && asked.length + kept.length + messages.length > maxMessages) break;
+    kept.unshift(...messages);
+  }
+  return [...asked, ...kept];
 }
 
+function askedOf(run: ConversationRun): ModelMessage[] {
+  return run.messages.map(toUserMessage).filter(isSaid);
+}
+
+/** What the step read, what the model said then, and what its tools answered. */
 function stepMessages(step: Step): ModelMessage[] {
+  return [...step.read.map(({ content }) => toUserMessage(content)), ...spokenIn(step)].filter(isSaid);
+}
+
+function toUserMessage(content: readonly ContentBlock[]): ModelMessage {
+  return { role: "user", content: content.flatMap(toInput) };
+}
+
+function isSaid({ content }: ModelMessage): boolean {
+  return content.length > 0;
+}
+
+function spokenIn(step: Step): ModelMessage[] {
   const said: ModelBlock[] = [];
   const results: ToolResultBlock[] = [];
   for (const item of step.items) {

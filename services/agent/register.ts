@@ -16,7 +16,8 @@ export interface AgentPart {
 /** The worker does not dial before `worker.start()`. */
 export function createAgent(deps: AgentDeps, options: WorkerOptions): AgentPart {
   const tools = new ToolList(deps);
-  const worker = new Worker(deps, options, { tools, memory: new SessionMemory(deps.session) });
-  const service = createAgentService(deps, tools);
+  const memory = new SessionMemory(deps.session, deps.cachedSessions);
+  const worker = new Worker(deps, options, { tools, memory });
+  const service = createAgentService(deps, tools, () => memory.counts());
   return { routes: (router) => registerService(router, AgentService, service), worker };
 }

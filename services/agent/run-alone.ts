@@ -23,6 +23,7 @@ import { ConversationFold, type WorkingConversation } from "./conversation.ts";
 import { type EventOutlet, EventWriter } from "./event-writer.ts";
 import { RunCancelled } from "./run-ending.ts";
 import { runLoop } from "./run-loop.ts";
+import { Steering } from "./steering.ts";
 import type { ToolList } from "./tool-list.ts";
 
 const maxWaitingBatches = 64;
@@ -60,6 +61,7 @@ export async function* runAlone(
     clock: deps.clock,
     deltaWindowMs: deps.deltaWindowMs,
   });
+  const steering = new Steering();
   const traceId = traceIdOf(context);
   const conversation = begin(start, runId);
   // The run's own signal is the loop's: a cancelled tool call still has an outcome to tell.
@@ -75,6 +77,7 @@ export async function* runAlone(
       epoch: 0,
       traceId,
       writer,
+      steering,
       signal: control.signal,
       call: contextValues === undefined ? {} : { contextValues },
       toolsKey: principalOf(context).name,

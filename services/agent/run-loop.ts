@@ -23,6 +23,7 @@ import type { EventWriter } from "./event-writer.ts";
 import { RunCancelled, RunLost } from "./run-ending.ts";
 import { runModelStep } from "./run-model-step.ts";
 import { runToolStep } from "./run-tool-step.ts";
+import type { Steering } from "./steering.ts";
 import type { ToolList } from "./tool-list.ts";
 
 export interface RunParts {
@@ -35,6 +36,8 @@ export interface RunParts {
   readonly epoch: number;
   readonly traceId: string;
   readonly writer: EventWriter;
+  /** What steers the run while it goes on. */
+  readonly steering: Steering;
   /** Aborts with RunCancelled or RunLost. */
   readonly signal: AbortSignal;
   /** Credentials of the run for calls to peers. */
@@ -103,11 +106,14 @@ async function takeSteps(
     if (last !== undefined) {
       onStep(last.step);
       if (openCalls(last).length > 0) await runToolStep(parts, last);
-      if (isLastWord(last)) return;
     }
     const step = (last?.step ?? 0) + 1;
-    if (step > maxSteps) throw new BudgetExceeded(`steps (${maxSteps})`);
     const spent = run.steps.reduce((sum, each) => sum + each.outputTokens, 0);
+    const hasBudget = step <= maxSteps && spent < maxOutputTokens;
+    const isSteered = parts.steering.bringInto(conversation, writer);
+    // What came while the model said its last word is answered here as well; without a budget, by a run of its own.
+    if (last !== undefined && isLastWord(last) && !(isSteered && hasBudget)) return;
+    if (step > maxSteps) throw new BudgetExceeded(`steps (${maxSteps})`);
     if (spent >= maxOutputTokens) throw new BudgetExceeded(`output tokens (${maxOutputTokens})`);
     writer.beginStep(step);
     await modelStep(parts, conversation, step);

@@ -29,10 +29,13 @@ export async function runModelStep(
     });
   }
   const tools = await parts.tools.read(parts.toolsKey, agent, parts.call);
-  const messages = toModelMessages(conversation, agent.historyMessages);
+  parts.steering.bringInto(conversation, writer);
   const begun = conversation.beginStep(step, writer.attempt);
+  const messages = toModelMessages(conversation, agent.historyMessages);
   writer.writeSoon({ case: "phaseChanged", value: { phase: Phase.THINK } });
-  writer.writeSoon({ case: "stepStarted", value: { model: name } });
+  const messageIds = begun.read.map(({ messageId }) => messageId);
+  writer.writeSoon({ case: "stepStarted", value: { model: name, messageIds } });
+  parts.steering.readAll(writer);
   const recorder = new PartRecorder(parts, begun, name);
   const stream = model.stream({
     model: name,

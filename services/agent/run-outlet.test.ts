@@ -54,6 +54,14 @@ describe(`the batches of a run ${verifies("L4")}`, () => {
     expect(outlet.held()).toEqual({ ...key, epoch: 3n, ackedBatchNo: 0n });
   });
 
+  it("say with the part that holds the end of a delivery what was acted on, and with all that follow", () => {
+    const { outlet, sent } = setUp();
+    outlet.deliver([event()], 0);
+    outlet.deliver([new Uint8Array(700_000), new Uint8Array(700_000)], 3);
+    outlet.deliver([event()], 3);
+    expect(sent.map(({ actedCommandId }) => actedCommandId)).toEqual([0n, 0n, 3n, 3n]);
+  });
+
   it("are sent again in order until they are acknowledged", () => {
     const { outlet, numbers } = setUp();
     for (let n = 0; n < 4; n++) outlet.deliver([event()]);

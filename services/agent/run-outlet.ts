@@ -29,6 +29,7 @@ export class RunOutlet implements EventOutlet {
   #unackedBytes = 0;
   #lastBatchNo = 0;
   #ackedBatchNo = 0;
+  #actedCommandId = 0;
   #changed = Promise.withResolvers<void>();
   #failure: { readonly error: unknown } | undefined;
 
@@ -39,7 +40,7 @@ export class RunOutlet implements EventOutlet {
     this.#changed.promise.catch(() => undefined);
   }
 
-  readonly deliver = (events: readonly Uint8Array[]): void => {
+  readonly deliver = (events: readonly Uint8Array[], actedCommandId = this.#actedCommandId): void => {
     let part: Uint8Array[] = [];
     let bytes = 0;
     for (const event of events) {
@@ -51,6 +52,8 @@ export class RunOutlet implements EventOutlet {
       part.push(event);
       bytes += event.length;
     }
+    // With the last part: what a command was acted on by is in none that goes before.
+    this.#actedCommandId = actedCommandId;
     if (part.length > 0) this.#number(part, bytes);
   };
 
@@ -117,6 +120,7 @@ export class RunOutlet implements EventOutlet {
       runId,
       epoch: BigInt(epoch),
       batchNo: BigInt(this.#lastBatchNo),
+      actedCommandId: BigInt(this.#actedCommandId),
     });
     this.#unacked.set(this.#lastBatchNo, { batch, bytes });
     this.#unackedBytes += bytes;

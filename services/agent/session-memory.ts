@@ -10,7 +10,6 @@ import { readEventRange } from "../kernel/event/read-event-range.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import { ConversationFold } from "./conversation.ts";
 
-const maxSessions = 256;
 const pageSize = 5_000;
 
 interface Remembered {
@@ -22,9 +21,17 @@ interface Remembered {
 export class SessionMemory {
   readonly #session: AgentDeps["session"];
   readonly #known = new Map<string, Remembered>();
+  readonly #maxSessions: number;
 
-  constructor(session: AgentDeps["session"]) {
+  /** `maxSessions` are kept at the most. */
+  constructor(session: AgentDeps["session"], maxSessions: number) {
     this.#session = session;
+    this.#maxSessions = maxSessions;
+  }
+
+  /** How full it is. */
+  counts(): { readonly cachedSessions: number; readonly cachedSessionsCapacity: number } {
+    return { cachedSessions: this.#known.size, cachedSessionsCapacity: this.#maxSessions };
   }
 
   /**
@@ -42,7 +49,7 @@ export class SessionMemory {
     const first = recent[0];
     if (first !== undefined && readEventRange(first).firstSeq <= memory.afterSeq + 1) apply(memory, recent);
     if (memory.afterSeq < Number(headSeq)) await this.#catchUp(sessionId, memory, call);
-    if (this.#known.size >= maxSessions) {
+    if (this.#known.size >= this.#maxSessions) {
       const oldest = this.#known.keys().next();
       if (oldest.done === false) this.#known.delete(oldest.value);
     }

@@ -49,6 +49,7 @@ async function startWorker(
     clock: systemClock,
     log: createLog({ level: "debug", format: "json", destination: { write: (line) => void logLines.push(line) } }),
     deltaWindowMs: 0,
+    cachedSessions: 256,
   };
   const { worker } = createAgent(deps, { workerId: `wrk_${workers}`, capacity, version: "test" });
   worker.start();

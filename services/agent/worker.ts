@@ -7,22 +7,20 @@
  */
 import type { CallOptions } from "@connectrpc/connect";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
-import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import type { RawAttachRequest, RawAttachResponse, RawRunOffer } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { HeldRun, LeasesRenewed, RunCommand } from "../../gen/atoll/session/v1/attach_pb.ts";
 import type { Principal } from "../kernel/auth/principal.ts";
 import { localTenant } from "../kernel/auth/principal.ts";
 import type { Timer } from "../kernel/clock.ts";
-import { ErrorReason, failure } from "../kernel/errors.ts";
 import { callValues } from "../kernel/rpc/call-context.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import type { AgentDeps } from "./agent-deps.ts";
-import { EventWriter } from "./event-writer.ts";
 import { RunCancelled, RunLost } from "./run-ending.ts";
-import { runLoop } from "./run-loop.ts";
 import { RunOutlet } from "./run-outlet.ts";
 import type { SessionMemory } from "./session-memory.ts";
+import { Steering } from "./steering.ts";
 import type { ToolList } from "./tool-list.ts";
+import { workOnOffer } from "./work-on-offer.ts";
 
 export interface WorkerOptions {
   readonly workerId: string;
@@ -34,6 +32,7 @@ export interface WorkerOptions {
 interface WorkingRun {
   readonly outlet: RunOutlet;
   readonly control: AbortController;
+  readonly steering: Steering;
   /** Resolves when the loop has ended, however it did. */
   readonly done: Promise<void>;
   runToken: string;
@@ -103,10 +102,7 @@ export class Worker {
   async close(): Promise<void> {
     this.#refuseMore();
     for (const run of this.#runs.values()) {
-      this.#say({
-        case: "release",
-        value: { $typeName: "atoll.session.v1.ReleaseRun", run: heldOf(run), reason: "the worker stops" },
-      });
+      this.#release(run.outlet, "the worker stops");
       this.#lose(run, "the worker stops");
     }
     await Promise.allSettled([...this.#runs.values()].map((run) => run.done));
@@ -169,7 +165,7 @@ export class Worker {
           // Every agent: a run of one that is not configured here ends with a reason instead of waiting for ever.
           agentIds: [],
           credits,
-          held: held.map(heldOf),
+          held: held.map(({ outlet }) => heldOf(outlet)),
           version: this.#options.version,
         },
       },
@@ -209,7 +205,7 @@ export class Worker {
 
   #renewEvery(intervalMs: number, onArm: (timer: Timer) => void): Timer {
     return this.#deps.clock.setTimer(intervalMs, () => {
-      const held = [...this.#runs.values()].map(heldOf);
+      const held = [...this.#runs.values()].map(({ outlet }) => heldOf(outlet));
       this.#say({ case: "renew", value: { $typeName: "atoll.session.v1.RenewLeases", held } });
       onArm(this.#renewEvery(intervalMs, onArm));
     });
@@ -265,11 +261,21 @@ export class Worker {
     for (const command of commands) this.#obey(command);
   }
 
-  #obey({ runId, command }: RunCommand): void {
+  #obey({ runId, commandId, command }: RunCommand): void {
     const run = this.#runs.get(runId);
     if (run === undefined) return;
-    if (command.case === "cancel") run.control.abort(new RunCancelled(command.value.cancelledBy));
-    else this.#deps.log.warn({ runId, command: command.case }, "a command that this worker does not know");
+    switch (command.case) {
+      case "cancel":
+        run.control.abort(new RunCancelled(command.value.cancelledBy));
+        return;
+      case "steer": {
+        const { messageId, message } = command.value;
+        run.steering.hear(Number(commandId), { messageId, content: message?.content ?? [] });
+        return;
+      }
+      default:
+        this.#deps.log.warn({ runId, command: command.case }, "a command that this worker does not know");
+    }
   }
 
   #take(offer: RawRunOffer): void {
@@ -288,79 +294,19 @@ export class Worker {
     if (before !== undefined) this.#lose(before, "offered again under a newer epoch");
     const outlet = new RunOutlet(key, (batch) => this.#say({ case: "batch", value: batch }));
     const control = new AbortController();
-    const work = this.#work(offer, outlet, control.signal).finally(() => {
+    const steering = new Steering();
+    const parts = { deps: this.#deps, tools: this.#tools, memory: this.#memory, left: this.#stop.signal };
+    const work = workOnOffer(parts, offer, { outlet, steering, signal: control.signal });
+    const done = work.then((end) => {
+      // What could not be written down stays with the lease: it ends, and another worker takes the run up.
+      if (end.kind === "failed") this.#release(outlet, end.reason);
       working.resend?.cancel();
       if (this.#runs.get(run.runId) === working) this.#runs.delete(run.runId);
       if (!this.#isDraining)
         this.#say({ case: "credits", value: { $typeName: "atoll.session.v1.AddCredits", credits: 1 } });
     });
-    const working: WorkingRun = { outlet, control, done: work, runToken: offer.runToken, resend: undefined };
+    const working: WorkingRun = { outlet, control, steering, done, runToken: offer.runToken, resend: undefined };
     this.#runs.set(run.runId, working);
-  }
-
-  async #work(offer: RawRunOffer, outlet: RunOutlet, signal: AbortSignal): Promise<void> {
-    const { run, session, runToken } = offer;
-    if (run === undefined || session === undefined) return;
-    const deps = this.#deps;
-    const log = deps.log.child({ runId: run.runId, sessionId: run.sessionId, traceId: run.traceId });
-    const call: CallOptions = {
-      headers: { authorization: `Bearer ${runToken}` },
-      contextValues: callValues(undefined, run.traceId),
-      signal: this.#stop.signal,
-    };
-    const writer = new EventWriter({
-      outlet,
-      runId: run.runId,
-      attempt: run.attempt,
-      clock: deps.clock,
-      deltaWindowMs: deps.deltaWindowMs,
-    });
-    try {
-      const agent = deps.agents.get(run.agentId);
-      if (agent === undefined) {
-        writer.write({ case: "runFinished", value: { status: RunStatus.FAILED, failure: unknownAgent(run.agentId) } });
-        return await writer.durable();
-      }
-      const conversation = (await this.#memory.read(session, offer.recent, call)).workOn(run.runId);
-      if (conversation === undefined)
-        throw failure(ErrorReason.INTERNAL, "the log does not show that the run was started");
-      await runLoop(
-        {
-          deps,
-          tools: this.#tools,
-          agent,
-          options: run.options,
-          runId: run.runId,
-          sessionId: run.sessionId,
-          epoch: Number(run.epoch),
-          traceId: run.traceId,
-          writer,
-          signal,
-          call,
-          toolsKey: run.principal,
-        },
-        conversation,
-      );
-      log.debug({}, "run ended");
-    } catch (error) {
-      if (error instanceof RunLost) {
-        log.warn({ reason: error.message }, "run lost");
-        return;
-      }
-      // What could not be written down stays with the lease: it ends, and another worker takes the run up.
-      log.error(
-        { error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
-        "a run could not be worked on",
-      );
-      this.#say({
-        case: "release",
-        value: {
-          $typeName: "atoll.session.v1.ReleaseRun",
-          run: { $typeName: "atoll.session.v1.HeldRun", ...outlet.held() },
-          reason: String(error).slice(0, 1_024),
-        },
-      });
-    }
   }
 
   #loseKey({ runId, epoch }: HeldRun): void {
@@ -375,17 +321,16 @@ export class Worker {
     run.outlet.fail(lost);
   }
 
+  #release(outlet: RunOutlet, reason: string): void {
+    this.#say({ case: "release", value: { $typeName: "atoll.session.v1.ReleaseRun", run: heldOf(outlet), reason } });
+  }
+
   /** What is said without a stream is lost: leases and batches are said again when the worker has attached. */
   #say(frame: Frame): void {
     this.#stream?.offer({ frame });
   }
 }
 
-function unknownAgent(agentId: string) {
-  const message = `no such agent: ${agentId}: name one of the configuration`;
-  return { reason: ErrorReason.AGENT_NOT_FOUND, message, metadata: { agent_id: agentId } };
-}
-
-function heldOf(run: WorkingRun): HeldRun {
-  return { $typeName: "atoll.session.v1.HeldRun", ...run.outlet.held() };
+function heldOf(outlet: RunOutlet): HeldRun {
+  return { $typeName: "atoll.session.v1.HeldRun", ...outlet.held() };
 }

@@ -6,6 +6,7 @@ import {
   GetStatusResponseSchema,
   Health as HealthState,
 } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
+import { AgentService } from "../../gen/atoll/agent/v1/agent_service_pb.ts";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
 import { ServerState } from "../../gen/atoll/tool/v1/tool_pb.ts";
 import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
@@ -14,23 +15,34 @@ import { callValues } from "../kernel/rpc/call-context.ts";
 import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
 
 export async function readStatus(parts: {
-  readonly transports: { readonly session: Transport; readonly toolRouter: Transport };
+  readonly transports: { readonly session: Transport; readonly agent: Transport; readonly toolRouter: Transport };
   readonly facts: Partial<Omit<GetStatusResponse, "$typeName" | "components">>;
 }): Promise<GetStatusResponse> {
   const status = create(GetStatusResponseSchema, parts.facts);
   const principal = {
     tenant: localTenant,
     name: "service:gateway",
-    scopes: new Set([AuthScope.SESSIONS_READ, AuthScope.TOOLS_READ]),
+    scopes: new Set([AuthScope.SESSIONS_READ, AuthScope.AGENTS_READ, AuthScope.TOOLS_READ]),
     origin: undefined,
     run: undefined,
   };
   const call = { contextValues: callValues(principal, ""), timeoutMs: 5_000 };
   try {
-    await createClient(RawSessionService, parts.transports.session).listSessions({ pageSize: 1 }, call);
+    const { total, active } = await createClient(RawSessionService, parts.transports.session).countSessions({}, call);
+    Object.assign(status, { sessions: total, activeSessions: active });
     addComponent(status, "session", HealthState.OK, "");
   } catch (error) {
     addComponent(status, "session", HealthState.DOWN, String(error));
+  }
+  try {
+    const { cachedSessions, cachedSessionsCapacity } = await createClient(
+      AgentService,
+      parts.transports.agent,
+    ).getStatistics({}, call);
+    Object.assign(status, { cachedSessions, cachedSessionsCapacity });
+    addComponent(status, "agent", HealthState.OK, "");
+  } catch (error) {
+    addComponent(status, "agent", HealthState.DOWN, String(error));
   }
   try {
     const { servers } = await createClient(ToolRouterService, parts.transports.toolRouter).listServers({}, call);

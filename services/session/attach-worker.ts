@@ -15,11 +15,13 @@ import {
   RawAttachResponseSchema,
 } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { HeldRun, WorkerHello } from "../../gen/atoll/session/v1/attach_pb.ts";
+import type { Clock } from "../kernel/clock.ts";
 import { ErrorReason, failure, reasonName } from "../kernel/errors.ts";
 import { checkWorkerEvent } from "../kernel/event/check-worker-event.ts";
-import type { WorkerBatch } from "../kernel/store/session-store.ts";
+import type { WorkerBatch } from "../kernel/store/changes.ts";
 import { StoreUnavailable } from "../kernel/store/store-errors.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
+import { followUpOf } from "./follow-up.ts";
 import type { AttachedWorker, HeldRunKey, RunDispatcher } from "./run-dispatcher.ts";
 import type { SessionDeps } from "./session-deps.ts";
 
@@ -109,11 +111,13 @@ function welcome(
     isDraining: false,
     offer: (offer) => void queue.offer({ case: "offer", value: offer }),
     command: (command) => void queue.offer({ case: "command", value: command }),
+    leave: (closesInMs) =>
+      void queue.offer({ case: "drain", value: { $typeName: "atoll.session.v1.AttachDrain", closesInMs } }),
   };
   const { leaseTtlMs, renewIntervalMs } = deps.settings;
   const held = hello.held.map(keyOf);
-  // The welcome goes first: an offer may follow at once.
-  const lost = dispatcher.attach(worker, held);
+  // The welcome goes first: offers and commands may follow at once.
+  const { lost, commands } = dispatcher.attach(worker, held);
   queue.offer({
     case: "welcome",
     value: {
@@ -124,6 +128,7 @@ function welcome(
       lost: hello.held.filter((run) => isIn(lost, run)),
     },
   });
+  for (const command of commands) worker.command(command);
   deps.log.info(
     { workerId: hello.workerId, credits: hello.credits, held: held.length, lost: lost.length },
     "worker attached",
@@ -156,7 +161,7 @@ async function appendBatch(deps: SessionDeps, dispatcher: RunDispatcher, batch: 
       message,
     },
   });
-  const checked = checkBatch(batch);
+  const checked = checkBatch(batch, deps.clock);
   if (checked.kind === "refused") return refused(ErrorReason.EVENT_NOT_ALLOWED, checked.problem);
   const tenant = dispatcher.tenantOf(runId);
   if (tenant === undefined) return refused(ErrorReason.EPOCH_FENCED, "no worker holds the run any more");
@@ -168,11 +173,13 @@ async function appendBatch(deps: SessionDeps, dispatcher: RunDispatcher, batch: 
       epoch: Number(batch.epoch),
       batchNo: Number(batch.batchNo),
       events: batch.events,
+      actedCommandId: Number(batch.actedCommandId),
       finish: checked.finish,
     });
     switch (outcome.kind) {
       case "appended":
         deps.bus.publish(outcome.appended);
+        if (batch.actedCommandId > 0n) dispatcher.acted(runId, batch.actedCommandId);
         if (checked.finish !== undefined) dispatcher.finished(runId, outcome.freesNext);
         return accepted(batch, outcome);
       case "replayed":
@@ -211,7 +218,7 @@ type CheckedBatch =
   | { readonly kind: "allowed"; readonly finish: WorkerBatch["finish"] }
   | { readonly kind: "refused"; readonly problem: string };
 
-function checkBatch({ events, runId }: RawAppendBatch): CheckedBatch {
+function checkBatch({ events, runId }: RawAppendBatch, clock: Clock): CheckedBatch {
   if (events.length === 0) return { kind: "refused", problem: "events: at least one is required" };
   for (const [index, event] of events.entries()) {
     const check = checkWorkerEvent(event, runId);
@@ -219,12 +226,12 @@ function checkBatch({ events, runId }: RawAppendBatch): CheckedBatch {
     if (check.body !== runFinishedField) continue;
     if (index !== events.length - 1)
       return { kind: "refused", problem: `events[${index}]: run_finished must be the last` };
-    return readFinish(event, index);
+    return readFinish(event, index, clock);
   }
   return { kind: "allowed", finish: undefined };
 }
 
-function readFinish(event: Uint8Array, index: number): CheckedBatch {
+function readFinish(event: Uint8Array, index: number, clock: Clock): CheckedBatch {
   const { body } = fromBinary(EventSchema, event);
   if (body.case !== "runFinished" || body.value.status === 0) {
     return { kind: "refused", problem: `events[${index}]: run_finished needs a status` };
@@ -232,7 +239,11 @@ function readFinish(event: Uint8Array, index: number): CheckedBatch {
   const { status, failure: reason } = body.value;
   return {
     kind: "allowed",
-    finish: { status, failure: reason === undefined ? new Uint8Array() : toBinary(RunFailureSchema, reason) },
+    finish: {
+      status,
+      failure: reason === undefined ? new Uint8Array() : toBinary(RunFailureSchema, reason),
+      followUp: followUpOf(clock),
+    },
   };
 }
 

@@ -1,16 +1,15 @@
 /** Asks a run to stop: a waiting one ends at once, a running one is told. Keeps R1, R2 and R5. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
-import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import {
   type CancelRunRequest,
   CancelRunRequestSchema,
   type CancelRunResponse,
   CancelRunResponseSchema,
 } from "../../gen/atoll/session/v1/session_service_pb.ts";
-import { encodeEvent } from "../kernel/event/encode-event.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
-import type { CancelOutcome } from "../kernel/store/session-store.ts";
+import type { CancelOutcome } from "../kernel/store/changes.ts";
+import { wishToCancel } from "./cancel-wish.ts";
 import { runNotFound } from "./read-session.ts";
 import { answerOf, requestOf } from "./request-digest.ts";
 import type { SessionDeps } from "./session-deps.ts";
@@ -32,13 +31,7 @@ export async function cancelRun(
   );
   const answered = await deps.store.cancelRun(scope, request, {
     runId: message.runId,
-    cancelledBy: scope.principal,
-    reason: message.reason,
-    event: (run) =>
-      encodeEvent({
-        runId: run.runId,
-        body: { case: "runFinished", value: { status: RunStatus.CANCELLED, cancelledBy: scope.principal } },
-      }),
+    ...wishToCancel(scope.principal, message.reason),
   });
   if (answered.kind === "run-not-found") throw runNotFound(message.runId);
   const answer = answerOf(answered, request);
@@ -49,7 +42,8 @@ export async function cancelRun(
         deps.bus.publish(outcome.appended);
         break;
       case "requested":
-        effects.cancelRequested(outcome.run);
+        effects.commanded(outcome.commanded);
+        for (const ended of outcome.ended) deps.bus.publish(ended);
         break;
       case "already-finished":
         break;

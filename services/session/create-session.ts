@@ -9,18 +9,19 @@ import {
 } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { newId } from "../kernel/id.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
-import type { SessionRow } from "../kernel/store/session-store.ts";
-import { refuseUnserved } from "./read-session.ts";
+import type { SessionRow } from "../kernel/store/rows.ts";
 import { answerOf, requestOf } from "./request-digest.ts";
+import { checkResetPolicy } from "./reset-policy.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toSession } from "./session-message.ts";
+import { encodeProfile } from "./session-profile.ts";
 
 export async function createSession(
   deps: SessionDeps,
   message: CreateSessionRequest,
   context: HandlerContext,
 ): Promise<CreateSessionResponse> {
-  refuseUnserved("reset_policy", message.resetPolicy !== undefined);
+  checkResetPolicy(message.resetPolicy, "reset_policy");
   const request = requestOf(
     CreateSessionRequestSchema,
     message,
@@ -39,6 +40,7 @@ export async function createSession(
     title: message.title,
     labels: message.labels,
     parentSessionId: message.parentSessionId,
+    profile: encodeProfile(message),
   });
   return fromBinary(CreateSessionResponseSchema, answerOf(answered, request));
 }

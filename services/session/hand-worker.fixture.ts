@@ -19,6 +19,8 @@ export interface HandWorker {
   readonly hear: <C extends HeardCase>(kind: C) => Promise<Extract<Heard, { case: C }>["value"]>;
   /** Frames of this kind that wait to be taken. */
   readonly waiting: (kind: HeardCase) => number;
+  /** Batches from now on say that the worker has acted on the commands up to this one. */
+  readonly act: (commandId: bigint) => void;
   /** Appends events under an offer's epoch. */
   readonly append: (offer: RawRunOffer, batchNo: number, ...bodies: readonly EventBody[]) => void;
   readonly renew: (...offers: readonly RawRunOffer[]) => void;
@@ -54,6 +56,7 @@ export async function attachByHand(
   const heard: Heard[] = [];
   let changed = Promise.withResolvers<void>();
   let ended = false;
+  let acted = 0n;
   void (async () => {
     try {
       for await (const { frame } of client.attach(said, { ...as(principal), signal: control.signal })) {
@@ -79,10 +82,13 @@ export async function attachByHand(
       }
     },
     waiting: (kind) => heard.filter((frame) => frame.case === kind).length,
+    act(commandId) {
+      acted = commandId;
+    },
     append(offer, batchNo, ...bodies) {
       const { sessionId, runId, epoch } = heldOf(offer);
       const events = bodies.map((body) => encodeEvent({ runId, body }));
-      const value = { events, sessionId, runId, epoch, batchNo: BigInt(batchNo) };
+      const value = { events, sessionId, runId, epoch, batchNo: BigInt(batchNo), actedCommandId: acted };
       said.offer({ frame: { case: "batch", value: { $typeName: "atoll.internal.v1.RawAppendBatch", ...value } } });
     },
     renew: (...offers) =>

@@ -4,6 +4,7 @@ import type { HandlerContext } from "@connectrpc/connect";
 import { type RawEventPage, RawEventPageSchema } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { GetSnapshotRequest, ListEventsRequest } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
+import { mergeDeltas } from "../kernel/event/merge-deltas.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
 import type { LogPage } from "../kernel/store/session-store.ts";
 import { InvalidPageToken } from "../kernel/store/store-errors.ts";
@@ -46,7 +47,8 @@ export async function getSnapshot(
   const page = await readPage(deps, request.sessionId, place, size, context);
   // The first page fixes where the snapshot ends, so that it is one moment over all its pages.
   const throughSeq = place.throughSeq || page.headSeq;
-  return toPage(page, place, throughSeq, throughSeq);
+  // What compaction has not reached yet is merged here.
+  return toPage({ ...page, events: mergeDeltas(page.events) }, place, throughSeq, throughSeq);
 }
 
 async function readPage(

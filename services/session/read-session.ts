@@ -12,9 +12,10 @@ import {
 } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { principalOf, scopeOf } from "../kernel/rpc/call-context.ts";
-import type { ListSessionsInput, RunRow, SessionRow } from "../kernel/store/session-store.ts";
+import type { RunRow, SessionRow } from "../kernel/store/rows.ts";
+import type { ListSessionsInput } from "../kernel/store/session-store.ts";
 import type { SessionDeps } from "./session-deps.ts";
-import { toSession } from "./session-message.ts";
+import { toListedSession, toSession } from "./session-message.ts";
 
 export async function getSession(
   deps: SessionDeps,
@@ -88,7 +89,7 @@ export async function listSessions(
     order: orders.get(request.order) ?? "updated-desc",
   });
   return create(ListSessionsResponseSchema, {
-    sessions: page.sessions.map(toSession),
+    sessions: page.sessions.map(toListedSession),
     nextPageToken: page.nextPageToken,
   });
 }

@@ -2,28 +2,34 @@
 import type { ConnectRouter } from "@connectrpc/connect";
 import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
 import { registerService } from "../kernel/rpc/register-service.ts";
+import { startJob } from "./background-job.ts";
+import { compactLogs } from "./compact-logs.ts";
 import { RunDispatcher } from "./run-dispatcher.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { createSessionService } from "./session-service.ts";
-import { sweepRequestsEvery } from "./sweep-requests.ts";
+import { sweepIdle } from "./sweep-idle.ts";
+import { sweepRequests } from "./sweep-requests.ts";
 
 export interface SessionPart {
   readonly routes: (router: ConnectRouter) => void;
   /** Attached workers and the runs that they hold. */
   readonly counts: () => { readonly workers: number; readonly held: number };
+  /** Gives out no more runs and asks the workers to attach elsewhere; resolves when they have left. */
+  readonly drain: (deadlineMs: number) => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
 export async function startSession(deps: SessionDeps): Promise<SessionPart> {
   const dispatcher = new RunDispatcher(deps);
   await dispatcher.start();
-  const stopSweeping = sweepRequestsEvery(deps);
+  const jobs = [sweepRequests(deps), compactLogs(deps), sweepIdle(deps)].map((job) => startJob(deps, job));
   const service = createSessionService(deps, dispatcher);
   return {
     routes: (router) => registerService(router, RawSessionService, service),
     counts: () => dispatcher.counts(),
+    drain: (deadlineMs) => dispatcher.drainInstance(deadlineMs),
     close: async () => {
-      stopSweeping();
+      for (const stop of jobs) stop();
       dispatcher.close();
     },
   };

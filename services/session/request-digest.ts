@@ -1,11 +1,16 @@
 /**
  * What makes two requests the same (R1): a digest of our own re-encoding without the request id, so that the bytes of a
- * client's encoder do not matter. The version in front changes when the encoding does.
+ * client's encoder do not matter. The version in front changes when the encoding does; digests of two versions can't be
+ * compared, and judge-request.ts then gives the first answer again.
+ *
+ * Only answers are stored. What failed validation never comes here, and a refusal (busy, queue full, head moved, not
+ * found) changed nothing, so that the same request may succeed later.
  */
 import { createHash } from "node:crypto";
-import { clone, type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { clone, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import type { Answered, Request } from "../kernel/store/session-store.ts";
+import { encodeCanonically } from "./canonical-message.ts";
 
 const version = "1";
 
@@ -15,7 +20,7 @@ function requestDigest<Schema extends DescMessage>(
 ): string {
   const bare = clone(schema, message) as MessageShape<Schema> & { requestId: string };
   bare.requestId = "";
-  return `${version}:${createHash("sha256").update(toBinary(schema, bare)).digest("base64url")}`;
+  return `${version}:${createHash("sha256").update(encodeCanonically(schema, bare)).digest("base64url")}`;
 }
 
 /** The request of a call that must happen once. */

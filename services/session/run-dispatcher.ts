@@ -4,16 +4,18 @@
  * Keeps R2: every running run has a lease here, and a lease that ends leads to another worker or to a terminal event.
  * Keeps R3: the store gives out a session's next run only when it has no active one. Keeps L4: see run-lease.ts.
  */
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
-import { RunFailureSchema, RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { type RawRunOffer, RawRunOfferSchema } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
-import { type RunCommand, RunCommandSchema } from "../../gen/atoll/session/v1/attach_pb.ts";
+import type { RunCommand } from "../../gen/atoll/session/v1/attach_pb.ts";
 import type { Timer } from "../kernel/clock.ts";
-import { ErrorReason } from "../kernel/errors.ts";
+import { ErrorReason, failure } from "../kernel/errors.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
-import type { Claimed, RunRow, SessionRow } from "../kernel/store/session-store.ts";
-import { isExpired, type LeaseHolder, type RunLease } from "./run-lease.ts";
+import { holdsLease, isExpired, judgeOrphan } from "../kernel/run-rules/judge-lease.ts";
+import type { Claimed, Commanded } from "../kernel/store/changes.ts";
+import type { RunRow, SessionRow } from "../kernel/store/rows.ts";
+import { endRunHere } from "./end-run-here.ts";
+import { closeCommands, type LeaseHolder, newLease, type RunLease, tellHolder } from "./run-lease.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toRun, toSession } from "./session-message.ts";
 
@@ -26,6 +28,8 @@ export interface AttachedWorker extends LeaseHolder {
   /** Whether it works off what it has: nothing more is offered. */
   isDraining: boolean;
   readonly offer: (offer: RawRunOffer) => void;
+  /** Asks it to attach elsewhere. */
+  readonly leave: (closesInMs: number) => void;
 }
 
 export interface HeldRunKey {
@@ -49,6 +53,8 @@ export class RunDispatcher {
   /** Whether the store may have a run to claim: a claim is a commit, and an empty one costs the next turn its time. */
   #mayWait = true;
   #closed = false;
+  /** Set while the instance drains; resolves when the last worker has left. */
+  #allLeft: PromiseWithResolvers<void> | undefined;
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
@@ -58,7 +64,8 @@ export class RunDispatcher {
   async start(): Promise<void> {
     const sinceMs = this.#deps.clock.monotonicMs();
     for (const run of await this.#deps.store.listRunningRuns()) {
-      this.#addLease(run, { kind: "detached", sinceMs });
+      const lease = this.#addLease(run, { kind: "detached", sinceMs });
+      tellHolder(lease, await this.#deps.store.listCommands(lease));
     }
     this.#armReaper();
   }
@@ -66,6 +73,13 @@ export class RunDispatcher {
   close(): void {
     this.#closed = true;
     this.#reaper?.cancel();
+  }
+
+  /** Gives out nothing more and asks every worker to attach elsewhere; resolves when they have left. Runs are kept. */
+  async drainInstance(closesInMs: number): Promise<void> {
+    this.#allLeft = Promise.withResolvers();
+    for (const worker of this.#workers) worker.leave(closesInMs);
+    if (this.#workers.size > 0) await this.#allLeft.promise;
   }
 
   /** Attached workers and the runs that they hold. */
@@ -78,11 +92,17 @@ export class RunDispatcher {
     return this.#leases.get(runId)?.tenant;
   }
 
-  attach(worker: AttachedWorker, held: readonly HeldRunKey[]): readonly HeldRunKey[] {
+  /** Errors: DRAINING while the instance drains. */
+  attach(worker: AttachedWorker, held: readonly HeldRunKey[]): ReturnType<RunDispatcher["renew"]> {
+    if (this.#allLeft !== undefined) {
+      throw failure(ErrorReason.DRAINING, "this instance drains: attach to another one", {
+        retryAfterMs: 100,
+      });
+    }
     this.#workers.add(worker);
-    const { lost } = this.renew(worker, held);
+    const renewed = this.renew(worker, held);
     this.runQueued();
-    return lost;
+    return renewed;
   }
 
   detach(worker: AttachedWorker): void {
@@ -91,6 +111,7 @@ export class RunDispatcher {
     for (const lease of this.#leases.values()) {
       if (lease.state.kind === "held" && lease.state.holder === worker) lease.state = { kind: "detached", sinceMs };
     }
+    if (this.#workers.size === 0) this.#allLeft?.resolve();
   }
 
   addCredits(worker: AttachedWorker, credits: number): void {
@@ -113,10 +134,11 @@ export class RunDispatcher {
     const commands: RunCommand[] = [];
     for (const key of held) {
       const lease = this.#leases.get(key.runId);
-      if (lease === undefined || lease.epoch !== key.epoch) {
+      if (lease === undefined || !holdsLease(lease, key)) {
         lost.push(key);
         continue;
       }
+      lease.isOffered = true;
       lease.state = { kind: "held", holder: worker, renewedAtMs };
       commands.push(...lease.commands);
     }
@@ -143,27 +165,37 @@ export class RunDispatcher {
     this.kick();
   }
 
-  /** Tells the holder to stop; after the grace the terminal event is written here (R5). */
-  cancelRequested(run: RunRow): void {
-    const lease = this.#leases.get(run.runId);
-    if (lease === undefined || lease.epoch !== run.epoch) return;
-    if (lease.cancel !== undefined) return;
-    lease.cancel = { by: run.cancelledBy, reason: run.cancelReason };
-    const command = create(RunCommandSchema, {
-      runId: run.runId,
-      commandId: BigInt(lease.commands.length + 1),
-      command: { case: "cancel", value: { cancelledBy: run.cancelledBy, reason: run.cancelReason } },
-    });
-    lease.commands.push(command);
-    if (lease.state.kind === "held") lease.state.holder.command(command);
+  /**
+   * Tells holders what they must do, at once. A run that has no lease here is claimed in this moment, or held by the
+   * holder of another lease: its commands are read from the store when the lease is made.
+   */
+  command(commanded: readonly Commanded[]): void {
+    for (const { run, command } of commanded) {
+      const lease = this.#leases.get(run.runId);
+      if (lease === undefined || lease.epoch !== run.epoch) continue;
+      const wasCancelled = lease.cancel !== undefined;
+      tellHolder(lease, [command]);
+      if (!wasCancelled) this.#endAfterGrace(lease);
+    }
+  }
+
+  /** A batch closed all commands of the run up to this one. */
+  acted(runId: string, actedCommandId: bigint): void {
+    const lease = this.#leases.get(runId);
+    if (lease !== undefined) closeCommands(lease, actedCommandId);
+  }
+
+  /** Interrupt asks; after the grace the terminal event of a cancelled run is written here (R5). */
+  #endAfterGrace(lease: RunLease): void {
+    if (lease.cancel === undefined) return;
     this.#deps.clock.setTimer(this.#deps.settings.cancelGraceMs, () => {
-      if (!this.#closed && this.#leases.get(run.runId) === lease) this.#inBackground(this.#finishHere(lease));
+      if (!this.#closed && this.#leases.get(lease.runId) === lease) this.#inBackground(this.#finishHere(lease));
     });
   }
 
   /** Looks for workers that can take the runs that wait. */
   kick(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#allLeft !== undefined) return;
     if (this.#dispatching !== "idle") {
       this.#dispatching = "again";
       return;
@@ -207,7 +239,8 @@ export class RunDispatcher {
           events: (run) => [takeUpEvent(run, worker.workerId, "")],
         }),
       );
-      for (const claim of claimed) await this.#handOver(claim, worker);
+      const leases = claimed.map((claim) => this.#leaseTo(worker, claim.run));
+      for (const [index, claim] of claimed.entries()) await this.#handOver(claim, worker, leases[index]);
       if (claimed.length < limit) dry.add(worker);
     }
   }
@@ -215,7 +248,9 @@ export class RunDispatcher {
   async #dispatchOrphans(): Promise<void> {
     for (const lease of [...this.#leases.values()]) {
       if (lease.state.kind !== "orphaned") continue;
-      if (lease.cancel !== undefined || lease.attempt >= this.#deps.settings.maxAttempts) {
+      const isCancelled = lease.cancel !== undefined;
+      const verdict = judgeOrphan({ isCancelled, attempt: lease.attempt }, this.#deps.settings.maxAttempts);
+      if (verdict === "finish") {
         await this.#finishHere(lease);
         continue;
       }
@@ -231,7 +266,7 @@ export class RunDispatcher {
       if (this.#leases.get(lease.runId) === lease) this.#leases.delete(lease.runId);
       if (claim === undefined) continue;
       this.#deps.log.warn({ runId: lease.runId, epoch: claim.run.epoch, workerId: worker.workerId }, "run taken over");
-      await this.#handOver(claim, worker);
+      await this.#handOver(claim, worker, this.#leaseTo(worker, claim.run));
     }
   }
 
@@ -243,10 +278,12 @@ export class RunDispatcher {
     return best;
   }
 
-  async #handOver(claim: Claimed, worker: AttachedWorker): Promise<void> {
-    const { run, session } = claim;
-    this.#addLease(run, { kind: "held", holder: worker, renewedAtMs: this.#deps.clock.monotonicMs() });
-    this.#deps.bus.publish(claim.appended);
+  #leaseTo(worker: AttachedWorker, run: RunRow): RunLease {
+    return this.#addLease(run, { kind: "held", holder: worker, renewedAtMs: this.#deps.clock.monotonicMs() });
+  }
+
+  async #handOver({ run, session, appended }: Claimed, worker: AttachedWorker, lease = this.#leaseTo(worker, run)) {
+    this.#deps.bus.publish(appended);
     const runToken = await this.#deps.tokens.sign("run", {
       tenant: run.tenant,
       name: run.principal,
@@ -256,7 +293,13 @@ export class RunDispatcher {
     });
     // The worker may have gone meanwhile: its lease then ends by itself and another one takes the run up.
     const recent = await this.#readRecent(session);
-    worker.offer(create(RawRunOfferSchema, { run: toRun(run), session: toSession(session), runToken, recent }));
+    // Read after the lease is there, so that a command of any moment is either among these or comes to the lease.
+    const open = await this.#deps.store.listCommands(run);
+    const offer = create(RawRunOfferSchema, { run: toRun(run), session: toSession(session), runToken, recent });
+    this.command(open.map((command) => ({ run, command })));
+    worker.offer(offer);
+    lease.isOffered = true;
+    for (const command of lease.commands) worker.command(command);
     if (!this.#workers.has(worker)) this.detach(worker);
   }
 
@@ -272,44 +315,16 @@ export class RunDispatcher {
     return page.events.map(({ bytes }) => bytes);
   }
 
-  #addLease(run: RunRow, state: RunLease["state"]): void {
-    this.#leases.set(run.runId, {
-      tenant: run.tenant,
-      sessionId: run.sessionId,
-      runId: run.runId,
-      agentId: run.agentId,
-      epoch: run.epoch,
-      attempt: run.attempt,
-      cancel: run.cancelledBy === "" ? undefined : { by: run.cancelledBy, reason: run.cancelReason },
-      commands: [],
-      state,
-    });
+  #addLease(run: RunRow, state: RunLease["state"]): RunLease {
+    const lease = newLease(run, state);
+    this.#leases.set(run.runId, lease);
+    this.#endAfterGrace(lease);
+    return lease;
   }
 
-  /** Takes the next epoch and writes the terminal event, so that no worker is needed for a run to end (R2). */
   async #finishHere(lease: RunLease): Promise<void> {
-    const { cancel, attempt } = lease;
-    const failure = create(RunFailureSchema, {
-      reason: ErrorReason.INTERNAL,
-      message: `the run was taken up ${attempt} times and no worker brought it to an end: send the message again`,
-      retryable: true,
-    });
-    const status = cancel === undefined ? RunStatus.FAILED : RunStatus.CANCELLED;
-    const finished = await this.#deps.store.finishRun(lease, {
-      status,
-      failure: cancel === undefined ? toBinary(RunFailureSchema, failure) : new Uint8Array(),
-      event: (run) =>
-        encodeEvent({
-          runId: run.runId,
-          attempt: run.attempt,
-          body: {
-            case: "runFinished",
-            value: cancel === undefined ? { status, failure } : { status, cancelledBy: cancel.by },
-          },
-        }),
-    });
+    await endRunHere(this.#deps, lease);
     if (this.#leases.get(lease.runId) === lease) this.#leases.delete(lease.runId);
-    if (finished !== undefined) this.#deps.bus.publish(finished.appended);
     this.runQueued();
   }
 

@@ -1,11 +1,17 @@
 /**
- * Who holds a run, and until when.
+ * Who holds a run, until when, and what it must still be told.
  *
- * Keeps L4: time gives liveness, the epoch safety. A lease ends on this instance's own monotonic clock: when its
- * renewals have stood still for the TTL, or when its stream broke and the worker did not come back within the grace.
- * What is decided here can only be late or early, never wrong: the store compares the epoch.
+ * Keeps L4: see kernel/run-rules/judge-lease.ts, which decides on it. The commands are a copy of the store's rows for the
+ * time of the lease: a new lease reads them again.
  */
-import type { RunCommand } from "../../gen/atoll/session/v1/attach_pb.ts";
+import { create, fromBinary } from "@bufbuild/protobuf";
+import {
+  CancelCommandSchema,
+  type RunCommand,
+  RunCommandSchema,
+  SteerCommandSchema,
+} from "../../gen/atoll/session/v1/attach_pb.ts";
+import type { RunCommandRow, RunRow } from "../kernel/store/rows.ts";
 
 /** A worker's stream as the lease sees it. */
 export interface LeaseHolder {
@@ -23,31 +29,49 @@ export interface RunLease {
   readonly attempt: number;
   /** Who asked for the run to stop; undefined when nobody did. */
   cancel: { readonly by: string; readonly reason: string } | undefined;
-  /** Commands that are not followed by an event yet; repeated with every renewal. */
-  readonly commands: RunCommand[];
+  /** Open commands, in order; repeated with every renewal. */
+  commands: readonly RunCommand[];
+  /** Whether the holder has the run's offer: a command before it would name a run that it does not know. */
+  isOffered: boolean;
   state: LeaseState;
 }
 
 export type LeaseState =
   | { readonly kind: "held"; readonly holder: LeaseHolder; readonly renewedAtMs: number }
-  /** The stream broke, or this instance has just started. */
   | { readonly kind: "detached"; readonly sinceMs: number }
-  /** Time is up: it waits for a worker with capacity. */
   | { readonly kind: "orphaned" };
 
-export interface LeaseTimes {
-  readonly leaseTtlMs: number;
-  readonly reattachGraceMs: number;
+export function newLease(run: RunRow, state: LeaseState): RunLease {
+  const { tenant, sessionId, runId, agentId, epoch, attempt, cancelledBy, cancelReason } = run;
+  const cancel = cancelledBy === "" ? undefined : { by: cancelledBy, reason: cancelReason };
+  return { tenant, sessionId, runId, agentId, epoch, attempt, cancel, commands: [], isOffered: false, state };
 }
 
-/** Whether the run may be taken away from its holder now. */
-export function isExpired(state: LeaseState, nowMs: number, times: LeaseTimes): boolean {
-  switch (state.kind) {
-    case "held":
-      return nowMs - state.renewedAtMs >= times.leaseTtlMs;
-    case "detached":
-      return nowMs - state.sinceMs >= times.reattachGraceMs;
-    case "orphaned":
-      return true;
+/** Adds commands that the lease does not have yet, and tells the holder of them. */
+export function tellHolder(lease: RunLease, rows: readonly RunCommandRow[]): void {
+  for (const row of rows) {
+    const commandId = BigInt(row.commandId);
+    if (lease.commands.some((known) => known.commandId === commandId)) continue;
+    const command = toRunCommand(lease.runId, row);
+    lease.commands = [...lease.commands, command].sort((a, b) => Number(a.commandId - b.commandId));
+    if (command.command.case === "cancel") {
+      const { cancelledBy: by, reason } = command.command.value;
+      lease.cancel ??= { by, reason };
+    }
+    if (lease.isOffered && lease.state.kind === "held") lease.state.holder.command(command);
   }
+}
+
+/** The holder has acted on all commands up to this one. */
+export function closeCommands(lease: RunLease, actedCommandId: bigint): void {
+  if (lease.commands.length === 0) return;
+  lease.commands = lease.commands.filter(({ commandId }) => commandId > actedCommandId);
+}
+
+function toRunCommand(runId: string, { commandId, kind, payload }: RunCommandRow): RunCommand {
+  const command =
+    kind === "cancel"
+      ? ({ case: "cancel", value: fromBinary(CancelCommandSchema, payload) } as const)
+      : ({ case: "steer", value: fromBinary(SteerCommandSchema, payload) } as const);
+  return create(RunCommandSchema, { runId, commandId: BigInt(commandId), command });
 }

@@ -25,6 +25,16 @@ export interface SessionSettings {
   readonly defaultAgent: string;
   /** How a message enters a busy session of an agent, when it does not say so itself. Default: FOLLOWUP. */
   readonly queueModes: ReadonlyMap<string, QueueMode>;
+  /** Silence after which a session without runs is idle, when it has no timeout of its own. Default 1 800 000. */
+  readonly idleTimeoutMs: number;
+  /** The IANA time zone of daily resets. Default: the machine's. */
+  readonly timeZone: string;
+  /** Days that events are kept; 0, the default, keeps all, and so it is with the other two. */
+  readonly retentionDays: number;
+  /** The newest events of a session that are kept. */
+  readonly maxLogEvents: number;
+  /** The most bytes of a session's log that are kept. */
+  readonly maxLogBytes: number;
 }
 
 export interface SessionDeps {

@@ -1,11 +1,12 @@
 /** Turns stored rows into the messages of the contract. */
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Priority } from "../../gen/atoll/content/v1/message_pb.ts";
 import { RunFailureSchema, type RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { type Run, RunOptionsSchema, RunSchema, RunState } from "../../gen/atoll/session/v1/run_pb.ts";
 import { type Session, SessionSchema, SessionState } from "../../gen/atoll/session/v1/session_pb.ts";
-import type { RunRow, SessionRow } from "../kernel/store/session-store.ts";
+import type { RunRow, SessionRow } from "../kernel/store/rows.ts";
+import { encodeProfile, readProfile } from "./session-profile.ts";
 
 const sessionStates = {
   created: SessionState.CREATED,
@@ -36,10 +37,19 @@ export function toSession(row: SessionRow): Session {
     parentSessionId: row.parentSessionId,
     createdBy: row.createdBy,
     messageCount: row.messageCount,
+    contextFloorSeq: BigInt(row.contextFloorSeq),
+    ...readProfile(row.profile),
+    ...(row.idleTimeoutMs === 0 ? {} : { idleTimeout: durationFromMs(row.idleTimeoutMs) }),
     ...whenSet("createdAt", row.createdAtMs),
     ...whenSet("updatedAt", row.updatedAtMs),
     ...whenSet("lastMessageAt", row.lastMessageAtMs),
   });
+}
+
+/** A session among many: without what may be large. */
+export function toListedSession({ profile, ...row }: SessionRow): Session {
+  const { preferences: _, variables: __, ...small } = readProfile(profile);
+  return toSession({ ...row, profile: encodeProfile(small) });
 }
 
 export function toRun(row: RunRow): Run {

@@ -86,10 +86,6 @@ describe("submitting a message", () => {
     expect(await submit({ sessionId: "ses_unknown" })).toMatchObject({ reason: ErrorReason.SESSION_NOT_FOUND });
     expect(await submit({ queueMode: QueueMode.REJECT })).toMatchObject({ reason: ErrorReason.SESSION_BUSY });
     expect(await submit({ ifHeadSeq: seq })).toMatchObject({ code: Code.Aborted, reason: ErrorReason.HEAD_MOVED });
-    expect(await submit({ queueMode: QueueMode.STEER })).toMatchObject({
-      code: Code.Unimplemented,
-      reason: ErrorReason.METHOD_NOT_SERVED,
-    });
     const full = await submit({});
     expect(full).toMatchObject({ code: Code.ResourceExhausted, reason: ErrorReason.QUEUE_FULL });
     expect(full.retryAfterMs).toBeGreaterThan(0);

@@ -5,13 +5,18 @@ import { GetRunResponseSchema, GetSessionResponseSchema } from "../../gen/atoll/
 import type { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
 import { attachWorker } from "./attach-worker.ts";
 import { cancelRun } from "./cancel-run.ts";
+import { closeSession } from "./close-session.ts";
+import { countSessions } from "./count-sessions.ts";
 import { createSession } from "./create-session.ts";
+import { deleteSession } from "./delete-session.ts";
 import { getSnapshot, listEvents } from "./read-log.ts";
 import { getRun, getSession, listSessions } from "./read-session.ts";
+import { resetSession } from "./reset-session.ts";
 import type { RunDispatcher } from "./run-dispatcher.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toRun, toSession } from "./session-message.ts";
 import { type SubmitEffects, submitMessage } from "./submit-message.ts";
+import { updateSession } from "./update-session.ts";
 import { waitRun } from "./wait-run.ts";
 import { watchSessions } from "./watch-sessions.ts";
 
@@ -21,12 +26,17 @@ export function createSessionService(
 ): Partial<ServiceImpl<typeof RawSessionService>> {
   const effects: SubmitEffects = {
     runQueued: () => dispatcher.runQueued(),
-    cancelRequested: (run) => dispatcher.cancelRequested(run),
+    commanded: (commanded) => dispatcher.command(commanded),
   };
   return {
     createSession: (request, context) => createSession(deps, request, context),
     getSession: async (request, context) =>
       create(GetSessionResponseSchema, { session: toSession(await getSession(deps, request, context)) }),
+    countSessions: (request, context) => countSessions(deps, request, context),
+    updateSession: (request, context) => updateSession(deps, request, context),
+    resetSession: (request, context) => resetSession(deps, request, context),
+    closeSession: (request, context) => closeSession(deps, effects, request, context),
+    deleteSession: (request, context) => deleteSession(deps, effects, request, context),
     listSessions: (request, context) => listSessions(deps, request, context),
     submitMessage: (request, context) => submitMessage(deps, effects, request, context),
     getRun: async (request, context) =>

@@ -7,6 +7,7 @@ import { clone, create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { type MessageInput, type Origin, OriginSchema, Priority } from "../../gen/atoll/content/v1/message_pb.ts";
 import { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import { SteerCommandSchema } from "../../gen/atoll/session/v1/attach_pb.ts";
 import { RunOptionsSchema } from "../../gen/atoll/session/v1/run_pb.ts";
 import {
   type SubmitMessageRequest,
@@ -18,17 +19,22 @@ import { ErrorReason, failure } from "../kernel/errors.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
 import { newId } from "../kernel/id.ts";
 import { scopeOf, traceIdOf } from "../kernel/rpc/call-context.ts";
+import type { Commanded, MessageContext, MessageEntry, SubmitRefusal, Submitted } from "../kernel/store/changes.ts";
 import type { Scope } from "../kernel/store/scope.ts";
-import type { RunRow, SubmitRefusal, Submitted } from "../kernel/store/session-store.ts";
-import { refuseUnserved, requireOpened, sessionNotFound } from "./read-session.ts";
+import { wishToCancel } from "./cancel-wish.ts";
+import { changeRefusal } from "./change-refusal.ts";
+import { requireOpened } from "./read-session.ts";
 import { answerOf, requestOf } from "./request-digest.ts";
+import { isResetDue } from "./reset-policy.ts";
 import type { SessionDeps } from "./session-deps.ts";
+import { readProfile } from "./session-profile.ts";
+import { zoneOffset } from "./zone-offset.ts";
 
 export interface SubmitEffects {
   /** A run waits. */
   readonly runQueued: () => void;
-  /** A worker's run was asked to stop. */
-  readonly cancelRequested: (run: RunRow) => void;
+  /** Holders of runs are to be told something. */
+  readonly commanded: (commanded: readonly Commanded[]) => void;
 }
 
 export async function submitMessage(
@@ -40,7 +46,6 @@ export async function submitMessage(
   requireOpened(message.sessionId, context);
   const scope = scopeOf(context);
   const queueMode = message.queueMode || (await agentQueueMode(deps, scope, message.sessionId));
-  refuseUnserved("queue_mode", queueMode === QueueMode.STEER || queueMode === QueueMode.COLLECT);
   const request = requestOf(
     SubmitMessageRequestSchema,
     message,
@@ -62,29 +67,33 @@ export async function submitMessage(
     options: message.options === undefined ? new Uint8Array() : toBinary(RunOptionsSchema, message.options),
     traceId,
     ifHeadSeq: Number(message.ifHeadSeq),
-    rejectWhenBusy: queueMode === QueueMode.REJECT,
-    interrupt: queueMode === QueueMode.INTERRUPT,
+    entry: entryOf(queueMode, messageId, input, scope.principal),
     maxQueuedRuns: deps.settings.maxQueuedRuns,
     title,
-    events: ({ position, agentId, isTitled }) => [
+    isResetDue: ({ profile, lastMessageAtMs }, nowMs) =>
+      profile.length > 0 &&
+      isResetDue(readProfile(profile).resetPolicy, lastMessageAtMs, nowMs, zoneOffset(deps.settings.timeZone)),
+    events: ({ runId: answeredBy, entered, position, agentId, ...sessionContext }) => [
       encodeEvent({
         body: {
           case: "messageReceived",
           value: {
             messageId,
-            runId,
+            runId: answeredBy,
             traceId,
             priority,
             content: input?.content ?? [],
             metadata: input?.metadata ?? {},
             // Who sent it is what authentication proved, never what the client says.
             origin: provenOrigin(input?.origin, scope.principal),
-            queueMode,
+            queueMode: queueMode === QueueMode.STEER && entered === "queued" ? QueueMode.FOLLOWUP : queueMode,
           },
         },
       }),
-      ...(isTitled ? [encodeEvent({ body: { case: "sessionUpdated", value: { fields: ["title"], title } } })] : []),
-      encodeEvent({ runId, body: { case: "runQueued", value: { messageIds: [messageId], agentId, position } } }),
+      ...sessionUpdates(sessionContext, title),
+      ...(entered === "queued"
+        ? [encodeEvent({ runId, body: { case: "runQueued", value: { messageIds: [messageId], agentId, position } } })]
+        : []),
     ],
   });
   // Asked for in the same tick, the claim shares the commit: the run is on its way when its message is durable.
@@ -94,7 +103,8 @@ export async function submitMessage(
   const answer = answerOf(outcome, request);
   if (outcome.kind === "done") {
     deps.bus.publish(outcome.outcome.appended);
-    if (outcome.outcome.interrupted !== undefined) effects.cancelRequested(outcome.outcome.interrupted);
+    effects.commanded(outcome.outcome.commanded);
+    for (const ended of outcome.outcome.ended) deps.bus.publish(ended);
   }
   return fromBinary(SubmitMessageResponseSchema, answer);
 }
@@ -122,14 +132,51 @@ async function agentQueueMode({ settings, store }: SessionDeps, scope: Scope, se
   return modes.get(session?.agentId ?? "") ?? QueueMode.FOLLOWUP;
 }
 
-function encodeAnswer({ session, run, seq }: Submitted): Uint8Array {
+/** What a message changes of its session beside its log. */
+function sessionUpdates(
+  { isTitled, resetFloorSeq, wakes }: Pick<MessageContext, "isTitled" | "resetFloorSeq" | "wakes">,
+  title: string,
+): Uint8Array[] {
+  const changes = [
+    ...(isTitled ? [{ fields: ["title"], title }] : []),
+    ...(resetFloorSeq > 0 ? [{ fields: ["context_floor_seq"], contextFloorSeq: BigInt(resetFloorSeq) }] : []),
+    ...(wakes ? [{ fields: ["state"], state: "ACTIVE" }] : []),
+  ];
+  if (changes.length === 0) return [];
+  const value = { ...Object.assign({}, ...changes), fields: changes.flatMap(({ fields }) => fields) };
+  return [encodeEvent({ body: { case: "sessionUpdated", value } })];
+}
+
+function encodeAnswer({ session, messageId, run, seq }: Submitted): Uint8Array {
   const response = create(SubmitMessageResponseSchema, {
-    messageId: run.messageIds[0] ?? "",
+    messageId,
     runId: run.runId,
     seq: BigInt(seq),
     logId: session.logId,
   });
   return toBinary(SubmitMessageResponseSchema, response);
+}
+
+function entryOf(
+  queueMode: QueueMode,
+  messageId: string,
+  message: MessageInput | undefined,
+  principal: string,
+): MessageEntry {
+  switch (queueMode) {
+    case QueueMode.STEER: {
+      const command = create(SteerCommandSchema, { messageId, ...(message === undefined ? {} : { message }) });
+      return { kind: "steer", command: toBinary(SteerCommandSchema, command) };
+    }
+    case QueueMode.COLLECT:
+      return { kind: "collect" };
+    case QueueMode.INTERRUPT:
+      return { kind: "interrupt", wish: wishToCancel(principal, "interrupted by a newer message") };
+    case QueueMode.REJECT:
+      return { kind: "reject" };
+    default:
+      return { kind: "followup" };
+  }
 }
 
 function provenOrigin(stated: Origin | undefined, principal: string): Origin {
@@ -148,11 +195,9 @@ function refusal(refused: SubmitRefusal, message: SubmitMessageRequest): Error {
   const { sessionId } = message;
   switch (refused.kind) {
     case "session-not-found":
-      return sessionNotFound({ sessionId });
     case "session-closed":
-      return failure(ErrorReason.SESSION_CLOSED, `session ${sessionId} is closed: fork it or start another`, {
-        metadata: { session_id: sessionId },
-      });
+    case "head-moved":
+      return changeRefusal(refused, sessionId);
     case "session-busy":
       return failure(
         ErrorReason.SESSION_BUSY,
@@ -162,13 +207,9 @@ function refusal(refused: SubmitRefusal, message: SubmitMessageRequest): Error {
         },
       );
     case "queue-full":
-      return failure(ErrorReason.QUEUE_FULL, `${refused.limit} runs wait already: wait for some to end`, {
+      return failure(ErrorReason.QUEUE_FULL, `${refused.limit} wait already: wait for some to be answered`, {
         metadata: { limit: String(refused.limit) },
         retryAfterMs: 1_000,
-      });
-    case "head-moved":
-      return failure(ErrorReason.HEAD_MOVED, `the head is ${refused.headSeq}: read what is new, then decide again`, {
-        metadata: { head_seq: String(refused.headSeq) },
       });
   }
 }

@@ -2,14 +2,10 @@
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
 import { newId } from "../../services/kernel/id.ts";
+import type { NewMessage, WorkerBatch } from "../../services/kernel/store/changes.ts";
+import type { RunRow } from "../../services/kernel/store/rows.ts";
 import type { Scope } from "../../services/kernel/store/scope.ts";
-import type {
-  NewMessage,
-  Request,
-  RunRow,
-  SessionStore,
-  WorkerBatch,
-} from "../../services/kernel/store/session-store.ts";
+import type { Request, SessionStore } from "../../services/kernel/store/session-store.ts";
 
 /** Stored events of this text are about as long as the 106 bytes of datapath.md. */
 const words = "the boat is called Nutshell and lies in the old harbour ";
@@ -51,6 +47,7 @@ export async function makeSessions(store: SessionStore, count: number): Promise<
         title: "",
         labels: {},
         parentSessionId: "",
+        profile: new Uint8Array(),
       }),
     ),
   );
@@ -68,10 +65,10 @@ export function newMessage(sessionId: string): NewMessage {
     options: new Uint8Array(),
     traceId: "",
     ifHeadSeq: 0,
-    rejectWhenBusy: false,
+    entry: { kind: "followup" },
     title: "",
-    interrupt: false,
     maxQueuedRuns: 1_000_000,
+    isResetDue: () => false,
     events: ({ position, agentId }) => [
       encodeEvent({ body: { case: "messageReceived", value: { messageId, runId, priority: 2, queueMode: 1 } } }),
       encodeEvent({ runId, body: { case: "runQueued", value: { messageIds: [messageId], agentId, position } } }),
@@ -98,7 +95,7 @@ export async function startRuns(store: SessionStore, sessionIds: readonly string
 
 export function batchOf(run: RunRow, batchNo: number, events: readonly Uint8Array[]): WorkerBatch {
   const { tenant, sessionId, runId, epoch } = run;
-  return { tenant, sessionId, runId, epoch, batchNo, events, finish: undefined };
+  return { tenant, sessionId, runId, epoch, batchNo, events, actedCommandId: 0, finish: undefined };
 }
 
 export function runFinished(runId: string): Uint8Array {

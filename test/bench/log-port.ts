@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
-import type { RunRow, SessionStore } from "../../services/kernel/store/session-store.ts";
+import type { RunRow } from "../../services/kernel/store/rows.ts";
+import type { SessionStore } from "../../services/kernel/store/session-store.ts";
 import {
   batchEvents,
   batchOf,

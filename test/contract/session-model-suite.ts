@@ -6,6 +6,7 @@ import { verifies } from "../requirements.ts";
 import {
   batchOf,
   delta,
+  followUp,
   makeSession,
   newMessage,
   readLog,
@@ -15,6 +16,7 @@ import {
   type SessionStoreDriver,
   StoreUnderTest,
   scope,
+  wish,
 } from "./session-store-fixture.ts";
 import { type Expected, SessionStoreModel } from "./session-store-model.ts";
 
@@ -117,8 +119,7 @@ class Player {
         const message = newMessage(sessionId, {
           priority: size,
           ifHeadSeq: flag && shift !== 0 && session !== undefined ? Math.max(session.headSeq + shift, 0) : 0,
-          rejectWhenBusy: flag && size === 1,
-          interrupt: flag,
+          entry: flag ? (size === 1 ? { kind: "reject" } : { kind: "interrupt", wish: wish() }) : { kind: "followup" },
           maxQueuedRuns: 3,
         });
         const digest = shift === 1 ? "another" : "digest";
@@ -151,11 +152,13 @@ class Player {
         }
         const { runId, epoch, session } = known;
         const row = { tenant: by.tenant, runId, sessionId: session.sessionId, epoch: epoch + (flag ? shift : 0) };
-        const finish = operation.kind === "end" ? { status: 1, failure: new Uint8Array() } : undefined;
+        const finish =
+          operation.kind === "end" ? { status: 1, failure: new Uint8Array(), followUp: followUp() } : undefined;
         const batch = {
           ...row,
           batchNo: known.batchNo + 1 + (flag ? 0 : shift),
           events: Array.from({ length: size }, () => delta(runId, "x")),
+          actedCommandId: 0,
           finish,
         };
         return [model.append(known, batch), store.appendBatch(batch)];
@@ -165,16 +168,17 @@ class Player {
           break;
         }
         const target = { tenant: by.tenant, runId: known.runId, epoch: known.epoch + shift };
-        const expected = model.finish(known, target.epoch);
+        const next = followUp();
+        const expected = model.finish(known, target.epoch, next.runId);
         const event = () => runFinished(target.runId);
-        return [expected, store.finishRun(target, { status: 2, failure: new Uint8Array(), event })];
+        return [expected, store.finishRun(target, { status: 2, failure: new Uint8Array(), followUp: next, event })];
       }
       case "cancel": {
         if (known === undefined) {
           break;
         }
         const { runId } = known;
-        const cancel = { runId, cancelledBy: "somebody", reason: "", event: () => runFinished(runId) };
+        const cancel = { runId, ...wish("somebody", "") };
         return [
           model.cancel(known),
           store.cancelRun(
@@ -205,7 +209,7 @@ async function drain(store: SessionStore): Promise<void> {
       return;
     }
     for (const { run } of claimed) {
-      const finish = { status: 1, failure: new Uint8Array() };
+      const finish = { status: 1, failure: new Uint8Array(), followUp: followUp() };
       await store.appendBatch(batchOf(run, 1, { events: [runFinished(run.runId)], finish }));
     }
   }

@@ -1,7 +1,8 @@
 // The contract of SessionStore, continued: runs are claimed, appended to, taken over, cancelled and finished.
 import { describe, expect, it } from "vitest";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import type { CancelOutcome, RunRow } from "../../services/kernel/store/session-store.ts";
+import type { CancelOutcome } from "../../services/kernel/store/changes.ts";
+import type { RunRow } from "../../services/kernel/store/rows.ts";
 import { verifies } from "../requirements.ts";
 import {
   accept,
@@ -10,6 +11,7 @@ import {
   claimOne,
   decodeEvents,
   delta,
+  followUp,
   lastBatchOf,
   makeSession,
   otherTenant,
@@ -22,6 +24,7 @@ import {
   StoreUnderTest,
   scope,
   startRun,
+  wish,
 } from "./session-store-fixture.ts";
 
 export function sessionRunsSuite(driver: SessionStoreDriver): void {
@@ -216,7 +219,7 @@ function appendSuite(driver: SessionStoreDriver): void {
       const { run, session } = await startRun(test.store);
       test.nowMs += 9;
       const failure = Uint8Array.of(1, 2, 3);
-      const last = { ...lastBatchOf(run, 1), finish: { status: RunStatus.FAILED, failure } };
+      const last = { ...lastBatchOf(run, 1), finish: { status: RunStatus.FAILED, failure, followUp: followUp() } };
       const outcome = await append(test.store, last);
       expect(outcome.run).toMatchObject({
         state: "finished",
@@ -245,15 +248,11 @@ function endSuite(driver: SessionStoreDriver): void {
     const failed = (run: RunRow) => ({
       status: RunStatus.FAILED,
       failure: Uint8Array.of(9),
+      followUp: followUp(),
       event: () => runFinished(run.runId, RunStatus.FAILED),
     });
     const cancel = (runId: string, ask = request<CancelOutcome>(({ kind }) => kind), by = "user:local") =>
-      test.store.cancelRun(scope, ask, {
-        runId,
-        cancelledBy: by,
-        reason: "enough",
-        event: (run) => runFinished(run.runId, RunStatus.CANCELLED),
-      });
+      test.store.cancelRun(scope, ask, { runId, ...wish(by) });
 
     it(`finishes a run with the next epoch, so that its worker is refused ${verifies("L4", "R2")}`, async () => {
       const { run, session } = await startRun(test.store);

@@ -7,22 +7,22 @@ import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/p
 import { afterEach, beforeEach, expect } from "vitest";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import { CancelCommandSchema } from "../../gen/atoll/session/v1/attach_pb.ts";
 import type { StoredEvent } from "../../services/kernel/event/stored-event.ts";
-import type { Scope } from "../../services/kernel/store/scope.ts";
 import type {
-  Answered,
   AppendOutcome,
+  CancelWish,
   Claimed,
+  FollowUp,
   NewMessage,
   NewSession,
-  Request,
-  RunRow,
-  SessionRow,
-  SessionStore,
   SubmitRefusal,
   Submitted,
   WorkerBatch,
-} from "../../services/kernel/store/session-store.ts";
+} from "../../services/kernel/store/changes.ts";
+import type { RunRow, SessionRow } from "../../services/kernel/store/rows.ts";
+import type { Scope } from "../../services/kernel/store/scope.ts";
+import type { Answered, Request, SessionStore } from "../../services/kernel/store/session-store.ts";
 
 /** A driver under test. `folder` is empty at first and names the same store when it is opened again. */
 export interface SessionStoreDriver {
@@ -116,6 +116,7 @@ export function newSession(changes: Partial<NewSession> = {}): NewSession {
     title: "",
     labels: {},
     parentSessionId: "",
+    profile: new Uint8Array(),
     ...changes,
   };
 }
@@ -147,13 +148,15 @@ export function newMessage(sessionId: string, changes: Partial<NewMessage> = {})
     options: new Uint8Array(),
     traceId: "",
     ifHeadSeq: 0,
-    rejectWhenBusy: false,
+    entry: { kind: "followup" },
     title: "",
-    interrupt: false,
+    isResetDue: () => false,
     maxQueuedRuns: 100,
-    events: ({ position, agentId }) => [
-      encodeEvent({ body: { case: "messageReceived", value: { messageId, runId } } }),
-      encodeEvent({ runId, body: { case: "runQueued", value: { messageIds: [messageId], agentId, position } } }),
+    events: ({ runId: answeredBy, entered, position, agentId }) => [
+      encodeEvent({ body: { case: "messageReceived", value: { messageId, runId: answeredBy } } }),
+      ...(entered === "queued"
+        ? [encodeEvent({ runId, body: { case: "runQueued", value: { messageIds: [messageId], agentId, position } } })]
+        : []),
     ],
     ...changes,
   };
@@ -206,12 +209,27 @@ export async function startRun(store: SessionStore): Promise<Claimed> {
 export function batchOf(run: RunRow, batchNo: number, changes: Partial<WorkerBatch> = {}): WorkerBatch {
   const { tenant, sessionId, runId, epoch } = run;
   const events = [delta(runId, `batch ${batchNo}`)];
-  return { tenant, sessionId, runId, epoch, batchNo, events, finish: undefined, ...changes };
+  return { tenant, sessionId, runId, epoch, batchNo, events, actedCommandId: 0, finish: undefined, ...changes };
+}
+
+/** A run for what an ended one left unread. */
+export function followUp(runId: string = randomUUID()): FollowUp {
+  return {
+    runId,
+    event: ({ messageIds, agentId }, position) =>
+      encodeEvent({ runId, body: { case: "runQueued", value: { messageIds: [...messageIds], agentId, position } } }),
+  };
+}
+
+/** A wish to cancel by `cancelledBy`. */
+export function wish(cancelledBy = "user:local", reason = "enough"): CancelWish {
+  const command = toBinary(CancelCommandSchema, create(CancelCommandSchema, { cancelledBy, reason }));
+  return { cancelledBy, reason, command, event: (run) => runFinished(run.runId, RunStatus.CANCELLED) };
 }
 
 /** The batch that ends `run`. */
 export function lastBatchOf(run: RunRow, batchNo: number): WorkerBatch {
-  const finish = { status: RunStatus.COMPLETED, failure: new Uint8Array() };
+  const finish = { status: RunStatus.COMPLETED, failure: new Uint8Array(), followUp: followUp() };
   return batchOf(run, batchNo, { events: [runFinished(run.runId)], finish });
 }
 

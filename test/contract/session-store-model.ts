@@ -1,11 +1,17 @@
 // The simplest SessionStore that could be right: plain objects, no files, no groups. test/contract compares drivers with
 // it. It answers with the part of each outcome that a caller decides on.
-import type { NewMessage, SessionStore, WorkerBatch } from "../../services/kernel/store/session-store.ts";
+import type { NewMessage, WorkerBatch } from "../../services/kernel/store/changes.ts";
+import type { SessionStore } from "../../services/kernel/store/session-store.ts";
 
 interface ModelRun {
   readonly runId: string;
   readonly session: ModelSession;
-  readonly priority: number;
+  readonly collects: boolean;
+  priority: number;
+  messageIds: string[];
+  /** Open ones; a cancel has no message. */
+  commands: { readonly commandId: number; readonly messageId: string; readonly priority: number }[];
+  lastCommandId: number;
   state: "queued" | "running" | "finished";
   epoch: number;
   batchNo: number;
@@ -50,31 +56,59 @@ export class SessionStoreModel {
     const active = session.runs.find(({ state }) => state === "running");
     const queue = inOrder(session.runs.filter(({ state }) => state === "queued"));
     const busy = active ?? queue[0];
-    if (message.rejectWhenBusy && busy !== undefined) {
+    if (message.entry.kind === "reject" && busy !== undefined) {
       return { kind: "session-busy", runId: busy.runId };
+    }
+    const { messageId, priority, runId } = message;
+    const seq = session.headSeq + 1;
+    const done = (answeredBy: string): Expected => {
+      this.answers.set(requestId, digest);
+      return { kind: "done", outcome: { seq, run: { runId: answeredBy }, appended: { headSeq: session.headSeq } } };
+    };
+    if (message.entry.kind === "steer" && active !== undefined && !active.cancelled) {
+      session.headSeq++;
+      active.messageIds.push(messageId);
+      active.commands.push({ commandId: ++active.lastCommandId, messageId, priority });
+      return done(active.runId);
+    }
+    const collecting = session.runs.findLast(({ state, collects }) => state === "queued" && collects);
+    if (message.entry.kind === "collect" && collecting !== undefined) {
+      session.headSeq++;
+      collecting.messageIds.push(messageId);
+      collecting.priority = Math.max(collecting.priority, priority);
+      return done(collecting.runId);
     }
     if (queue.length >= message.maxQueuedRuns) {
       return { kind: "queue-full", limit: message.maxQueuedRuns };
     }
-    const run: ModelRun = {
-      runId: message.runId,
-      session,
-      priority: message.priority,
-      state: "queued",
-      epoch: 0,
-      batchNo: 0,
-      batchRange: [0, 0],
-      cancelled: false,
-    };
-    this.answers.set(requestId, digest);
+    this.queue(session, { runId, priority, messageIds: [messageId], collects: message.entry.kind === "collect" });
+    session.headSeq += 2;
+    if (message.entry.kind === "interrupt" && active !== undefined) {
+      askToStop(active);
+    }
+    return done(runId);
+  }
+
+  private queue(session: ModelSession, made: Pick<ModelRun, "runId" | "priority" | "messageIds" | "collects">): void {
+    const life = { state: "queued", epoch: 0, batchNo: 0, batchRange: [0, 0], cancelled: false } as const;
+    const run: ModelRun = { ...made, ...life, session, commands: [], lastCommandId: 0 };
     session.runs.push(run);
     this.arrived.push(run);
-    const seq = session.headSeq + 1;
-    session.headSeq += 2;
-    if (message.interrupt && active !== undefined) {
-      active.cancelled = true;
+  }
+
+  /** What it was steered with and never read gets a run of its own. */
+  private end(run: ModelRun, followUpId: string): void {
+    run.state = "finished";
+    const unread = run.commands.filter(({ messageId }) => messageId !== "");
+    run.commands = [];
+    if (unread.length === 0) {
+      return;
     }
-    return { kind: "done", outcome: { seq, appended: { headSeq: session.headSeq } } };
+    const messageIds = unread.map(({ messageId }) => messageId);
+    run.messageIds = run.messageIds.filter((id) => !messageIds.includes(id));
+    run.session.headSeq++;
+    const priority = Math.max(...unread.map((command) => command.priority));
+    this.queue(run.session, { runId: followUpId, priority, messageIds, collects: false });
   }
 
   /** The ids of the runs that a claim takes. */
@@ -114,18 +148,21 @@ export class SessionStoreModel {
     run.batchRange = [session.headSeq + 1, session.headSeq + batch.events.length];
     session.headSeq += batch.events.length;
     run.batchNo = batch.batchNo;
-    run.state = batch.finish === undefined ? "running" : "finished";
+    run.commands = run.commands.filter(({ commandId }) => commandId > batch.actedCommandId);
+    if (batch.finish !== undefined) {
+      this.end(run, batch.finish.followUp.runId);
+    }
     return { kind: "appended", firstSeq: run.batchRange[0], lastSeq: run.batchRange[1] };
   }
 
-  finish(run: ModelRun, epoch: number): Expected {
+  finish(run: ModelRun, epoch: number, followUpId: string): Expected {
     if (run.state === "finished" || run.epoch !== epoch) {
       return undefined;
     }
-    run.state = "finished";
     run.epoch++;
     run.batchNo = 0;
     run.session.headSeq++;
+    this.end(run, followUpId);
     return { run: { state: "finished", epoch: run.epoch }, appended: { headSeq: run.session.headSeq } };
   }
 
@@ -137,7 +174,7 @@ export class SessionStoreModel {
         run.session.headSeq++;
         return { kind: "done", outcome: { kind: "finished-now", appended: { headSeq: run.session.headSeq } } };
       case "running":
-        run.cancelled = true;
+        askToStop(run);
         return { kind: "done", outcome: { kind: "requested" } };
       case "finished":
         return { kind: "done", outcome: { kind: "already-finished" } };
@@ -156,11 +193,15 @@ export class SessionStoreModel {
       const queuedRuns = session.runs.filter(({ state }) => state === "queued").length;
       expected.push({ headSeq: session.headSeq, activeRunId, queuedRuns });
     }
-    for (const { runId, state, epoch, batchNo, cancelled } of this.arrived) {
+    for (const { runId, state, epoch, batchNo, cancelled, priority, messageIds, commands } of this.arrived) {
       const row = await store.getRun(scope, runId);
-      const asked = row?.cancelledBy !== "";
-      stored.push({ state: row?.state, epoch: row?.epoch, batchNo: row?.batchNo, cancelled: asked });
-      expected.push({ state, epoch, batchNo, cancelled });
+      const open = (await store.listCommands({ tenant, runId })).map(({ commandId }) => commandId);
+      stored.push({
+        ...{ state: row?.state, epoch: row?.epoch, batchNo: row?.batchNo, cancelled: row?.cancelledBy !== "" },
+        ...{ priority: row?.priority, messageIds: row?.messageIds, open },
+      });
+      const commandIds = commands.map(({ commandId }) => commandId);
+      expected.push({ state, epoch, batchNo, cancelled, priority, messageIds, open: commandIds });
     }
     return [stored, expected];
   }
@@ -169,6 +210,13 @@ export class SessionStoreModel {
 /** Urgent first, then in order of arrival; `runs` are in that order already and sorting is stable. */
 function inOrder(runs: readonly ModelRun[]): ModelRun[] {
   return runs.toSorted((one, other) => other.priority - one.priority);
+}
+
+function askToStop(run: ModelRun): void {
+  if (!run.cancelled) {
+    run.commands.push({ commandId: ++run.lastCommandId, messageId: "", priority: 0 });
+  }
+  run.cancelled = true;
 }
 
 function take(run: ModelRun): void {

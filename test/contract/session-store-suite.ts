@@ -3,6 +3,8 @@
 import { describe, expect, it } from "vitest";
 import { StoreUnavailable } from "../../services/kernel/store/store-errors.ts";
 import { verifies } from "../requirements.ts";
+import { sessionCommandsSuite } from "./session-commands-suite.ts";
+import { sessionCompactionSuite } from "./session-compaction-suite.ts";
 import { sessionListSuite } from "./session-list-suite.ts";
 import { sessionLogSuite } from "./session-log-suite.ts";
 import { sessionModelSuite } from "./session-model-suite.ts";
@@ -11,6 +13,7 @@ import {
   accept,
   claimOne,
   decodeEvents,
+  followUp,
   makeSession,
   newMessage,
   newSession,
@@ -25,6 +28,7 @@ import {
   scope,
   startRun,
   submit,
+  wish,
 } from "./session-store-fixture.ts";
 
 export function sessionStoreSuite(name: string, driver: SessionStoreDriver): void {
@@ -33,7 +37,9 @@ export function sessionStoreSuite(name: string, driver: SessionStoreDriver): voi
     sessionListSuite(driver);
     messagesSuite(driver);
     sessionRunsSuite(driver);
+    sessionCommandsSuite(driver);
     sessionLogSuite(driver);
+    sessionCompactionSuite(driver);
     sessionModelSuite(driver);
   });
 }
@@ -58,6 +64,13 @@ function sessionsSuite(driver: SessionStoreDriver): void {
         updatedAtMs: test.nowMs,
         lastMessageAtMs: 0,
         messageCount: 0,
+        profile: new Uint8Array(),
+        idleTimeoutMs: 0,
+        contextFloorSeq: 0,
+        logBytes: 0,
+        compactedSeq: 0,
+        searchedSeq: 0,
+        indexSeq: made.indexSeq,
       });
       await test.reopen();
       expect(await test.store.getSession(scope, { sessionId: asked.sessionId })).toEqual(made);
@@ -191,7 +204,7 @@ function messagesSuite(driver: SessionStoreDriver): void {
       const accepted = outcomeOf(await test.store.submitMessage(scope, ask, message));
 
       expect(accepted.seq).toBe(1);
-      expect(accepted.interrupted).toBeUndefined();
+      expect(accepted.commanded).toEqual([]);
       expect(accepted.appended).toMatchObject({ tenant: "local", sessionId, logId, headSeq: 2 });
       const { nowMs } = test;
       expect(accepted.run).toMatchObject({
@@ -290,16 +303,16 @@ function messagesSuite(driver: SessionStoreDriver): void {
 
     it("refuses when the session is busy and the sender does not want to wait", async () => {
       const { sessionId } = await makeSession(test.store);
-      const { run } = await accept(test.store, sessionId, { rejectWhenBusy: true });
+      const { run } = await accept(test.store, sessionId, { entry: { kind: "reject" } });
       const busy = { kind: "session-busy", runId: run.runId };
-      expect(await submit(test.store, sessionId, { rejectWhenBusy: true })).toEqual(busy);
+      expect(await submit(test.store, sessionId, { entry: { kind: "reject" } })).toEqual(busy);
       await claimOne(test.store);
-      expect(await submit(test.store, sessionId, { rejectWhenBusy: true })).toEqual(busy);
+      expect(await submit(test.store, sessionId, { entry: { kind: "reject" } })).toEqual(busy);
       await test.store.finishRun(
         { ...run, epoch: 1 },
-        { status: 2, failure: new Uint8Array(), event: () => runFinished(run.runId) },
+        { status: 2, failure: new Uint8Array(), followUp: followUp(), event: () => runFinished(run.runId) },
       );
-      expect((await submit(test.store, sessionId, { rejectWhenBusy: true })).kind).toBe("done");
+      expect((await submit(test.store, sessionId, { entry: { kind: "reject" } })).kind).toBe("done");
     });
 
     it(`refuses when as many runs wait as may ${verifies("L7")}`, async () => {
@@ -315,26 +328,28 @@ function messagesSuite(driver: SessionStoreDriver): void {
       const { sessionId } = await makeSession(test.store);
       const { run } = await accept(test.store, sessionId);
       const ask = request(() => "");
-      const send = () => test.store.submitMessage(scope, ask, newMessage(sessionId, { rejectWhenBusy: true }));
+      const send = () => test.store.submitMessage(scope, ask, newMessage(sessionId, { entry: { kind: "reject" } }));
       expect((await send()).kind).toBe("session-busy");
       await claimOne(test.store);
       await test.store.finishRun(
         { ...run, epoch: 1 },
-        { status: 2, failure: new Uint8Array(), event: () => runFinished(run.runId) },
+        { status: 2, failure: new Uint8Array(), followUp: followUp(), event: () => runFinished(run.runId) },
       );
       expect((await send()).kind).toBe("done");
     });
 
     it("asks the active run to stop in the change that accepts an interrupting message", async () => {
       const { run, session } = await startRun(test.store);
-      const { interrupted } = await accept(test.store, session.sessionId, { interrupt: true });
-      expect(interrupted).toMatchObject({ runId: run.runId, state: "running", cancelledBy: "user:local" });
-      expect(await test.store.getRun(scope, run.runId)).toEqual(interrupted);
+      const { commanded } = await accept(test.store, session.sessionId, { entry: { kind: "interrupt", wish: wish() } });
+      expect(commanded).toMatchObject([{ run: { runId: run.runId, state: "running", cancelledBy: "user:local" } }]);
+      expect(await test.store.getRun(scope, run.runId)).toEqual(commanded[0]?.run);
     });
 
     it("interrupts nothing when no run is active", async () => {
       const { sessionId } = await makeSession(test.store);
-      expect((await accept(test.store, sessionId, { interrupt: true })).interrupted).toBeUndefined();
+      expect((await accept(test.store, sessionId, { entry: { kind: "interrupt", wish: wish() } })).commanded).toEqual(
+        [],
+      );
     });
 
     it(`does not let a callback that throws cost its neighbours anything ${verifies("L4")}`, async () => {

@@ -213,7 +213,7 @@ describe.each(topologies)("a conversation, %s", (topology) => {
       expect(bytesOf(chat.events)).toEqual(bytesOf(await readLog(client, sessionId)));
     });
 
-    test(`cancels a run, and steering is refused by name ${verifies("R2")}`, async () => {
+    test(`steers a run and cancels it, and what it has not read gets a run of its own ${verifies("R2", "R3")}`, async () => {
       const chat = openChat(client);
       const openId = randomUUID();
       const key = `agent:main:${randomUUID()}`;
@@ -226,13 +226,21 @@ describe.each(topologies)("a conversation, %s", (topology) => {
       });
       const { runId } = await chat.answer(sendId, "accepted");
       await chat.until((events) => events.some(isTextOf(runId)));
-      chat.say({ requestId: "steer", action: { case: "steer", value: { sessionId, message: textMessage("left") } } });
-      expect(await chat.answer("steer", "error")).toMatchObject({ reason: "METHOD_NOT_SERVED" });
+      const steerId = randomUUID();
+      chat.say({ requestId: steerId, action: { case: "steer", value: { sessionId, message: textMessage("left") } } });
+      const steer = await chat.answer(steerId, "accepted");
+      expect(steer).toMatchObject({ runId, sessionId });
       const cancelId = randomUUID();
       chat.say({ requestId: cancelId, action: { case: "cancel", value: { runId, reason: "enough" } } });
       expect(await chat.answer(cancelId, "accepted")).toMatchObject({ runId, sessionId });
       await chat.until((events) => endsOf(events, runId).length > 0);
       expect(endsOf(chat.events, runId)).toMatchObject([{ status: RunStatus.CANCELLED, cancelledBy: "user:local" }]);
+      const isForSteer = ({ body }: Event) =>
+        body.case === "runQueued" && body.value.messageIds.includes(steer.messageId);
+      await chat.until((events) => events.some(isForSteer));
+      const nextId = chat.events.find(isForSteer)?.runId ?? "";
+      await chat.until((events) => endsOf(events, nextId).length > 0);
+      expect(endsOf(chat.events, nextId)).toMatchObject([{ status: RunStatus.COMPLETED }]);
       chat.say({ requestId: "close", action: { case: "close", value: { sessionId } } });
       await chat.answer("close", "accepted");
       await chat.leave();

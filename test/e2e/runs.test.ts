@@ -120,6 +120,43 @@ describe.each(topologies)("runs, %s", (topology) => {
       expect((await readLog(client, sessionId)).filter(({ body }) => body.case === "messageReceived")).toHaveLength(1);
     });
 
+    test(`a steering message is read by the active run, behind what it was saying ${verifies("R3")}`, async () => {
+      const first = await say(client, slowly);
+      const { sessionId, runId } = first;
+      await readUntil(client, sessionId, isTextOf(runId));
+      const words = `tokens=4 ${randomUUID()}`;
+      const steer = await say(client, words, { ...inSession(sessionId), queueMode: QueueMode.STEER });
+      expect(steer.runId).toBe(runId);
+      await readUntilEnd(client, first);
+      const log = await readLog(client, sessionId);
+      expectDense(log);
+      expect(endsOf(log, runId)).toMatchObject([{ status: RunStatus.COMPLETED, steps: 2 }]);
+      const reads = log.flatMap(({ body }) => (body.case === "stepStarted" ? [body.value.messageIds] : []));
+      expect(reads).toEqual([[], [steer.messageId]]);
+      expect(countAsked(fake.requests(), words)).toBe(1);
+      expect(log.filter(({ body }) => body.case === "runStarted")).toHaveLength(1);
+      const kinds = runOf(fold(log), runId).items.map(({ kind }) => kind);
+      expect(kinds.filter((kind) => kind !== "note")).toEqual(["block", "message", "block"]);
+    });
+
+    test(`collected messages are answered by one run ${verifies("R3")}`, async () => {
+      const first = await say(client, slowly);
+      const { sessionId } = first;
+      await readUntil(client, sessionId, isTextOf(first.runId));
+      const more = { ...inSession(sessionId), queueMode: QueueMode.COLLECT };
+      const marks = [randomUUID(), randomUUID(), randomUUID()];
+      const sent = [];
+      for (const mark of marks) sent.push(await say(client, `tokens=3 ${mark}`, more));
+      const [{ runId } = first] = sent;
+      expect(new Set(sent.map((each) => each.runId))).toEqual(new Set([runId]));
+      await readUntilEnd(client, { sessionId, runId });
+      const log = await readLog(client, sessionId);
+      expect(endsOf(log, runId)).toMatchObject([{ status: RunStatus.COMPLETED, steps: 1 }]);
+      const [asked] = fake.requests().filter(({ body }) => JSON.stringify(body).includes(marks[2] ?? ""));
+      for (const mark of marks) expect(JSON.stringify(asked?.body)).toContain(mark);
+      expect(log.filter(({ body }) => body.case === "runStarted")).toHaveLength(2);
+    });
+
     test(`if_head_seq refuses a message when something new stands in the log ${verifies("R1")}`, async () => {
       const { sessionId, events } = await converse();
       const head = events.at(-1)?.seq ?? 0n;
@@ -152,6 +189,24 @@ describe.each(topologies)("runs, %s", (topology) => {
       const { run } = await client.session.getRun({ runId });
       expect(run).toMatchObject({ state: RunState.FINISHED, status: RunStatus.CANCELLED });
       expect(endsOf(await readLog(client, sessionId), runId)).toHaveLength(1);
+    });
+
+    test(`a cancel stops the model calls of child sessions, too ${verifies("R5")}`, async () => {
+      const parent = await say(client, "tokens=3000 delay=10");
+      await readUntil(client, parent.sessionId, isTextOf(parent.runId));
+      const parentSessionId = parent.sessionId;
+      const { session } = await client.session.createSession({ requestId: randomUUID(), parentSessionId });
+      const words = `tokens=3000 delay=10 ${randomUUID()}`;
+      const child = await say(client, words, inSession(session?.sessionId ?? ""));
+      await readUntil(client, child.sessionId, isTextOf(child.runId));
+      await client.gateway.cancelRun({ requestId: randomUUID(), runId: parent.runId });
+      for (const { sessionId, runId } of [parent, child]) {
+        const events = await readUntilEnd(client, { sessionId, runId });
+        expect(endsOf(events, runId)).toMatchObject([{ status: RunStatus.CANCELLED, cancelledBy: "user:local" }]);
+      }
+      await eventually("the child's model call was left", () =>
+        fake.requests().find(({ body, outcome }) => JSON.stringify(body).includes(words) && outcome === "client-gone"),
+      );
     });
 
     test(`a waiting run that is cancelled never starts ${verifies("R2", "R3")}`, async () => {

@@ -147,8 +147,10 @@ export async function startService(
   args: readonly string[],
   folder: string,
   env: Readonly<Record<string, string>>,
+  /** The program; another one for a copy of the tree. */
+  entry: string = main,
 ): Promise<ServiceProcess> {
-  const child = spawnCommand(args, folder, env);
+  const child = spawnCommand(args, folder, env, entry);
   let output = "";
   let errors = "";
   const ended = new Promise<number | NodeJS.Signals>((settle) => {
@@ -224,9 +226,14 @@ export async function runCommand(
   return { code, output, errors };
 }
 
-function spawnCommand(args: readonly string[], folder: string, env: Readonly<Record<string, string>>) {
+function spawnCommand(
+  args: readonly string[],
+  folder: string,
+  env: Readonly<Record<string, string>>,
+  entry: string = main,
+) {
   const { ANTHROPIC_API_KEY: _key, ANTHROPIC_BASE_URL: _url, ...inherited } = process.env;
-  return spawn(process.execPath, [main, ...args], {
+  return spawn(process.execPath, [entry, ...args], {
     cwd: folder,
     env: { ...inherited, ...env },
     stdio: ["ignore", "pipe", "pipe"],

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { onTestFinished } from "vitest";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
+import { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import type { SubmitMessageResponse } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { createAuthenticate } from "../../services/kernel/auth/authenticate.ts";
 import type { Principal } from "../../services/kernel/auth/principal.ts";
@@ -48,6 +49,11 @@ const settings: SessionSettings = {
   progressIntervalMs: 15_000,
   defaultAgent: "main",
   queueModes: new Map(),
+  idleTimeoutMs: 1_800_000,
+  timeZone: "UTC",
+  retentionDays: 0,
+  maxLogEvents: 0,
+  maxLogBytes: 0,
 };
 
 export interface RunningSession {
@@ -59,6 +65,7 @@ export interface RunningSession {
   readonly client: Client<typeof RawSessionService>;
   readonly counts: () => { readonly workers: number; readonly held: number };
   readonly folder: string;
+  readonly drain: (deadlineMs: number) => Promise<void>;
   /** Cuts every connection and closes the store; the data stay. */
   readonly stop: () => Promise<void>;
 }
@@ -113,6 +120,7 @@ export async function startSessionService(
     inMemory,
     client: createClient(RawSessionService, inMemory),
     counts: part.counts,
+    drain: part.drain,
     folder,
     stop,
   };
@@ -122,12 +130,13 @@ export async function startSessionService(
 export async function sendWords(
   { client }: Pick<RunningSession, "client">,
   words: string,
-  { sessionId = "", agentId = "" } = {},
+  { sessionId = "", agentId = "", parentSessionId = "", queueMode = QueueMode.UNSPECIFIED as QueueMode } = {},
 ): Promise<SubmitMessageResponse & { readonly sessionId: string }> {
   const requestId = newId("req");
-  const made = sessionId === "" ? await client.createSession({ requestId, agentId }, as(person)) : undefined;
+  const made =
+    sessionId === "" ? await client.createSession({ requestId, agentId, parentSessionId }, as(person)) : undefined;
   const id = made?.session?.sessionId ?? sessionId;
   const message = { content: [{ block: { case: "text" as const, value: { text: words } } }] };
-  const submitted = await client.submitMessage({ requestId, sessionId: id, message }, as(person));
+  const submitted = await client.submitMessage({ requestId, sessionId: id, message, queueMode }, as(person));
   return { ...submitted, sessionId: id };
 }

@@ -33,10 +33,10 @@ async function writeTurns(store: SessionStore, sessionId: string): Promise<never
       options: new Uint8Array(),
       traceId: "",
       ifHeadSeq: 0,
-      rejectWhenBusy: true,
+      entry: { kind: "reject" },
       title: "",
-      interrupt: false,
       maxQueuedRuns: 1,
+      isResetDue: () => false,
       events: () => [event, event],
     });
     if (submitted.kind !== "done") {
@@ -52,8 +52,20 @@ async function workOnRuns(store: SessionStore): Promise<void> {
   for (const { run } of claimed) {
     const { tenant, sessionId, runId, epoch } = run;
     for (let batchNo = 1; batchNo <= 3; batchNo++) {
-      const finish = batchNo === 3 ? { status: 1, failure: new Uint8Array() } : undefined;
-      const batch = { tenant, sessionId, runId, epoch, batchNo, events: [event, event, event], finish };
+      const finish =
+        batchNo === 3
+          ? { status: 1, failure: new Uint8Array(), followUp: { runId: randomUUID(), event: () => event } }
+          : undefined;
+      const batch = {
+        tenant,
+        sessionId,
+        runId,
+        epoch,
+        batchNo,
+        events: [event, event, event],
+        actedCommandId: 0,
+        finish,
+      };
       const outcome = await store.appendBatch(batch);
       if (outcome.kind !== "appended") {
         throw new Error(`the batch was answered ${outcome.kind}`);
@@ -74,6 +86,7 @@ const sessions = Array.from({ length: parallelSessions }, async () => {
     title: "",
     labels: {},
     parentSessionId: "",
+    profile: new Uint8Array(),
   });
   // A run may be claimed by another session's loop; until it has ended, the session is busy and waits its turn.
   for (;;) {

@@ -44,7 +44,7 @@ export function foldBody(draft: Draft, event: Event, range: SeqRange): void {
       foldMessage(draft, event, body.value);
       break;
     case "runQueued":
-      foldRunQueued(draft, event, body.value.agentId, body.value.position);
+      foldRunQueued(draft, event, body.value);
       break;
     case "runStarted":
       foldRunTaken(draft, event, Math.max(event.attempt, 1));

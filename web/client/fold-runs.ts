@@ -1,8 +1,13 @@
 /** Messages and the life of runs. Keeps R2: what comes after the terminal event does not wake a run again. */
 import type { Event } from "../../gen/atoll/event/v1/event_pb.ts";
-import { type MessageReceived, Phase, type RunFinished } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import {
+  type MessageReceived,
+  Phase,
+  type RunFinished,
+  type RunQueued,
+} from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { AnswerAction } from "../../gen/atoll/event/v1/tool_events_pb.ts";
-import type { Note, RunState, UserMessage } from "./conversation.ts";
+import type { Note, RunItem, RunState, UserMessage } from "./conversation.ts";
 import { addItem, type Draft, findRun, ownItem, ownRun } from "./fold-draft.ts";
 import { toNumber } from "./seq-range.ts";
 
@@ -23,10 +28,25 @@ export function foldMessage(draft: Draft, event: Event, received: MessageReceive
   else addItem(draft, ownRun(draft, received.runId), message);
 }
 
-export function foldRunQueued(draft: Draft, event: Event, agentId: string, position: number): void {
+export function foldRunQueued(draft: Draft, event: Event, queued: RunQueued): void {
+  const { agentId, position, messageIds } = queued;
+  moveUnread(draft, event.runId, messageIds);
   const run = ownRun(draft, event.runId);
   run.agentId = agentId;
   if (run.state.kind === "queued") run.state = { kind: "queued", position };
+}
+
+/** What an ended run was steered with and never read stands before the run that answers it. */
+function moveUnread(draft: Draft, runId: string, messageIds: readonly string[]): void {
+  for (const messageId of messageIds) {
+    const holds = (item: RunItem): item is UserMessage => item.kind === "message" && item.messageId === messageId;
+    const from = draft.turns.findLast((turn) => turn.kind === "run" && turn.items.some(holds));
+    if (from?.kind !== "run" || from.runId === runId) continue;
+    const run = ownRun(draft, from.runId);
+    const message = run.items.find(holds);
+    run.items = run.items.filter((item) => !holds(item));
+    if (message !== undefined) draft.turns.push({ ...message, runId });
+  }
 }
 
 /** RunStarted and RunResumed. */

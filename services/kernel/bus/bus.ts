@@ -3,9 +3,10 @@
  *
  * Contract: delivery is at most once and may be late, early or missing; a reader uses a hint only when it is contiguous
  * with what it has, else it reads the log. `publish` never throws and never waits for a listener; a listener must not
- * throw and must not block. The topic is the tenant and the session.
+ * throw and must not block. What is published without events
+ * says that the log was replaced or removed: its readers read it. The topic is the tenant and the session.
  */
-import type { Appended } from "../store/session-store.ts";
+import type { Appended } from "../store/changes.ts";
 
 export interface Bus {
   publish(appended: Appended): void;

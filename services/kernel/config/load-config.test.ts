@@ -292,6 +292,24 @@ mcpServers:
   });
 });
 
+describe("sessions", () => {
+  it("take every setting, and say which time zone is none", async () => {
+    const given =
+      "{idleTimeoutMs: 60000, cachedSessions: 8, timeZone: Asia/Tokyo, retentionDays: 30, maxLogBytes: 5000000000}";
+    expect((await load(`sessions: ${given}`)).sessions).toEqual({
+      idleTimeoutMs: 60_000,
+      cachedSessions: 8,
+      timeZone: "Asia/Tokyo",
+      retentionDays: 30,
+      maxLogEvents: 0,
+      maxLogBytes: 5_000_000_000,
+    });
+    const problem = await problemOf("sessions: {timeZone: Tokyo}");
+    expect(problem).toMatchObject({ path: "sessions.timeZone", found: `"Tokyo"` });
+    expect(problem.expected).toMatch(/IANA name/);
+  });
+});
+
 describe("MCP servers", () => {
   it("take the familiar shape as it is pasted, with variables from the environment", async () => {
     const pasted = JSON.stringify({

@@ -26,6 +26,7 @@ export function redactConfig(config: ResolvedConfig): MeshConfig {
     },
     limits: config.limits,
     runs: config.runs,
+    sessions: { ...config.sessions, maxLogBytes: BigInt(config.sessions.maxLogBytes) },
     models: {
       defaultModel: config.models.defaultModel,
       anthropic: {

@@ -17,8 +17,16 @@ import { inheritedEnv } from "./inherited-env.ts";
 import type { ConfigReading } from "./read-config.ts";
 import { quoteText } from "./read-scalar.ts";
 import { resolveMcpServer } from "./resolve-mcp-server.ts";
-import type { QueueMode, ResolvedAgent, ResolvedConfig, ResolvedMcpServer, ResolvedModels } from "./resolved-config.ts";
+import type {
+  QueueMode,
+  ResolvedAgent,
+  ResolvedConfig,
+  ResolvedMcpServer,
+  ResolvedModels,
+  ResolvedSessions,
+} from "./resolved-config.ts";
 import { defaults, describeWays, type Environment } from "./settings.ts";
+import { parseTimeZone } from "./time-zone.ts";
 
 export interface ResolveContext {
   readonly configFile: string | undefined;
@@ -52,6 +60,7 @@ export function resolveConfig(reading: ConfigReading, context: ResolveContext): 
     },
     limits: withDefaults(message.limits, defaults.limits),
     runs,
+    sessions: resolveSessions(message, check),
     models,
     agents,
     defaultAgent: message.defaultAgent || defaults.defaultAgent,
@@ -129,6 +138,15 @@ function resolveTls({ message, sourceOf }: ConfigReading, { cwd, report }: Resol
     return undefined;
   }
   return { certFile: path.resolve(cwd, certFile), keyFile: path.resolve(cwd, keyFile) };
+}
+
+function resolveSessions({ sessions }: MeshConfig, check: Check): ResolvedSessions {
+  const machineZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return {
+    ...withDefaults(sessions, defaults.sessions),
+    timeZone: check("sessions.timeZone", sessions?.timeZone, parseTimeZone) ?? machineZone,
+    maxLogBytes: Number(sessions?.maxLogBytes ?? 0n) || defaults.sessionsMaxLogBytes,
+  };
 }
 
 function resolveModels(message: MeshConfig, check: Check): ResolvedModels {

@@ -30,6 +30,7 @@ export interface ResolvedConfig {
   readonly access: ResolvedAccess;
   readonly limits: ResolvedLimits;
   readonly runs: ResolvedRuns;
+  readonly sessions: ResolvedSessions;
   readonly models: ResolvedModels;
   /** By id; `main` and `defaultAgent` are always among them. */
   readonly agents: ReadonlyMap<string, ResolvedAgent>;
@@ -41,6 +42,17 @@ export interface ResolvedConfig {
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   readonly peers: ResolvedPeers;
   readonly lifecycle: Complete<LifecycleConfig>;
+}
+
+export interface ResolvedSessions {
+  readonly idleTimeoutMs: number;
+  readonly cachedSessions: number;
+  /** An IANA name that this process knows. */
+  readonly timeZone: string;
+  /** 0 keeps all, as do the other two. */
+  readonly retentionDays: number;
+  readonly maxLogEvents: number;
+  readonly maxLogBytes: number;
 }
 
 export interface ListenAddress {

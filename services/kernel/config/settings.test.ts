@@ -8,6 +8,7 @@ import {
   LifecycleConfigSchema,
   LimitsConfigSchema,
   RunsConfigSchema,
+  SessionsConfigSchema,
 } from "../../../gen/atoll/config/v1/mesh_config_pb.ts";
 import { rulesOf } from "./field-rules.ts";
 import { defaults, overridableSettings } from "./settings.ts";
@@ -35,6 +36,7 @@ describe("defaults", () => {
   it.each([
     [LimitsConfigSchema, defaults.limits],
     [RunsConfigSchema, defaults.runs],
+    [SessionsConfigSchema, { ...defaults.sessions, maxLogBytes: defaults.sessionsMaxLogBytes }],
     [LifecycleConfigSchema, defaults.lifecycle],
     [AgentConfigSchema, { ...defaults.agent, maxDurationMs: defaults.agentMaxDurationMs }],
     [McpServerSchema, defaults.mcpServer],

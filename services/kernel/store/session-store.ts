@@ -12,88 +12,27 @@
  * - An answer is stored with its change and returned again for the same request (R1), for at least 24 hours.
  */
 import type { StoredEvent } from "../event/stored-event.ts";
+import type {
+  Appended,
+  AppendOutcome,
+  CancelOutcome,
+  CancelWish,
+  ChangeRefusal,
+  Claimed,
+  ClaimInput,
+  NewMessage,
+  NewSession,
+  RunEnding,
+  SessionChange,
+  SessionChanged,
+  SessionCounts,
+  SessionEnded,
+  SubmitRefusal,
+  Submitted,
+  WorkerBatch,
+} from "./changes.ts";
+import type { RunCommandRow, RunRow, SessionRow, SessionState } from "./rows.ts";
 import type { Scope } from "./scope.ts";
-
-/** Where a session is in its life. */
-export type SessionState = "created" | "active" | "idle" | "closed";
-
-/** A session as it is stored. Times are milliseconds since 1970. */
-export interface SessionRow {
-  readonly tenant: string;
-  readonly sessionId: string;
-  /** Empty when it has none; unique in the tenant otherwise. */
-  readonly key: string;
-  readonly agentId: string;
-  readonly state: SessionState;
-  readonly title: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly logId: string;
-  /** 0 when the log is empty. */
-  readonly headSeq: number;
-  readonly oldestSeq: number;
-  /** The run that a worker holds; empty when none. */
-  readonly activeRunId: string;
-  readonly queuedRuns: number;
-  readonly parentSessionId: string;
-  readonly createdBy: string;
-  readonly createdAtMs: number;
-  readonly updatedAtMs: number;
-  /** 0 before the first message. */
-  readonly lastMessageAtMs: number;
-  readonly messageCount: number;
-  /** An encoded atoll.session.v1.Session with only reset_policy, preferences, variables and task; empty when unset. */
-  readonly profile: Uint8Array;
-  /** 0 for the mesh's own. */
-  readonly idleTimeoutMs: number;
-  /** Events up to this seq are not shown to the model any more; 0 when it was never reset. */
-  readonly contextFloorSeq: number;
-  /** Bytes of the kept events. */
-  readonly logBytes: number;
-  /** Adjacent deltas up to this seq were merged. */
-  readonly compactedSeq: number;
-  /** Messages up to this seq can be found by their words. */
-  readonly searchedSeq: number;
-  /** Its place in the tenant's index feed: rises with every change of any of the tenant's sessions. */
-  readonly indexSeq: number;
-}
-
-/** Where a run is. `parked` belongs to a later issue's approvals. */
-export type RunState = "queued" | "running" | "finished";
-
-/** A run as it is stored. Times are milliseconds since 1970, 0 when they have not come. */
-export interface RunRow {
-  readonly tenant: string;
-  readonly runId: string;
-  readonly sessionId: string;
-  readonly agentId: string;
-  readonly state: RunState;
-  /** A number of atoll.event.v1.RunStatus; 0 until it has ended. */
-  readonly status: number;
-  /** An encoded atoll.event.v1.RunFailure; empty unless it failed. */
-  readonly failure: Uint8Array;
-  /** Fencing token (L4); 0 until a worker took it. */
-  readonly epoch: number;
-  /** How many times a worker took it up. */
-  readonly attempt: number;
-  /** The last batch of this epoch that was committed; 0 when none was. */
-  readonly batchNo: number;
-  /** 1 low – 4 urgent. */
-  readonly priority: number;
-  readonly messageIds: readonly string[];
-  /** An encoded atoll.session.v1.RunOptions. */
-  readonly options: Uint8Array;
-  readonly principal: string;
-  readonly traceId: string;
-  readonly queuedAtMs: number;
-  readonly startedAtMs: number;
-  readonly finishedAtMs: number;
-  readonly queuedSeq: number;
-  /** The seq of its terminal event; 0 until there is one. */
-  readonly finishedSeq: number;
-  /** Who asked for it to stop; empty when nobody did. */
-  readonly cancelledBy: string;
-  readonly cancelReason: string;
-}
 
 /** A call that must happen once (R1). */
 export interface Request<Outcome> {
@@ -114,128 +53,6 @@ export type Answered<Outcome> =
   | { readonly kind: "replayed"; readonly answer: Uint8Array }
   /** The request id was used with another body. */
   | { readonly kind: "request-id-reused" };
-
-/** Events that were committed, as the log has them. */
-export interface Appended {
-  readonly tenant: string;
-  readonly sessionId: string;
-  readonly logId: string;
-  /** In order, dense; empty when the change had no events. */
-  readonly events: readonly StoredEvent[];
-  /** The head after them. */
-  readonly headSeq: number;
-}
-
-export interface NewSession {
-  readonly sessionId: string;
-  readonly logId: string;
-  readonly key: string;
-  readonly agentId: string;
-  readonly title: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly parentSessionId: string;
-}
-
-export interface NewMessage {
-  readonly sessionId: string;
-  readonly messageId: string;
-  readonly runId: string;
-  /** The agent of the run; empty for the session's own. */
-  readonly agentId: string;
-  readonly priority: number;
-  readonly options: Uint8Array;
-  readonly traceId: string;
-  /** Refuse when the head is another; 0 for no check. */
-  readonly ifHeadSeq: number;
-  /** Refuse instead of waiting when the session has a run that has not ended (queue mode REJECT). */
-  readonly rejectWhenBusy: boolean;
-  /** Ask the active run to stop, in the same change (queue mode INTERRUPT). */
-  readonly interrupt: boolean;
-  /** Runs that may wait in a session. */
-  readonly maxQueuedRuns: number;
-  /** The title that a session without one takes; empty for none. */
-  readonly title: string;
-  /**
-   * MessageReceived first and RunQueued last, encoded without server fields; SessionUpdated between them when the
-   * session is titled by this message.
-   */
-  readonly events: (context: {
-    readonly position: number;
-    readonly agentId: string;
-    readonly isTitled: boolean;
-  }) => readonly Uint8Array[];
-}
-
-export interface Submitted {
-  readonly session: SessionRow;
-  readonly run: RunRow;
-  /** The seq of MessageReceived. */
-  readonly seq: number;
-  readonly appended: Appended;
-  /** The run that was asked to stop, when `interrupt` found one. */
-  readonly interrupted: RunRow | undefined;
-}
-
-export type SubmitRefusal =
-  | { readonly kind: "session-not-found" }
-  | { readonly kind: "session-closed" }
-  | { readonly kind: "session-busy"; readonly runId: string }
-  | { readonly kind: "queue-full"; readonly limit: number }
-  | { readonly kind: "head-moved"; readonly headSeq: number };
-
-export interface ClaimInput {
-  /** Runs of these agents; empty for every agent. */
-  readonly agentIds: readonly string[];
-  /** The most runs to claim. */
-  readonly limit: number;
-  /** RunStarted (attempt 1) or RunResumed, encoded without server fields. */
-  readonly events: (run: RunRow) => readonly Uint8Array[];
-}
-
-/** A run that has just been taken: `run.epoch` and `run.attempt` are the new ones. */
-export interface Claimed {
-  readonly run: RunRow;
-  readonly session: SessionRow;
-  readonly appended: Appended;
-}
-
-/** A batch of a worker (L4). */
-export interface WorkerBatch {
-  readonly tenant: string;
-  readonly sessionId: string;
-  readonly runId: string;
-  readonly epoch: number;
-  readonly batchNo: number;
-  /** Encoded without server fields. */
-  readonly events: readonly Uint8Array[];
-  /** Set when the batch ends the run; its last event is RunFinished. */
-  readonly finish: { readonly status: number; readonly failure: Uint8Array } | undefined;
-}
-
-export type AppendOutcome =
-  | {
-      readonly kind: "appended";
-      readonly firstSeq: number;
-      readonly lastSeq: number;
-      readonly appended: Appended;
-      readonly run: RunRow;
-      /** The batch ended the run, and the session's next one waits to be claimed. */
-      readonly freesNext: boolean;
-    }
-  /** The batch was committed before; here is its first answer. */
-  | { readonly kind: "replayed"; readonly firstSeq: number; readonly lastSeq: number }
-  /** A newer epoch owns the run. */
-  | { readonly kind: "fenced"; readonly epoch: number }
-  | { readonly kind: "finished" }
-  | { readonly kind: "out-of-order"; readonly expectedBatchNo: number }
-  | { readonly kind: "run-not-found" };
-
-export type CancelOutcome =
-  /** It waited and has its terminal event now. */
-  | { readonly kind: "finished-now"; readonly run: RunRow; readonly appended: Appended }
-  /** A worker has it; the wish is durable. */
-  | { readonly kind: "requested"; readonly run: RunRow }
-  | { readonly kind: "already-finished"; readonly run: RunRow };
 
 /** A page of a log. */
 export type LogPage =
@@ -265,6 +82,14 @@ export interface ListSessionsInput {
   readonly order: "updated-desc" | "created-desc" | "created-asc";
 }
 
+/** What one call of `compactLogs` did. */
+export interface Compaction {
+  /** Windows that were replaced; fewer than asked for when no log had another one. */
+  readonly windows: number;
+  readonly eventsBefore: number;
+  readonly eventsAfter: number;
+}
+
 export interface SessionStore {
   /** Creates the session, or finds the one that has the key. */
   createSession(
@@ -279,6 +104,42 @@ export interface SessionStore {
   /** Newest change first by default; the token is opaque. An unusable token throws `InvalidPageToken`. */
   listSessions(scope: Scope, input: ListSessionsInput): Promise<SessionPage>;
 
+  /** Changes a session's own facts and appends what tells readers of it. A closed session stays as it is. */
+  changeSession(
+    scope: Scope,
+    request: Request<SessionChanged>,
+    change: SessionChange,
+  ): Promise<Answered<SessionChanged> | ChangeRefusal>;
+  /**
+   * Ends the runs that wait, asks the active one to stop as `cancelRun` does, and closes the session, in one change. From
+   * then on it can be read, not written, but for the end of its active run. A closed one stays as it is and gets no event.
+   */
+  closeSession(
+    scope: Scope,
+    request: Request<SessionEnded>,
+    closing: { readonly sessionId: string; readonly wish: CancelWish; readonly event: () => Uint8Array },
+  ): Promise<Answered<SessionEnded> | { readonly kind: "session-not-found" }>;
+  /**
+   * Removes the session with its runs, log and all that was derived from it. The runs of its child sessions are asked to
+   * stop, as `cancelRun` does it; the child sessions stay. Its key is free again.
+   */
+  deleteSession(
+    scope: Scope,
+    request: Request<SessionEnded>,
+    deletion: { readonly sessionId: string; readonly wish: CancelWish },
+  ): Promise<Answered<SessionEnded> | { readonly kind: "session-not-found" }>;
+  /**
+   * Makes active sessions idle that have no run and did not change for their idle timeout, or `defaultTimeoutMs`; all
+   * tenants, at most `limit` in one change. `updatedAtMs` stays: nothing happened. Returns what was appended.
+   */
+  sweepIdle(sweep: {
+    readonly defaultTimeoutMs: number;
+    readonly limit: number;
+    /** SessionUpdated, encoded without server fields. */
+    readonly event: () => Uint8Array;
+  }): Promise<readonly Appended[]>;
+  countSessions(scope: Pick<Scope, "tenant">, since: { readonly activeSinceMs: number }): Promise<SessionCounts>;
+
   /** Dedupe, events and run row in one change (R1). */
   submitMessage(
     scope: Scope,
@@ -286,17 +147,17 @@ export interface SessionStore {
     message: NewMessage,
   ): Promise<Answered<Submitted> | SubmitRefusal>;
   getRun(scope: Scope, runId: string): Promise<RunRow | undefined>;
-  /** Asks a run to stop; `event` is the RunFinished of a run that still waits, encoded without server fields. */
+  /**
+   * Asks a run to stop. With a running one, the active and waiting runs of its session's child sessions are asked as well,
+   * 8 generations deep and 1 000 sessions wide, in the same change (R5).
+   */
   cancelRun(
     scope: Scope,
     request: Request<CancelOutcome>,
-    cancel: {
-      readonly runId: string;
-      readonly cancelledBy: string;
-      readonly reason: string;
-      readonly event: (run: RunRow) => Uint8Array;
-    },
+    cancel: CancelWish & { readonly runId: string },
   ): Promise<Answered<CancelOutcome> | { readonly kind: "run-not-found" }>;
+  /** The open commands of a run, in order; empty when there is no such run. */
+  listCommands(run: { readonly tenant: string; readonly runId: string }): Promise<readonly RunCommandRow[]>;
 
   /** Takes waiting runs of sessions without an active run, urgent first, then in order of arrival; all tenants. */
   claimRuns(input: ClaimInput): Promise<readonly Claimed[]>;
@@ -305,12 +166,15 @@ export interface SessionStore {
     run: { readonly tenant: string; readonly runId: string; readonly epoch: number },
     events: (run: RunRow) => readonly Uint8Array[],
   ): Promise<Claimed | undefined>;
-  /** Appends a worker's batch, all or nothing (L4). */
+  /**
+   * Appends a worker's batch, all or nothing (L4), and closes the commands that it acted on. With the batch that ends the
+   * run, one run is queued for all steer messages that are still open, and they move to it.
+   */
   appendBatch(batch: WorkerBatch): Promise<AppendOutcome>;
   /** Takes the next epoch and writes the terminal event itself, when `epoch` is still the run's (R2, R5). */
   finishRun(
     run: { readonly tenant: string; readonly runId: string; readonly epoch: number },
-    finish: { readonly status: number; readonly failure: Uint8Array; readonly event: (run: RunRow) => Uint8Array },
+    finish: RunEnding & { readonly event: (run: RunRow) => Uint8Array },
   ): Promise<{ readonly run: RunRow; readonly appended: Appended } | undefined>;
   /** Every run in state `running`, all tenants; read once at start to find the ones whose holder is gone. */
   listRunningRuns(): Promise<readonly RunRow[]>;
@@ -328,6 +192,12 @@ export interface SessionStore {
       readonly maxBytes: number;
     },
   ): Promise<LogPage>;
+
+  /**
+   * Merges adjacent deltas (S3) in windows of numbers that the head has passed, in one change; all tenants. Readers
+   * notice nothing: what they get covers the same numbers.
+   */
+  compactLogs(bound: { readonly maxWindows: number }): Promise<Compaction>;
 
   /** Removes stored answers that are older than `beforeMs`; returns how many. */
   sweepRequests(beforeMs: number): Promise<number>;

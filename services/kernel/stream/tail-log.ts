@@ -60,6 +60,8 @@ export async function* tailLog(options: TailOptions): AsyncGenerator<LogSlice> {
   const onSlice = (slice: LogSlice): void => {
     headSeq = Math.max(headSeq, slice.headSeq);
     logId = slice.logId;
+    // A hint without events: the log is another one, or gone. Reading it tells.
+    if (slice.events.length === 0) behind = true;
     for (const event of slice.events) pendingBytes += event.bytes.length;
     pending.push(...slice.events);
     if (pending.length > maxPendingEvents || pendingBytes > maxPendingBytes) {

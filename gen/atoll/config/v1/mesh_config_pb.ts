@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file atoll/config/v1/mesh_config.proto.
  */
 export const file_atoll_config_v1_mesh_config: GenFile = /*@__PURE__*/
-  fileDesc("CiFhdG9sbC9jb25maWcvdjEvbWVzaF9jb25maWcucHJvdG8SD2F0b2xsLmNvbmZpZy52MSLUBgoKTWVzaENvbmZpZxIYCgZsaXN0ZW4YASABKAlCCLpIBXIDGIACEhYKBGRhdGEYAiABKAlCCLpIBXIDGIAgEhsKCXdvcmtzcGFjZRgDIAEoCUIIukgFcgMYgCASJwoDdGxzGAQgASgLMhouYXRvbGwuY29uZmlnLnYxLlRsc0NvbmZpZxItCgZhY2Nlc3MYBSABKAsyHS5hdG9sbC5jb25maWcudjEuQWNjZXNzQ29uZmlnEi0KBmxpbWl0cxgGIAEoCzIdLmF0b2xsLmNvbmZpZy52MS5MaW1pdHNDb25maWcSKQoEcnVucxgHIAEoCzIbLmF0b2xsLmNvbmZpZy52MS5SdW5zQ29uZmlnEi0KBm1vZGVscxgIIAEoCzIdLmF0b2xsLmNvbmZpZy52MS5Nb2RlbHNDb25maWcSXwoGYWdlbnRzGAkgAygLMicuYXRvbGwuY29uZmlnLnYxLk1lc2hDb25maWcuQWdlbnRzRW50cnlCJrpII5oBICIechwyGl5bYS16MC05XVthLXowLTlfLV17MCw2M30kEh4KDWRlZmF1bHRfYWdlbnQYCiABKAlCB7pIBHICGEASbgoLbWNwX3NlcnZlcnMYCyADKAsyKy5hdG9sbC5jb25maWcudjEuTWVzaENvbmZpZy5NY3BTZXJ2ZXJzRW50cnlCLLpIKZoBJiIkciIyIF5bYS16QS1aMC05XVthLXpBLVowLTlfLV17MCw2M30kEicKA2xvZxgMIAEoCzIaLmF0b2xsLmNvbmZpZy52MS5Mb2dDb25maWcSKwoFcGVlcnMYDSABKAsyHC5hdG9sbC5jb25maWcudjEuUGVlcnNDb25maWcSMwoJbGlmZWN5Y2xlGA4gASgLMiAuYXRvbGwuY29uZmlnLnYxLkxpZmVjeWNsZUNvbmZpZxpLCgtBZ2VudHNFbnRyeRILCgNrZXkYASABKAkSKwoFdmFsdWUYAiABKAsyHC5hdG9sbC5jb25maWcudjEuQWdlbnRDb25maWc6AjgBGk0KD01jcFNlcnZlcnNFbnRyeRILCgNrZXkYASABKAkSKQoFdmFsdWUYAiABKAsyGi5hdG9sbC5jb25maWcudjEuTWNwU2VydmVyOgI4ASJECglUbHNDb25maWcSGwoJY2VydF9maWxlGAEgASgJQgi6SAVyAxiAIBIaCghrZXlfZmlsZRgCIAEoCUIIukgFcgMYgCAicAoMQWNjZXNzQ29uZmlnEh8KDWFsbG93ZWRfaG9zdHMYASADKAlCCLpIBZIBAhBAEiEKD2FsbG93ZWRfb3JpZ2lucxgCIAMoCUIIukgFkgECEEASHAoKcHVibGljX3VybBgDIAEoCUIIukgFcgMYgAgitgMKDExpbWl0c0NvbmZpZxIiCg9tYXhfY29ubmVjdGlvbnMYASABKA1CCbpIBioEGMCEPRIuChttYXhfY29ubmVjdGlvbnNfcGVyX2FkZHJlc3MYAiABKA1CCbpIBioEGMCEPRItChptYXhfc3RyZWFtc19wZXJfY29ubmVjdGlvbhgDIAEoDUIJukgGKgQYoI0GEisKGGZpcnN0X3JlcXVlc3RfdGltZW91dF9tcxgEIAEoDUIJukgGKgQYwM8kEikKFWtlZXBfYWxpdmVfdGltZW91dF9tcxgFIAEoDUIKukgHKgUYgN3bARIqChZzdHJlYW1faWRsZV90aW1lb3V0X21zGAYgASgNQgq6SAcqBRiAuJkpEicKFHByb2dyZXNzX2ludGVydmFsX21zGAcgASgNQgm6SAYqBBjAzyQSLQoabWF4X2ZhaWxlZF9hdXRoX3Blcl9taW51dGUYCCABKA1CCbpIBioEGKCNBhIiCg9waW5nX3RpbWVvdXRfbXMYCSABKA1CCbpIBioEGMDPJBIjChBwaW5nX2ludGVydmFsX21zGAogASgNQgm6SAYqBBjAzyQipQIKClJ1bnNDb25maWcSHwoMbGVhc2VfdHRsX21zGAEgASgNQgm6SAYqBBjAzyQSJAoRcmVuZXdfaW50ZXJ2YWxfbXMYAiABKA1CCbpIBioEGODUAxIkChFyZWF0dGFjaF9ncmFjZV9tcxgDIAEoDUIJukgGKgQY4NQDEiEKD2RlbHRhX3dpbmRvd19tcxgEIAEoDUIIukgFKgMY6AcSIQoPd29ya2VyX2NhcGFjaXR5GAUgASgNQgi6SAUqAxiQThIhCg9tYXhfcXVldWVkX3J1bnMYBiABKA1CCLpIBSoDGJBOEiIKD2NhbmNlbF9ncmFjZV9tcxgHIAEoDUIJukgGKgQY4NQDEh0KDG1heF9hdHRlbXB0cxgIIAEoDUIHukgEKgIYZCKVAQoMTW9kZWxzQ29uZmlnEh8KDWRlZmF1bHRfbW9kZWwYASABKAlCCLpIBXIDGIABEjMKCWFudGhyb3BpYxgCIAEoCzIgLmF0b2xsLmNvbmZpZy52MS5BbnRocm9waWNDb25maWcSLwoHb2ZmbGluZRgDIAEoCzIeLmF0b2xsLmNvbmZpZy52MS5PZmZsaW5lQ29uZmlnIrUBCg9BbnRocm9waWNDb25maWcSGQoHYXBpX2tleRgBIAEoCUIIukgFcgMYgCASGgoIYmFzZV91cmwYAiABKAlCCLpIBXIDGIAIEiEKC21heF9yZXRyaWVzGAMgASgNQge6SAQqAhgKSACIAQESHgoKdGltZW91dF9tcxgEIAEoDUIKukgHKgUYgN3bARIYCgZtb2RlbHMYBSADKAlCCLpIBZIBAhBAQg4KDF9tYXhfcmV0cmllcyJJCg1PZmZsaW5lQ29uZmlnEiUKDnRva2VuX2RlbGF5X21zGAEgASgNQgi6SAUqAxiQTkgAiAEBQhEKD190b2tlbl9kZWxheV9tcyK7AwoLQWdlbnRDb25maWcSHgoMZGlzcGxheV9uYW1lGAEgASgJQgi6SAVyAxiAARIdCgtkZXNjcmlwdGlvbhgCIAEoCUIIukgFcgMYgCASFwoFbW9kZWwYAyABKAlCCLpIBXIDGIABEh8KDGluc3RydWN0aW9ucxgEIAEoCUIJukgGcgQogIAQEhgKBXRvb2xzGAUgAygJQgm6SAaSAQMQgAgSGwoJbWF4X3N0ZXBzGAYgASgNQgi6SAUqAxjoBxIkChFtYXhfb3V0cHV0X3Rva2VucxgHIAEoDUIJukgGKgQYwIQ9EiIKD3RoaW5raW5nX3Rva2VucxgIIAEoDUIJukgGKgQYgOgHEiMKD21heF9kdXJhdGlvbl9tcxgJIAEoBEIKukgHMgUYgLiZKRJICgpxdWV1ZV9tb2RlGAogASgJQjS6SDFyL1IAUghmb2xsb3d1cFIFc3RlZXJSB2NvbGxlY3RSCWludGVycnVwdFIGcmVqZWN0EiIKEGhpc3RvcnlfbWVzc2FnZXMYCyABKA1CCLpIBSoDGJBOEh8KDnBhcmFsbGVsX3Rvb2xzGAwgASgNQge6SAQqAhhAInMKCUxvZ0NvbmZpZxI/CgVsZXZlbBgBIAEoCUIwukgtcitSAFIFdHJhY2VSBWRlYnVnUgRpbmZvUgR3YXJuUgVlcnJvclIGc2lsZW50EiUKBmZvcm1hdBgCIAEoCUIVukgSchBSAFIEanNvblIGcHJldHR5Il8KC1BlZXJzQ29uZmlnEhkKB3Nlc3Npb24YASABKAlCCLpIBXIDGIAIEhcKBWFnZW50GAIgASgJQgi6SAVyAxiACBIcCgp0b29scm91dGVyGAMgASgJQgi6SAVyAxiACCI2Cg9MaWZlY3ljbGVDb25maWcSIwoQZHJhaW5fdGltZW91dF9tcxgBIAEoDUIJukgGKgQYwM8kYgZwcm90bzM", [file_atoll_config_v1_mcp_server, file_buf_validate_validate]);
+  fileDesc("CiFhdG9sbC9jb25maWcvdjEvbWVzaF9jb25maWcucHJvdG8SD2F0b2xsLmNvbmZpZy52MSKHBwoKTWVzaENvbmZpZxIYCgZsaXN0ZW4YASABKAlCCLpIBXIDGIACEhYKBGRhdGEYAiABKAlCCLpIBXIDGIAgEhsKCXdvcmtzcGFjZRgDIAEoCUIIukgFcgMYgCASJwoDdGxzGAQgASgLMhouYXRvbGwuY29uZmlnLnYxLlRsc0NvbmZpZxItCgZhY2Nlc3MYBSABKAsyHS5hdG9sbC5jb25maWcudjEuQWNjZXNzQ29uZmlnEi0KBmxpbWl0cxgGIAEoCzIdLmF0b2xsLmNvbmZpZy52MS5MaW1pdHNDb25maWcSKQoEcnVucxgHIAEoCzIbLmF0b2xsLmNvbmZpZy52MS5SdW5zQ29uZmlnEi0KBm1vZGVscxgIIAEoCzIdLmF0b2xsLmNvbmZpZy52MS5Nb2RlbHNDb25maWcSXwoGYWdlbnRzGAkgAygLMicuYXRvbGwuY29uZmlnLnYxLk1lc2hDb25maWcuQWdlbnRzRW50cnlCJrpII5oBICIechwyGl5bYS16MC05XVthLXowLTlfLV17MCw2M30kEh4KDWRlZmF1bHRfYWdlbnQYCiABKAlCB7pIBHICGEASbgoLbWNwX3NlcnZlcnMYCyADKAsyKy5hdG9sbC5jb25maWcudjEuTWVzaENvbmZpZy5NY3BTZXJ2ZXJzRW50cnlCLLpIKZoBJiIkciIyIF5bYS16QS1aMC05XVthLXpBLVowLTlfLV17MCw2M30kEicKA2xvZxgMIAEoCzIaLmF0b2xsLmNvbmZpZy52MS5Mb2dDb25maWcSKwoFcGVlcnMYDSABKAsyHC5hdG9sbC5jb25maWcudjEuUGVlcnNDb25maWcSMwoJbGlmZWN5Y2xlGA4gASgLMiAuYXRvbGwuY29uZmlnLnYxLkxpZmVjeWNsZUNvbmZpZxIxCghzZXNzaW9ucxgPIAEoCzIfLmF0b2xsLmNvbmZpZy52MS5TZXNzaW9uc0NvbmZpZxpLCgtBZ2VudHNFbnRyeRILCgNrZXkYASABKAkSKwoFdmFsdWUYAiABKAsyHC5hdG9sbC5jb25maWcudjEuQWdlbnRDb25maWc6AjgBGk0KD01jcFNlcnZlcnNFbnRyeRILCgNrZXkYASABKAkSKQoFdmFsdWUYAiABKAsyGi5hdG9sbC5jb25maWcudjEuTWNwU2VydmVyOgI4ASJECglUbHNDb25maWcSGwoJY2VydF9maWxlGAEgASgJQgi6SAVyAxiAIBIaCghrZXlfZmlsZRgCIAEoCUIIukgFcgMYgCAicAoMQWNjZXNzQ29uZmlnEh8KDWFsbG93ZWRfaG9zdHMYASADKAlCCLpIBZIBAhBAEiEKD2FsbG93ZWRfb3JpZ2lucxgCIAMoCUIIukgFkgECEEASHAoKcHVibGljX3VybBgDIAEoCUIIukgFcgMYgAgitgMKDExpbWl0c0NvbmZpZxIiCg9tYXhfY29ubmVjdGlvbnMYASABKA1CCbpIBioEGMCEPRIuChttYXhfY29ubmVjdGlvbnNfcGVyX2FkZHJlc3MYAiABKA1CCbpIBioEGMCEPRItChptYXhfc3RyZWFtc19wZXJfY29ubmVjdGlvbhgDIAEoDUIJukgGKgQYoI0GEisKGGZpcnN0X3JlcXVlc3RfdGltZW91dF9tcxgEIAEoDUIJukgGKgQYwM8kEikKFWtlZXBfYWxpdmVfdGltZW91dF9tcxgFIAEoDUIKukgHKgUYgN3bARIqChZzdHJlYW1faWRsZV90aW1lb3V0X21zGAYgASgNQgq6SAcqBRiAuJkpEicKFHByb2dyZXNzX2ludGVydmFsX21zGAcgASgNQgm6SAYqBBjAzyQSLQoabWF4X2ZhaWxlZF9hdXRoX3Blcl9taW51dGUYCCABKA1CCbpIBioEGKCNBhIiCg9waW5nX3RpbWVvdXRfbXMYCSABKA1CCbpIBioEGMDPJBIjChBwaW5nX2ludGVydmFsX21zGAogASgNQgm6SAYqBBjAzyQipQIKClJ1bnNDb25maWcSHwoMbGVhc2VfdHRsX21zGAEgASgNQgm6SAYqBBjAzyQSJAoRcmVuZXdfaW50ZXJ2YWxfbXMYAiABKA1CCbpIBioEGODUAxIkChFyZWF0dGFjaF9ncmFjZV9tcxgDIAEoDUIJukgGKgQY4NQDEiEKD2RlbHRhX3dpbmRvd19tcxgEIAEoDUIIukgFKgMY6AcSIQoPd29ya2VyX2NhcGFjaXR5GAUgASgNQgi6SAUqAxiQThIhCg9tYXhfcXVldWVkX3J1bnMYBiABKA1CCLpIBSoDGJBOEiIKD2NhbmNlbF9ncmFjZV9tcxgHIAEoDUIJukgGKgQY4NQDEh0KDG1heF9hdHRlbXB0cxgIIAEoDUIHukgEKgIYZCLjAQoOU2Vzc2lvbnNDb25maWcSJAoPaWRsZV90aW1lb3V0X21zGAEgASgNQgu6SAgqBhiAkPvTCRIiCg9jYWNoZWRfc2Vzc2lvbnMYAiABKA1CCbpIBioEGKCNBhIaCgl0aW1lX3pvbmUYAyABKAlCB7pIBHICGEASIQoOcmV0ZW50aW9uX2RheXMYBCABKA1CCbpIBioEGJSdAhIjCg5tYXhfbG9nX2V2ZW50cxgFIAEoDUILukgIKgYYgJTr3AMSIwoNbWF4X2xvZ19ieXRlcxgGIAEoBEIMukgJMgcYgKCUpY0dIpUBCgxNb2RlbHNDb25maWcSHwoNZGVmYXVsdF9tb2RlbBgBIAEoCUIIukgFcgMYgAESMwoJYW50aHJvcGljGAIgASgLMiAuYXRvbGwuY29uZmlnLnYxLkFudGhyb3BpY0NvbmZpZxIvCgdvZmZsaW5lGAMgASgLMh4uYXRvbGwuY29uZmlnLnYxLk9mZmxpbmVDb25maWcitQEKD0FudGhyb3BpY0NvbmZpZxIZCgdhcGlfa2V5GAEgASgJQgi6SAVyAxiAIBIaCghiYXNlX3VybBgCIAEoCUIIukgFcgMYgAgSIQoLbWF4X3JldHJpZXMYAyABKA1CB7pIBCoCGApIAIgBARIeCgp0aW1lb3V0X21zGAQgASgNQgq6SAcqBRiA3dsBEhgKBm1vZGVscxgFIAMoCUIIukgFkgECEEBCDgoMX21heF9yZXRyaWVzIkkKDU9mZmxpbmVDb25maWcSJQoOdG9rZW5fZGVsYXlfbXMYASABKA1CCLpIBSoDGJBOSACIAQFCEQoPX3Rva2VuX2RlbGF5X21zIrsDCgtBZ2VudENvbmZpZxIeCgxkaXNwbGF5X25hbWUYASABKAlCCLpIBXIDGIABEh0KC2Rlc2NyaXB0aW9uGAIgASgJQgi6SAVyAxiAIBIXCgVtb2RlbBgDIAEoCUIIukgFcgMYgAESHwoMaW5zdHJ1Y3Rpb25zGAQgASgJQgm6SAZyBCiAgBASGAoFdG9vbHMYBSADKAlCCbpIBpIBAxCACBIbCgltYXhfc3RlcHMYBiABKA1CCLpIBSoDGOgHEiQKEW1heF9vdXRwdXRfdG9rZW5zGAcgASgNQgm6SAYqBBjAhD0SIgoPdGhpbmtpbmdfdG9rZW5zGAggASgNQgm6SAYqBBiA6AcSIwoPbWF4X2R1cmF0aW9uX21zGAkgASgEQgq6SAcyBRiAuJkpEkgKCnF1ZXVlX21vZGUYCiABKAlCNLpIMXIvUgBSCGZvbGxvd3VwUgVzdGVlclIHY29sbGVjdFIJaW50ZXJydXB0UgZyZWplY3QSIgoQaGlzdG9yeV9tZXNzYWdlcxgLIAEoDUIIukgFKgMYkE4SHwoOcGFyYWxsZWxfdG9vbHMYDCABKA1CB7pIBCoCGEAicwoJTG9nQ29uZmlnEj8KBWxldmVsGAEgASgJQjC6SC1yK1IAUgV0cmFjZVIFZGVidWdSBGluZm9SBHdhcm5SBWVycm9yUgZzaWxlbnQSJQoGZm9ybWF0GAIgASgJQhW6SBJyEFIAUgRqc29uUgZwcmV0dHkiXwoLUGVlcnNDb25maWcSGQoHc2Vzc2lvbhgBIAEoCUIIukgFcgMYgAgSFwoFYWdlbnQYAiABKAlCCLpIBXIDGIAIEhwKCnRvb2xyb3V0ZXIYAyABKAlCCLpIBXIDGIAIIjYKD0xpZmVjeWNsZUNvbmZpZxIjChBkcmFpbl90aW1lb3V0X21zGAEgASgNQgm6SAYqBBjAzyRiBnByb3RvMw", [file_atoll_config_v1_mcp_server, file_buf_validate_validate]);
 
 /**
  * The whole configuration.
@@ -123,6 +123,13 @@ export type MeshConfig = Message<"atoll.config.v1.MeshConfig"> & {
    * @generated from field: atoll.config.v1.LifecycleConfig lifecycle = 14;
    */
   lifecycle?: LifecycleConfig | undefined;
+
+  /**
+   * Sessions and their logs.
+   *
+   * @generated from field: atoll.config.v1.SessionsConfig sessions = 15;
+   */
+  sessions?: SessionsConfig | undefined;
 };
 
 /**
@@ -351,6 +358,63 @@ export const RunsConfigSchema: GenMessage<RunsConfig> = /*@__PURE__*/
   messageDesc(file_atoll_config_v1_mesh_config, 4);
 
 /**
+ * Sessions and their logs.
+ *
+ * @generated from message atoll.config.v1.SessionsConfig
+ */
+export type SessionsConfig = Message<"atoll.config.v1.SessionsConfig"> & {
+  /**
+   * Milliseconds without an event after which a session without runs is idle, when it has no timeout of its own.
+   * Default 1800000. It is noticed within 30 seconds.
+   *
+   * @generated from field: uint32 idle_timeout_ms = 1;
+   */
+  idleTimeoutMs: number;
+
+  /**
+   * Sessions whose conversation one worker process keeps in memory; the least used leave. Default 256.
+   *
+   * @generated from field: uint32 cached_sessions = 2;
+   */
+  cachedSessions: number;
+
+  /**
+   * The IANA time zone of daily resets, for example `Europe/Vienna`. Default: the machine's.
+   *
+   * @generated from field: string time_zone = 3;
+   */
+  timeZone: string;
+
+  /**
+   * Days that events are kept; 0 keeps all. Default 0.
+   *
+   * @generated from field: uint32 retention_days = 4;
+   */
+  retentionDays: number;
+
+  /**
+   * The newest events of a session that are kept; 0 keeps all. Default 0.
+   *
+   * @generated from field: uint32 max_log_events = 5;
+   */
+  maxLogEvents: number;
+
+  /**
+   * The most bytes of a session's log that are kept; 0 keeps all. Default 0.
+   *
+   * @generated from field: uint64 max_log_bytes = 6;
+   */
+  maxLogBytes: bigint;
+};
+
+/**
+ * Describes the message atoll.config.v1.SessionsConfig.
+ * Use `create(SessionsConfigSchema)` to create a new message.
+ */
+export const SessionsConfigSchema: GenMessage<SessionsConfig> = /*@__PURE__*/
+  messageDesc(file_atoll_config_v1_mesh_config, 5);
+
+/**
  * Models.
  *
  * @generated from message atoll.config.v1.ModelsConfig
@@ -383,7 +447,7 @@ export type ModelsConfig = Message<"atoll.config.v1.ModelsConfig"> & {
  * Use `create(ModelsConfigSchema)` to create a new message.
  */
 export const ModelsConfigSchema: GenMessage<ModelsConfig> = /*@__PURE__*/
-  messageDesc(file_atoll_config_v1_mesh_config, 5);
+  messageDesc(file_atoll_config_v1_mesh_config, 6);
 
 /**
  * Anthropic's API.
@@ -432,7 +496,7 @@ export type AnthropicConfig = Message<"atoll.config.v1.AnthropicConfig"> & {
  * Use `create(AnthropicConfigSchema)` to create a new message.
  */
 export const AnthropicConfigSchema: GenMessage<AnthropicConfig> = /*@__PURE__*/
-  messageDesc(file_atoll_config_v1_mesh_config, 6);
+  messageDesc(file_atoll_config_v1_mesh_config, 7);
 
 /**
  * The built-in scripted model.
@@ -453,7 +517,7 @@ export type OfflineConfig = Message<"atoll.config.v1.OfflineConfig"> & {
  * Use `create(OfflineConfigSchema)` to create a new message.
  */
 export const OfflineConfigSchema: GenMessage<OfflineConfig> = /*@__PURE__*/
-  messageDesc(file_atoll_config_v1_mesh_config, 7);
+  messageDesc(file_atoll_config_v1_mesh_config, 8);
 
 /**
  * An agent.
@@ -551,7 +615,7 @@ export type AgentConfig = Message<"atoll.config.v1.AgentConfig"> & {
  * Use `create(AgentConfigSchema)` to create a new message.
  */
 export const AgentConfigSchema: GenMessage<AgentConfig> = /*@__PURE__*/
-  messageDesc(file_atoll_config_v1_mesh_config, 8);
+  messageDesc(file_atoll_config_v1_mesh_config, 9);
 
 /**
  * Logging.
@@ -580,7 +644,7 @@ export type LogConfig = Message<"atoll.config.v1.LogConfig"> & {
  * Use `create(LogConfigSchema)` to create a new message.
  */
 export const LogConfigSchema: GenMessage<LogConfig> = /*@__PURE__*/
-  messageDesc(file_atoll_config_v1_mesh_config, 9);
+  messageDesc(file_atoll_config_v1_mesh_config, 10);
 
 /**
  * Where the other services are, in the split topology. An empty address means: in this process.
@@ -615,7 +679,7 @@ export type PeersConfig = Message<"atoll.config.v1.PeersConfig"> & {
  * Use `create(PeersConfigSchema)` to create a new message.
  */
 export const PeersConfigSchema: GenMessage<PeersConfig> = /*@__PURE__*/
-  messageDesc(file_atoll_config_v1_mesh_config, 10);
+  messageDesc(file_atoll_config_v1_mesh_config, 11);
 
 /**
  * Starting and stopping.
@@ -636,5 +700,5 @@ export type LifecycleConfig = Message<"atoll.config.v1.LifecycleConfig"> & {
  * Use `create(LifecycleConfigSchema)` to create a new message.
  */
 export const LifecycleConfigSchema: GenMessage<LifecycleConfig> = /*@__PURE__*/
-  messageDesc(file_atoll_config_v1_mesh_config, 11);
+  messageDesc(file_atoll_config_v1_mesh_config, 12);
 

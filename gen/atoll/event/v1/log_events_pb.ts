@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file atoll/event/v1/log_events.proto.
  */
 export const file_atoll_event_v1_log_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch9hdG9sbC9ldmVudC92MS9sb2dfZXZlbnRzLnByb3RvEg5hdG9sbC5ldmVudC52MSJSCg5TZXNzaW9uVXBkYXRlZBIOCgZmaWVsZHMYASADKAkSDQoFdGl0bGUYAiABKAkSDQoFc3RhdGUYAyABKAkSEgoKY2hhbmdlZF9ieRgEIAEoCSIYCgdPbWl0dGVkEg0KBWNvdW50GAEgASgEIh4KDExvZ1RydW5jYXRlZBIOCgZyZWFzb24YASABKAkiHwoOSGlzdG9yeVRyaW1tZWQSDQoFY291bnQYASABKARiBnByb3RvMw");
+  fileDesc("Ch9hdG9sbC9ldmVudC92MS9sb2dfZXZlbnRzLnByb3RvEg5hdG9sbC5ldmVudC52MSJtCg5TZXNzaW9uVXBkYXRlZBIOCgZmaWVsZHMYASADKAkSDQoFdGl0bGUYAiABKAkSDQoFc3RhdGUYAyABKAkSEgoKY2hhbmdlZF9ieRgEIAEoCRIZChFjb250ZXh0X2Zsb29yX3NlcRgFIAEoBCIYCgdPbWl0dGVkEg0KBWNvdW50GAEgASgEIh4KDExvZ1RydW5jYXRlZBIOCgZyZWFzb24YASABKAkiHwoOSGlzdG9yeVRyaW1tZWQSDQoFY291bnQYASABKARiBnByb3RvMw");
 
 /**
  * The session itself changed.
@@ -42,11 +42,18 @@ export type SessionUpdated = Message<"atoll.event.v1.SessionUpdated"> & {
   state: string;
 
   /**
-   * Who changed it.
+   * Who changed it; `mesh` for the mesh itself.
    *
    * @generated from field: string changed_by = 4;
    */
   changedBy: string;
+
+  /**
+   * Events up to this seq are not shown to the model from now on, when it was reset.
+   *
+   * @generated from field: uint64 context_floor_seq = 5;
+   */
+  contextFloorSeq: bigint;
 };
 
 /**

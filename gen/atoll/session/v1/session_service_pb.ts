@@ -32,7 +32,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file atoll/session/v1/session_service.proto.
  */
 export const file_atoll_session_v1_session_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZhdG9sbC9zZXNzaW9uL3YxL3Nlc3Npb25fc2VydmljZS5wcm90bxIQYXRvbGwuc2Vzc2lvbi52MSKmAwoUQ3JlYXRlU2Vzc2lvblJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIxCgNrZXkYAiABKAlCJLpIIXIfMh1eKFtBLVphLXowLTkuX0ArOi1dezEsMjU2fSk/JBI2CghhZ2VudF9pZBgDIAEoCUIkukghch8yHV4oW2EtejAtOV1bYS16MC05Xy1dezAsNjN9KT8kEhcKBXRpdGxlGAQgASgJQgi6SAVyAxiAAhJMCgZsYWJlbHMYBSADKAsyMi5hdG9sbC5zZXNzaW9uLnYxLkNyZWF0ZVNlc3Npb25SZXF1ZXN0LkxhYmVsc0VudHJ5Qgi6SAWaAQIQIBIjChFwYXJlbnRfc2Vzc2lvbl9pZBgGIAEoCUIIukgFcgMYgAESMwoMcmVzZXRfcG9saWN5GAcgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5SZXNldFBvbGljeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlQKFUNyZWF0ZVNlc3Npb25SZXNwb25zZRIqCgdzZXNzaW9uGAEgASgLMhkuYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uEg8KB2NyZWF0ZWQYAiABKAgiiAEKEUdldFNlc3Npb25SZXF1ZXN0EjQKCnNlc3Npb25faWQYASABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JEgAEjAKA2tleRgCIAEoCUIhukgechwyGl5bQS1aYS16MC05Ll9AKzotXXsxLDI1Nn0kSABCCwoCYnkSBbpIAggBIkAKEkdldFNlc3Npb25SZXNwb25zZRIqCgdzZXNzaW9uGAEgASgLMhkuYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uIpgDChNMaXN0U2Vzc2lvbnNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY9AMSHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSOAoGc3RhdGVzGAMgAygOMh4uYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uU3RhdGVCCLpIBZIBAhAIEhkKCGFnZW50X2lkGAQgASgJQge6SARyAhhAEksKBmxhYmVscxgFIAMoCzIxLmF0b2xsLnNlc3Npb24udjEuTGlzdFNlc3Npb25zUmVxdWVzdC5MYWJlbHNFbnRyeUIIukgFmgECECASFwoFcXVlcnkYBiABKAlCCLpIBXIDGIACEjcKBW9yZGVyGAcgASgOMh4uYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uT3JkZXJCCLpIBYIBAhABEiMKEXBhcmVudF9zZXNzaW9uX2lkGAggASgJQgi6SAVyAxiAARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlwKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEisKCHNlc3Npb25zGAEgAygLMhkuYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKBAgoUVXBkYXRlU2Vzc2lvblJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIyCgpzZXNzaW9uX2lkGAIgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSMgoHc2Vzc2lvbhgDIAEoCzIZLmF0b2xsLnNlc3Npb24udjEuU2Vzc2lvbkIGukgDyAEBEjcKC3VwZGF0ZV9tYXNrGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IGukgDyAEBEhMKC2lmX2hlYWRfc2VxGAUgASgEIkMKFVVwZGF0ZVNlc3Npb25SZXNwb25zZRIqCgdzZXNzaW9uGAEgASgLMhkuYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uIpMBChNSZXNldFNlc3Npb25SZXF1ZXN0EjMKCnJlcXVlc3RfaWQYASABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSMgoKc2Vzc2lvbl9pZBgCIAEoCUIeukgbchkyF15zZXNfWzAtOUEtWmEtel17MSw2NH0kEhMKC2lmX2hlYWRfc2VxGAMgASgEIkIKFFJlc2V0U2Vzc2lvblJlc3BvbnNlEioKB3Nlc3Npb24YASABKAsyGS5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb24i2QEKEkZvcmtTZXNzaW9uUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjIKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBIOCgZhdF9zZXEYAyABKAQSMQoDa2V5GAQgASgJQiS6SCFyHzIdXihbQS1aYS16MC05Ll9AKzotXXsxLDI1Nn0pPyQSFwoFdGl0bGUYBSABKAlCCLpIBXIDGIACIkEKE0ZvcmtTZXNzaW9uUmVzcG9uc2USKgoHc2Vzc2lvbhgBIAEoCzIZLmF0b2xsLnNlc3Npb24udjEuU2Vzc2lvbiJ+ChNDbG9zZVNlc3Npb25SZXF1ZXN0EjMKCnJlcXVlc3RfaWQYASABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSMgoKc2Vzc2lvbl9pZBgCIAEoCUIeukgbchkyF15zZXNfWzAtOUEtWmEtel17MSw2NH0kIkIKFENsb3NlU2Vzc2lvblJlc3BvbnNlEioKB3Nlc3Npb24YASABKAsyGS5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb24ifwoURGVsZXRlU2Vzc2lvblJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIyCgpzZXNzaW9uX2lkGAIgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQiFwoVRGVsZXRlU2Vzc2lvblJlc3BvbnNlIrUCChRTdWJtaXRNZXNzYWdlUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjIKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBI3CgdtZXNzYWdlGAMgASgLMh4uYXRvbGwuY29udGVudC52MS5NZXNzYWdlSW5wdXRCBrpIA8gBARI3CgpxdWV1ZV9tb2RlGAQgASgOMhkuYXRvbGwuZXZlbnQudjEuUXVldWVNb2RlQgi6SAWCAQIQARItCgdvcHRpb25zGAUgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5SdW5PcHRpb25zEhMKC2lmX2hlYWRfc2VxGAYgASgEIlgKFVN1Ym1pdE1lc3NhZ2VSZXNwb25zZRISCgptZXNzYWdlX2lkGAEgASgJEg4KBnJ1bl9pZBgCIAEoCRILCgNzZXEYAyABKAQSDgoGbG9nX2lkGAQgASgJIj8KDUdldFJ1blJlcXVlc3QSLgoGcnVuX2lkGAEgASgJQh66SBtyGTIXXnJ1bl9bMC05QS1aYS16XXsxLDY0fSQiNAoOR2V0UnVuUmVzcG9uc2USIgoDcnVuGAEgASgLMhUuYXRvbGwuc2Vzc2lvbi52MS5SdW4ikQEKEENhbmNlbFJ1blJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIuCgZydW5faWQYAiABKAlCHrpIG3IZMhdecnVuX1swLTlBLVphLXpdezEsNjR9JBIYCgZyZWFzb24YAyABKAlCCLpIBXIDGIAIIjcKEUNhbmNlbFJ1blJlc3BvbnNlEiIKA3J1bhgBIAEoCzIVLmF0b2xsLnNlc3Npb24udjEuUnVuIl8KDldhaXRSdW5SZXF1ZXN0Ei4KBnJ1bl9pZBgBIAEoCUIeukgbchkyF15ydW5fWzAtOUEtWmEtel17MSw2NH0kEh0KCnRpbWVvdXRfbXMYAiABKA1CCbpIBioEGOCnEiI1Cg9XYWl0UnVuUmVzcG9uc2USIgoDcnVuGAEgASgLMhUuYXRvbGwuc2Vzc2lvbi52MS5SdW4ioQIKFlJlc29sdmVBcHByb3ZhbFJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIyCgpzZXNzaW9uX2lkGAIgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSMgoLYXBwcm92YWxfaWQYAyABKAlCHbpIGnIYMhZeW0EtWmEtejAtOV8tXXsxLDEyOH0kEkAKCGRlY2lzaW9uGAQgASgOMiAuYXRvbGwuZXZlbnQudjEuQXBwcm92YWxEZWNpc2lvbkIMukgJggEGGAEYAhgDEigKBmRpZ2VzdBgFIAEoCUIYukgVchMyEV4oWzAtOWEtZl17NjR9KT8kIhkKF1Jlc29sdmVBcHByb3ZhbFJlc3BvbnNlIpgCChVBbnN3ZXJRdWVzdGlvblJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIyCgpzZXNzaW9uX2lkGAIgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSMgoLcXVlc3Rpb25faWQYAyABKAlCHbpIGnIYMhZeW0EtWmEtejAtOV8tXXsxLDEyOH0kEjgKBmFjdGlvbhgEIAEoDjIcLmF0b2xsLmV2ZW50LnYxLkFuc3dlckFjdGlvbkIKukgHggEEEAEgABIoCgdjb250ZW50GAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCIYChZBbnN3ZXJRdWVzdGlvblJlc3BvbnNlItsBChFMaXN0RXZlbnRzUmVxdWVzdBIyCgpzZXNzaW9uX2lkGAEgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSKAoGY3Vyc29yGAIgASgLMhguYXRvbGwuc2Vzc2lvbi52MS5DdXJzb3ISGwoJcGFnZV9zaXplGAMgASgNQgi6SAUqAxiIJxIcCgpwYWdlX3Rva2VuGAQgASgJQgi6SAVyAxiABBItCgZmaWx0ZXIYBSABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLkV2ZW50RmlsdGVyIooBChJMaXN0RXZlbnRzUmVzcG9uc2USJQoGZXZlbnRzGAEgAygLMhUuYXRvbGwuZXZlbnQudjEuRXZlbnQSDgoGbG9nX2lkGAIgASgJEhAKCGhlYWRfc2VxGAMgASgEEhIKCm9sZGVzdF9zZXEYBCABKAQSFwoPbmV4dF9wYWdlX3Rva2VuGAUgASgJIoUBChJHZXRTbmFwc2hvdFJlcXVlc3QSMgoKc2Vzc2lvbl9pZBgBIAEoCUIeukgbchkyF15zZXNfWzAtOUEtWmEtel17MSw2NH0kEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEh0KCnBhZ2VfYnl0ZXMYAyABKA1CCbpIBioEGICAQCKLAQoTR2V0U25hcHNob3RSZXNwb25zZRIlCgZldmVudHMYASADKAsyFS5hdG9sbC5ldmVudC52MS5FdmVudBIOCgZsb2dfaWQYAiABKAkSEAoIaGVhZF9zZXEYAyABKAQSEgoKb2xkZXN0X3NlcRgEIAEoBBIXCg9uZXh0X3BhZ2VfdG9rZW4YBSABKAkqjAEKDFNlc3Npb25PcmRlchIdChlTRVNTSU9OX09SREVSX1VOU1BFQ0lGSUVEEAASHgoaU0VTU0lPTl9PUkRFUl9VUERBVEVEX0RFU0MQARIeChpTRVNTSU9OX09SREVSX0NSRUFURURfREVTQxACEh0KGVNFU1NJT05fT1JERVJfQ1JFQVRFRF9BU0MQAzLMDgoOU2Vzc2lvblNlcnZpY2USawoNQ3JlYXRlU2Vzc2lvbhImLmF0b2xsLnNlc3Npb24udjEuQ3JlYXRlU2Vzc2lvblJlcXVlc3QaJy5hdG9sbC5zZXNzaW9uLnYxLkNyZWF0ZVNlc3Npb25SZXNwb25zZSIJkAIC8u0YAggDEmIKCkdldFNlc3Npb24SIy5hdG9sbC5zZXNzaW9uLnYxLkdldFNlc3Npb25SZXF1ZXN0GiQuYXRvbGwuc2Vzc2lvbi52MS5HZXRTZXNzaW9uUmVzcG9uc2UiCZACAfLtGAIIAhJoCgxMaXN0U2Vzc2lvbnMSJS5hdG9sbC5zZXNzaW9uLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaJi5hdG9sbC5zZXNzaW9uLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIgmQAgHy7RgCCAISawoNVXBkYXRlU2Vzc2lvbhImLmF0b2xsLnNlc3Npb24udjEuVXBkYXRlU2Vzc2lvblJlcXVlc3QaJy5hdG9sbC5zZXNzaW9uLnYxLlVwZGF0ZVNlc3Npb25SZXNwb25zZSIJkAIC8u0YAggDEmgKDFJlc2V0U2Vzc2lvbhIlLmF0b2xsLnNlc3Npb24udjEuUmVzZXRTZXNzaW9uUmVxdWVzdBomLmF0b2xsLnNlc3Npb24udjEuUmVzZXRTZXNzaW9uUmVzcG9uc2UiCZACAvLtGAIIAxJlCgtGb3JrU2Vzc2lvbhIkLmF0b2xsLnNlc3Npb24udjEuRm9ya1Nlc3Npb25SZXF1ZXN0GiUuYXRvbGwuc2Vzc2lvbi52MS5Gb3JrU2Vzc2lvblJlc3BvbnNlIgmQAgLy7RgCCAMSaAoMQ2xvc2VTZXNzaW9uEiUuYXRvbGwuc2Vzc2lvbi52MS5DbG9zZVNlc3Npb25SZXF1ZXN0GiYuYXRvbGwuc2Vzc2lvbi52MS5DbG9zZVNlc3Npb25SZXNwb25zZSIJkAIC8u0YAggDEmsKDURlbGV0ZVNlc3Npb24SJi5hdG9sbC5zZXNzaW9uLnYxLkRlbGV0ZVNlc3Npb25SZXF1ZXN0GicuYXRvbGwuc2Vzc2lvbi52MS5EZWxldGVTZXNzaW9uUmVzcG9uc2UiCZACAvLtGAIIAxJwCg1TdWJtaXRNZXNzYWdlEiYuYXRvbGwuc2Vzc2lvbi52MS5TdWJtaXRNZXNzYWdlUmVxdWVzdBonLmF0b2xsLnNlc3Npb24udjEuU3VibWl0TWVzc2FnZVJlc3BvbnNlIg6QAgLy7RgHCAMYgICAAhJWCgZHZXRSdW4SHy5hdG9sbC5zZXNzaW9uLnYxLkdldFJ1blJlcXVlc3QaIC5hdG9sbC5zZXNzaW9uLnYxLkdldFJ1blJlc3BvbnNlIgmQAgHy7RgCCAISXwoJQ2FuY2VsUnVuEiIuYXRvbGwuc2Vzc2lvbi52MS5DYW5jZWxSdW5SZXF1ZXN0GiMuYXRvbGwuc2Vzc2lvbi52MS5DYW5jZWxSdW5SZXNwb25zZSIJkAIC8u0YAggDEl0KB1dhaXRSdW4SIC5hdG9sbC5zZXNzaW9uLnYxLldhaXRSdW5SZXF1ZXN0GiEuYXRvbGwuc2Vzc2lvbi52MS5XYWl0UnVuUmVzcG9uc2UiDZACAfLtGAYIAhCAxBMScQoPUmVzb2x2ZUFwcHJvdmFsEiguYXRvbGwuc2Vzc2lvbi52MS5SZXNvbHZlQXBwcm92YWxSZXF1ZXN0GikuYXRvbGwuc2Vzc2lvbi52MS5SZXNvbHZlQXBwcm92YWxSZXNwb25zZSIJkAIC8u0YAggEEm4KDkFuc3dlclF1ZXN0aW9uEicuYXRvbGwuc2Vzc2lvbi52MS5BbnN3ZXJRdWVzdGlvblJlcXVlc3QaKC5hdG9sbC5zZXNzaW9uLnYxLkFuc3dlclF1ZXN0aW9uUmVzcG9uc2UiCZACAvLtGAIIAxJiCgpMaXN0RXZlbnRzEiMuYXRvbGwuc2Vzc2lvbi52MS5MaXN0RXZlbnRzUmVxdWVzdBokLmF0b2xsLnNlc3Npb24udjEuTGlzdEV2ZW50c1Jlc3BvbnNlIgmQAgHy7RgCCAISZQoLR2V0U25hcHNob3QSJC5hdG9sbC5zZXNzaW9uLnYxLkdldFNuYXBzaG90UmVxdWVzdBolLmF0b2xsLnNlc3Npb24udjEuR2V0U25hcHNob3RSZXNwb25zZSIJkAIB8u0YAggCElQKBVdhdGNoEh4uYXRvbGwuc2Vzc2lvbi52MS5XYXRjaFJlcXVlc3QaHy5hdG9sbC5zZXNzaW9uLnYxLldhdGNoUmVzcG9uc2UiBvLtGAIIAigBMAESXAoGQXR0YWNoEh8uYXRvbGwuc2Vzc2lvbi52MS5BdHRhY2hSZXF1ZXN0GiAuYXRvbGwuc2Vzc2lvbi52MS5BdHRhY2hSZXNwb25zZSIL8u0YBwgKGICAgAIoATABYgZwcm90bzM", [file_atoll_auth_v1_options, file_atoll_content_v1_message, file_atoll_event_v1_event, file_atoll_event_v1_run_events, file_atoll_event_v1_tool_events, file_atoll_session_v1_attach, file_atoll_session_v1_run, file_atoll_session_v1_session, file_atoll_session_v1_watch, file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_struct]);
+  fileDesc("CiZhdG9sbC9zZXNzaW9uL3YxL3Nlc3Npb25fc2VydmljZS5wcm90bxIQYXRvbGwuc2Vzc2lvbi52MSKmAwoUQ3JlYXRlU2Vzc2lvblJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIxCgNrZXkYAiABKAlCJLpIIXIfMh1eKFtBLVphLXowLTkuX0ArOi1dezEsMjU2fSk/JBI2CghhZ2VudF9pZBgDIAEoCUIkukghch8yHV4oW2EtejAtOV1bYS16MC05Xy1dezAsNjN9KT8kEhcKBXRpdGxlGAQgASgJQgi6SAVyAxiAAhJMCgZsYWJlbHMYBSADKAsyMi5hdG9sbC5zZXNzaW9uLnYxLkNyZWF0ZVNlc3Npb25SZXF1ZXN0LkxhYmVsc0VudHJ5Qgi6SAWaAQIQIBIjChFwYXJlbnRfc2Vzc2lvbl9pZBgGIAEoCUIIukgFcgMYgAESMwoMcmVzZXRfcG9saWN5GAcgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5SZXNldFBvbGljeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlQKFUNyZWF0ZVNlc3Npb25SZXNwb25zZRIqCgdzZXNzaW9uGAEgASgLMhkuYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uEg8KB2NyZWF0ZWQYAiABKAgiiAEKEUdldFNlc3Npb25SZXF1ZXN0EjQKCnNlc3Npb25faWQYASABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JEgAEjAKA2tleRgCIAEoCUIhukgechwyGl5bQS1aYS16MC05Ll9AKzotXXsxLDI1Nn0kSABCCwoCYnkSBbpIAggBIkAKEkdldFNlc3Npb25SZXNwb25zZRIqCgdzZXNzaW9uGAEgASgLMhkuYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uIpgDChNMaXN0U2Vzc2lvbnNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY9AMSHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSOAoGc3RhdGVzGAMgAygOMh4uYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uU3RhdGVCCLpIBZIBAhAIEhkKCGFnZW50X2lkGAQgASgJQge6SARyAhhAEksKBmxhYmVscxgFIAMoCzIxLmF0b2xsLnNlc3Npb24udjEuTGlzdFNlc3Npb25zUmVxdWVzdC5MYWJlbHNFbnRyeUIIukgFmgECECASFwoFcXVlcnkYBiABKAlCCLpIBXIDGIACEjcKBW9yZGVyGAcgASgOMh4uYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uT3JkZXJCCLpIBYIBAhABEiMKEXBhcmVudF9zZXNzaW9uX2lkGAggASgJQgi6SAVyAxiAARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlwKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEisKCHNlc3Npb25zGAEgAygLMhkuYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI6ChRDb3VudFNlc3Npb25zUmVxdWVzdBIiCg9hY3RpdmVfd2l0aGluX3MYASABKA1CCbpIBioEGICjBSI2ChVDb3VudFNlc3Npb25zUmVzcG9uc2USDQoFdG90YWwYASABKAQSDgoGYWN0aXZlGAIgASgEIoECChRVcGRhdGVTZXNzaW9uUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjIKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBIyCgdzZXNzaW9uGAMgASgLMhkuYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uQga6SAPIAQESNwoLdXBkYXRlX21hc2sYBCABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrQga6SAPIAQESEwoLaWZfaGVhZF9zZXEYBSABKAQiQwoVVXBkYXRlU2Vzc2lvblJlc3BvbnNlEioKB3Nlc3Npb24YASABKAsyGS5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb24ikwEKE1Jlc2V0U2Vzc2lvblJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIyCgpzZXNzaW9uX2lkGAIgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSEwoLaWZfaGVhZF9zZXEYAyABKAQiQgoUUmVzZXRTZXNzaW9uUmVzcG9uc2USKgoHc2Vzc2lvbhgBIAEoCzIZLmF0b2xsLnNlc3Npb24udjEuU2Vzc2lvbiLZAQoSRm9ya1Nlc3Npb25SZXF1ZXN0EjMKCnJlcXVlc3RfaWQYASABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSMgoKc2Vzc2lvbl9pZBgCIAEoCUIeukgbchkyF15zZXNfWzAtOUEtWmEtel17MSw2NH0kEg4KBmF0X3NlcRgDIAEoBBIxCgNrZXkYBCABKAlCJLpIIXIfMh1eKFtBLVphLXowLTkuX0ArOi1dezEsMjU2fSk/JBIXCgV0aXRsZRgFIAEoCUIIukgFcgMYgAIiQQoTRm9ya1Nlc3Npb25SZXNwb25zZRIqCgdzZXNzaW9uGAEgASgLMhkuYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uIn4KE0Nsb3NlU2Vzc2lvblJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIyCgpzZXNzaW9uX2lkGAIgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQiQgoUQ2xvc2VTZXNzaW9uUmVzcG9uc2USKgoHc2Vzc2lvbhgBIAEoCzIZLmF0b2xsLnNlc3Npb24udjEuU2Vzc2lvbiJ/ChREZWxldGVTZXNzaW9uUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjIKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JCIXChVEZWxldGVTZXNzaW9uUmVzcG9uc2UitQIKFFN1Ym1pdE1lc3NhZ2VSZXF1ZXN0EjMKCnJlcXVlc3RfaWQYASABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSMgoKc2Vzc2lvbl9pZBgCIAEoCUIeukgbchkyF15zZXNfWzAtOUEtWmEtel17MSw2NH0kEjcKB21lc3NhZ2UYAyABKAsyHi5hdG9sbC5jb250ZW50LnYxLk1lc3NhZ2VJbnB1dEIGukgDyAEBEjcKCnF1ZXVlX21vZGUYBCABKA4yGS5hdG9sbC5ldmVudC52MS5RdWV1ZU1vZGVCCLpIBYIBAhABEi0KB29wdGlvbnMYBSABKAsyHC5hdG9sbC5zZXNzaW9uLnYxLlJ1bk9wdGlvbnMSEwoLaWZfaGVhZF9zZXEYBiABKAQiWAoVU3VibWl0TWVzc2FnZVJlc3BvbnNlEhIKCm1lc3NhZ2VfaWQYASABKAkSDgoGcnVuX2lkGAIgASgJEgsKA3NlcRgDIAEoBBIOCgZsb2dfaWQYBCABKAkiPwoNR2V0UnVuUmVxdWVzdBIuCgZydW5faWQYASABKAlCHrpIG3IZMhdecnVuX1swLTlBLVphLXpdezEsNjR9JCI0Cg5HZXRSdW5SZXNwb25zZRIiCgNydW4YASABKAsyFS5hdG9sbC5zZXNzaW9uLnYxLlJ1biKRAQoQQ2FuY2VsUnVuUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEi4KBnJ1bl9pZBgCIAEoCUIeukgbchkyF15ydW5fWzAtOUEtWmEtel17MSw2NH0kEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMYgAgiNwoRQ2FuY2VsUnVuUmVzcG9uc2USIgoDcnVuGAEgASgLMhUuYXRvbGwuc2Vzc2lvbi52MS5SdW4iXwoOV2FpdFJ1blJlcXVlc3QSLgoGcnVuX2lkGAEgASgJQh66SBtyGTIXXnJ1bl9bMC05QS1aYS16XXsxLDY0fSQSHQoKdGltZW91dF9tcxgCIAEoDUIJukgGKgQY4KcSIjUKD1dhaXRSdW5SZXNwb25zZRIiCgNydW4YASABKAsyFS5hdG9sbC5zZXNzaW9uLnYxLlJ1biKhAgoWUmVzb2x2ZUFwcHJvdmFsUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjIKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBIyCgthcHByb3ZhbF9pZBgDIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezEsMTI4fSQSQAoIZGVjaXNpb24YBCABKA4yIC5hdG9sbC5ldmVudC52MS5BcHByb3ZhbERlY2lzaW9uQgy6SAmCAQYYARgCGAMSKAoGZGlnZXN0GAUgASgJQhi6SBVyEzIRXihbMC05YS1mXXs2NH0pPyQiGQoXUmVzb2x2ZUFwcHJvdmFsUmVzcG9uc2UimAIKFUFuc3dlclF1ZXN0aW9uUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjIKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBIyCgtxdWVzdGlvbl9pZBgDIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezEsMTI4fSQSOAoGYWN0aW9uGAQgASgOMhwuYXRvbGwuZXZlbnQudjEuQW5zd2VyQWN0aW9uQgq6SAeCAQQQASAAEigKB2NvbnRlbnQYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IhgKFkFuc3dlclF1ZXN0aW9uUmVzcG9uc2Ui2wEKEUxpc3RFdmVudHNSZXF1ZXN0EjIKCnNlc3Npb25faWQYASABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBIoCgZjdXJzb3IYAiABKAsyGC5hdG9sbC5zZXNzaW9uLnYxLkN1cnNvchIbCglwYWdlX3NpemUYAyABKA1CCLpIBSoDGIgnEhwKCnBhZ2VfdG9rZW4YBCABKAlCCLpIBXIDGIAEEi0KBmZpbHRlchgFIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuRXZlbnRGaWx0ZXIiigEKEkxpc3RFdmVudHNSZXNwb25zZRIlCgZldmVudHMYASADKAsyFS5hdG9sbC5ldmVudC52MS5FdmVudBIOCgZsb2dfaWQYAiABKAkSEAoIaGVhZF9zZXEYAyABKAQSEgoKb2xkZXN0X3NlcRgEIAEoBBIXCg9uZXh0X3BhZ2VfdG9rZW4YBSABKAkihQEKEkdldFNuYXBzaG90UmVxdWVzdBIyCgpzZXNzaW9uX2lkGAEgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSHQoKcGFnZV9ieXRlcxgDIAEoDUIJukgGKgQYgIBAIosBChNHZXRTbmFwc2hvdFJlc3BvbnNlEiUKBmV2ZW50cxgBIAMoCzIVLmF0b2xsLmV2ZW50LnYxLkV2ZW50Eg4KBmxvZ19pZBgCIAEoCRIQCghoZWFkX3NlcRgDIAEoBBISCgpvbGRlc3Rfc2VxGAQgASgEEhcKD25leHRfcGFnZV90b2tlbhgFIAEoCSqMAQoMU2Vzc2lvbk9yZGVyEh0KGVNFU1NJT05fT1JERVJfVU5TUEVDSUZJRUQQABIeChpTRVNTSU9OX09SREVSX1VQREFURURfREVTQxABEh4KGlNFU1NJT05fT1JERVJfQ1JFQVRFRF9ERVNDEAISHQoZU0VTU0lPTl9PUkRFUl9DUkVBVEVEX0FTQxADMrkPCg5TZXNzaW9uU2VydmljZRJrCg1DcmVhdGVTZXNzaW9uEiYuYXRvbGwuc2Vzc2lvbi52MS5DcmVhdGVTZXNzaW9uUmVxdWVzdBonLmF0b2xsLnNlc3Npb24udjEuQ3JlYXRlU2Vzc2lvblJlc3BvbnNlIgmQAgLy7RgCCAMSYgoKR2V0U2Vzc2lvbhIjLmF0b2xsLnNlc3Npb24udjEuR2V0U2Vzc2lvblJlcXVlc3QaJC5hdG9sbC5zZXNzaW9uLnYxLkdldFNlc3Npb25SZXNwb25zZSIJkAIB8u0YAggCEmgKDExpc3RTZXNzaW9ucxIlLmF0b2xsLnNlc3Npb24udjEuTGlzdFNlc3Npb25zUmVxdWVzdBomLmF0b2xsLnNlc3Npb24udjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiCZACAfLtGAIIAhJrCg1Db3VudFNlc3Npb25zEiYuYXRvbGwuc2Vzc2lvbi52MS5Db3VudFNlc3Npb25zUmVxdWVzdBonLmF0b2xsLnNlc3Npb24udjEuQ291bnRTZXNzaW9uc1Jlc3BvbnNlIgmQAgHy7RgCCAISawoNVXBkYXRlU2Vzc2lvbhImLmF0b2xsLnNlc3Npb24udjEuVXBkYXRlU2Vzc2lvblJlcXVlc3QaJy5hdG9sbC5zZXNzaW9uLnYxLlVwZGF0ZVNlc3Npb25SZXNwb25zZSIJkAIC8u0YAggDEmgKDFJlc2V0U2Vzc2lvbhIlLmF0b2xsLnNlc3Npb24udjEuUmVzZXRTZXNzaW9uUmVxdWVzdBomLmF0b2xsLnNlc3Npb24udjEuUmVzZXRTZXNzaW9uUmVzcG9uc2UiCZACAvLtGAIIAxJlCgtGb3JrU2Vzc2lvbhIkLmF0b2xsLnNlc3Npb24udjEuRm9ya1Nlc3Npb25SZXF1ZXN0GiUuYXRvbGwuc2Vzc2lvbi52MS5Gb3JrU2Vzc2lvblJlc3BvbnNlIgmQAgLy7RgCCAMSaAoMQ2xvc2VTZXNzaW9uEiUuYXRvbGwuc2Vzc2lvbi52MS5DbG9zZVNlc3Npb25SZXF1ZXN0GiYuYXRvbGwuc2Vzc2lvbi52MS5DbG9zZVNlc3Npb25SZXNwb25zZSIJkAIC8u0YAggDEmsKDURlbGV0ZVNlc3Npb24SJi5hdG9sbC5zZXNzaW9uLnYxLkRlbGV0ZVNlc3Npb25SZXF1ZXN0GicuYXRvbGwuc2Vzc2lvbi52MS5EZWxldGVTZXNzaW9uUmVzcG9uc2UiCZACAvLtGAIIAxJwCg1TdWJtaXRNZXNzYWdlEiYuYXRvbGwuc2Vzc2lvbi52MS5TdWJtaXRNZXNzYWdlUmVxdWVzdBonLmF0b2xsLnNlc3Npb24udjEuU3VibWl0TWVzc2FnZVJlc3BvbnNlIg6QAgLy7RgHCAMYgICAAhJWCgZHZXRSdW4SHy5hdG9sbC5zZXNzaW9uLnYxLkdldFJ1blJlcXVlc3QaIC5hdG9sbC5zZXNzaW9uLnYxLkdldFJ1blJlc3BvbnNlIgmQAgHy7RgCCAISXwoJQ2FuY2VsUnVuEiIuYXRvbGwuc2Vzc2lvbi52MS5DYW5jZWxSdW5SZXF1ZXN0GiMuYXRvbGwuc2Vzc2lvbi52MS5DYW5jZWxSdW5SZXNwb25zZSIJkAIC8u0YAggDEl0KB1dhaXRSdW4SIC5hdG9sbC5zZXNzaW9uLnYxLldhaXRSdW5SZXF1ZXN0GiEuYXRvbGwuc2Vzc2lvbi52MS5XYWl0UnVuUmVzcG9uc2UiDZACAfLtGAYIAhCAxBMScQoPUmVzb2x2ZUFwcHJvdmFsEiguYXRvbGwuc2Vzc2lvbi52MS5SZXNvbHZlQXBwcm92YWxSZXF1ZXN0GikuYXRvbGwuc2Vzc2lvbi52MS5SZXNvbHZlQXBwcm92YWxSZXNwb25zZSIJkAIC8u0YAggEEm4KDkFuc3dlclF1ZXN0aW9uEicuYXRvbGwuc2Vzc2lvbi52MS5BbnN3ZXJRdWVzdGlvblJlcXVlc3QaKC5hdG9sbC5zZXNzaW9uLnYxLkFuc3dlclF1ZXN0aW9uUmVzcG9uc2UiCZACAvLtGAIIAxJiCgpMaXN0RXZlbnRzEiMuYXRvbGwuc2Vzc2lvbi52MS5MaXN0RXZlbnRzUmVxdWVzdBokLmF0b2xsLnNlc3Npb24udjEuTGlzdEV2ZW50c1Jlc3BvbnNlIgmQAgHy7RgCCAISZQoLR2V0U25hcHNob3QSJC5hdG9sbC5zZXNzaW9uLnYxLkdldFNuYXBzaG90UmVxdWVzdBolLmF0b2xsLnNlc3Npb24udjEuR2V0U25hcHNob3RSZXNwb25zZSIJkAIB8u0YAggCElQKBVdhdGNoEh4uYXRvbGwuc2Vzc2lvbi52MS5XYXRjaFJlcXVlc3QaHy5hdG9sbC5zZXNzaW9uLnYxLldhdGNoUmVzcG9uc2UiBvLtGAIIAigBMAESXAoGQXR0YWNoEh8uYXRvbGwuc2Vzc2lvbi52MS5BdHRhY2hSZXF1ZXN0GiAuYXRvbGwuc2Vzc2lvbi52MS5BdHRhY2hSZXNwb25zZSIL8u0YBwgKGICAgAIoATABYgZwcm90bzM", [file_atoll_auth_v1_options, file_atoll_content_v1_message, file_atoll_event_v1_event, file_atoll_event_v1_run_events, file_atoll_event_v1_tool_events, file_atoll_session_v1_attach, file_atoll_session_v1_run, file_atoll_session_v1_session, file_atoll_session_v1_watch, file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_struct]);
 
 /**
  * See CreateSession.
@@ -260,7 +260,7 @@ export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__P
  */
 export type ListSessionsResponse = Message<"atoll.session.v1.ListSessionsResponse"> & {
   /**
-   * The sessions.
+   * The sessions, without `preferences` and `variables`.
    *
    * @generated from field: repeated atoll.session.v1.Session sessions = 1;
    */
@@ -280,6 +280,55 @@ export type ListSessionsResponse = Message<"atoll.session.v1.ListSessionsRespons
  */
 export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
   messageDesc(file_atoll_session_v1_session_service, 5);
+
+/**
+ * See CountSessions.
+ *
+ * @generated from message atoll.session.v1.CountSessionsRequest
+ */
+export type CountSessionsRequest = Message<"atoll.session.v1.CountSessionsRequest"> & {
+  /**
+   * A session is active when it changed in the last so many seconds. Default 300, at most 86400.
+   *
+   * @generated from field: uint32 active_within_s = 1;
+   */
+  activeWithinS: number;
+};
+
+/**
+ * Describes the message atoll.session.v1.CountSessionsRequest.
+ * Use `create(CountSessionsRequestSchema)` to create a new message.
+ */
+export const CountSessionsRequestSchema: GenMessage<CountSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_atoll_session_v1_session_service, 6);
+
+/**
+ * See CountSessions.
+ *
+ * @generated from message atoll.session.v1.CountSessionsResponse
+ */
+export type CountSessionsResponse = Message<"atoll.session.v1.CountSessionsResponse"> & {
+  /**
+   * All sessions.
+   *
+   * @generated from field: uint64 total = 1;
+   */
+  total: bigint;
+
+  /**
+   * The active ones.
+   *
+   * @generated from field: uint64 active = 2;
+   */
+  active: bigint;
+};
+
+/**
+ * Describes the message atoll.session.v1.CountSessionsResponse.
+ * Use `create(CountSessionsResponseSchema)` to create a new message.
+ */
+export const CountSessionsResponseSchema: GenMessage<CountSessionsResponse> = /*@__PURE__*/
+  messageDesc(file_atoll_session_v1_session_service, 7);
 
 /**
  * See UpdateSession.
@@ -302,14 +351,15 @@ export type UpdateSessionRequest = Message<"atoll.session.v1.UpdateSessionReques
   sessionId: string;
 
   /**
-   * The new values: `title`, `labels`, `reset_policy`, `preferences`, `variables`, `task`, `idle_timeout`.
+   * The new values: `title`, `labels`, `reset_policy`, `preferences`, `variables`, `task`, `idle_timeout`. A named one
+   * that is not set is taken away.
    *
    * @generated from field: atoll.session.v1.Session session = 3;
    */
   session?: Session | undefined;
 
   /**
-   * Which of them to take.
+   * Which of them to take, at least one. A path into one of them is refused.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 4;
    */
@@ -328,7 +378,7 @@ export type UpdateSessionRequest = Message<"atoll.session.v1.UpdateSessionReques
  * Use `create(UpdateSessionRequestSchema)` to create a new message.
  */
 export const UpdateSessionRequestSchema: GenMessage<UpdateSessionRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 6);
+  messageDesc(file_atoll_session_v1_session_service, 8);
 
 /**
  * See UpdateSession.
@@ -349,7 +399,7 @@ export type UpdateSessionResponse = Message<"atoll.session.v1.UpdateSessionRespo
  * Use `create(UpdateSessionResponseSchema)` to create a new message.
  */
 export const UpdateSessionResponseSchema: GenMessage<UpdateSessionResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 7);
+  messageDesc(file_atoll_session_v1_session_service, 9);
 
 /**
  * See ResetSession.
@@ -384,7 +434,7 @@ export type ResetSessionRequest = Message<"atoll.session.v1.ResetSessionRequest"
  * Use `create(ResetSessionRequestSchema)` to create a new message.
  */
 export const ResetSessionRequestSchema: GenMessage<ResetSessionRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 8);
+  messageDesc(file_atoll_session_v1_session_service, 10);
 
 /**
  * See ResetSession.
@@ -405,7 +455,7 @@ export type ResetSessionResponse = Message<"atoll.session.v1.ResetSessionRespons
  * Use `create(ResetSessionResponseSchema)` to create a new message.
  */
 export const ResetSessionResponseSchema: GenMessage<ResetSessionResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 9);
+  messageDesc(file_atoll_session_v1_session_service, 11);
 
 /**
  * See ForkSession.
@@ -454,7 +504,7 @@ export type ForkSessionRequest = Message<"atoll.session.v1.ForkSessionRequest"> 
  * Use `create(ForkSessionRequestSchema)` to create a new message.
  */
 export const ForkSessionRequestSchema: GenMessage<ForkSessionRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 10);
+  messageDesc(file_atoll_session_v1_session_service, 12);
 
 /**
  * See ForkSession.
@@ -475,7 +525,7 @@ export type ForkSessionResponse = Message<"atoll.session.v1.ForkSessionResponse"
  * Use `create(ForkSessionResponseSchema)` to create a new message.
  */
 export const ForkSessionResponseSchema: GenMessage<ForkSessionResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 11);
+  messageDesc(file_atoll_session_v1_session_service, 13);
 
 /**
  * See CloseSession.
@@ -503,7 +553,7 @@ export type CloseSessionRequest = Message<"atoll.session.v1.CloseSessionRequest"
  * Use `create(CloseSessionRequestSchema)` to create a new message.
  */
 export const CloseSessionRequestSchema: GenMessage<CloseSessionRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 12);
+  messageDesc(file_atoll_session_v1_session_service, 14);
 
 /**
  * See CloseSession.
@@ -524,7 +574,7 @@ export type CloseSessionResponse = Message<"atoll.session.v1.CloseSessionRespons
  * Use `create(CloseSessionResponseSchema)` to create a new message.
  */
 export const CloseSessionResponseSchema: GenMessage<CloseSessionResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 13);
+  messageDesc(file_atoll_session_v1_session_service, 15);
 
 /**
  * See DeleteSession.
@@ -552,7 +602,7 @@ export type DeleteSessionRequest = Message<"atoll.session.v1.DeleteSessionReques
  * Use `create(DeleteSessionRequestSchema)` to create a new message.
  */
 export const DeleteSessionRequestSchema: GenMessage<DeleteSessionRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 14);
+  messageDesc(file_atoll_session_v1_session_service, 16);
 
 /**
  * See DeleteSession.
@@ -567,7 +617,7 @@ export type DeleteSessionResponse = Message<"atoll.session.v1.DeleteSessionRespo
  * Use `create(DeleteSessionResponseSchema)` to create a new message.
  */
 export const DeleteSessionResponseSchema: GenMessage<DeleteSessionResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 15);
+  messageDesc(file_atoll_session_v1_session_service, 17);
 
 /**
  * See SubmitMessage.
@@ -623,7 +673,7 @@ export type SubmitMessageRequest = Message<"atoll.session.v1.SubmitMessageReques
  * Use `create(SubmitMessageRequestSchema)` to create a new message.
  */
 export const SubmitMessageRequestSchema: GenMessage<SubmitMessageRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 16);
+  messageDesc(file_atoll_session_v1_session_service, 18);
 
 /**
  * See SubmitMessage.
@@ -665,7 +715,7 @@ export type SubmitMessageResponse = Message<"atoll.session.v1.SubmitMessageRespo
  * Use `create(SubmitMessageResponseSchema)` to create a new message.
  */
 export const SubmitMessageResponseSchema: GenMessage<SubmitMessageResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 17);
+  messageDesc(file_atoll_session_v1_session_service, 19);
 
 /**
  * See GetRun.
@@ -686,7 +736,7 @@ export type GetRunRequest = Message<"atoll.session.v1.GetRunRequest"> & {
  * Use `create(GetRunRequestSchema)` to create a new message.
  */
 export const GetRunRequestSchema: GenMessage<GetRunRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 18);
+  messageDesc(file_atoll_session_v1_session_service, 20);
 
 /**
  * See GetRun.
@@ -707,7 +757,7 @@ export type GetRunResponse = Message<"atoll.session.v1.GetRunResponse"> & {
  * Use `create(GetRunResponseSchema)` to create a new message.
  */
 export const GetRunResponseSchema: GenMessage<GetRunResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 19);
+  messageDesc(file_atoll_session_v1_session_service, 21);
 
 /**
  * See CancelRun.
@@ -742,7 +792,7 @@ export type CancelRunRequest = Message<"atoll.session.v1.CancelRunRequest"> & {
  * Use `create(CancelRunRequestSchema)` to create a new message.
  */
 export const CancelRunRequestSchema: GenMessage<CancelRunRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 20);
+  messageDesc(file_atoll_session_v1_session_service, 22);
 
 /**
  * See CancelRun.
@@ -763,7 +813,7 @@ export type CancelRunResponse = Message<"atoll.session.v1.CancelRunResponse"> & 
  * Use `create(CancelRunResponseSchema)` to create a new message.
  */
 export const CancelRunResponseSchema: GenMessage<CancelRunResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 21);
+  messageDesc(file_atoll_session_v1_session_service, 23);
 
 /**
  * See WaitRun.
@@ -791,7 +841,7 @@ export type WaitRunRequest = Message<"atoll.session.v1.WaitRunRequest"> & {
  * Use `create(WaitRunRequestSchema)` to create a new message.
  */
 export const WaitRunRequestSchema: GenMessage<WaitRunRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 22);
+  messageDesc(file_atoll_session_v1_session_service, 24);
 
 /**
  * See WaitRun.
@@ -812,7 +862,7 @@ export type WaitRunResponse = Message<"atoll.session.v1.WaitRunResponse"> & {
  * Use `create(WaitRunResponseSchema)` to create a new message.
  */
 export const WaitRunResponseSchema: GenMessage<WaitRunResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 23);
+  messageDesc(file_atoll_session_v1_session_service, 25);
 
 /**
  * See ResolveApproval.
@@ -861,7 +911,7 @@ export type ResolveApprovalRequest = Message<"atoll.session.v1.ResolveApprovalRe
  * Use `create(ResolveApprovalRequestSchema)` to create a new message.
  */
 export const ResolveApprovalRequestSchema: GenMessage<ResolveApprovalRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 24);
+  messageDesc(file_atoll_session_v1_session_service, 26);
 
 /**
  * See ResolveApproval.
@@ -876,7 +926,7 @@ export type ResolveApprovalResponse = Message<"atoll.session.v1.ResolveApprovalR
  * Use `create(ResolveApprovalResponseSchema)` to create a new message.
  */
 export const ResolveApprovalResponseSchema: GenMessage<ResolveApprovalResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 25);
+  messageDesc(file_atoll_session_v1_session_service, 27);
 
 /**
  * See AnswerQuestion.
@@ -925,7 +975,7 @@ export type AnswerQuestionRequest = Message<"atoll.session.v1.AnswerQuestionRequ
  * Use `create(AnswerQuestionRequestSchema)` to create a new message.
  */
 export const AnswerQuestionRequestSchema: GenMessage<AnswerQuestionRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 26);
+  messageDesc(file_atoll_session_v1_session_service, 28);
 
 /**
  * See AnswerQuestion.
@@ -940,7 +990,7 @@ export type AnswerQuestionResponse = Message<"atoll.session.v1.AnswerQuestionRes
  * Use `create(AnswerQuestionResponseSchema)` to create a new message.
  */
 export const AnswerQuestionResponseSchema: GenMessage<AnswerQuestionResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 27);
+  messageDesc(file_atoll_session_v1_session_service, 29);
 
 /**
  * See ListEvents.
@@ -989,7 +1039,7 @@ export type ListEventsRequest = Message<"atoll.session.v1.ListEventsRequest"> & 
  * Use `create(ListEventsRequestSchema)` to create a new message.
  */
 export const ListEventsRequestSchema: GenMessage<ListEventsRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 28);
+  messageDesc(file_atoll_session_v1_session_service, 30);
 
 /**
  * See ListEvents.
@@ -1038,7 +1088,7 @@ export type ListEventsResponse = Message<"atoll.session.v1.ListEventsResponse"> 
  * Use `create(ListEventsResponseSchema)` to create a new message.
  */
 export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 29);
+  messageDesc(file_atoll_session_v1_session_service, 31);
 
 /**
  * See GetSnapshot.
@@ -1073,7 +1123,7 @@ export type GetSnapshotRequest = Message<"atoll.session.v1.GetSnapshotRequest"> 
  * Use `create(GetSnapshotRequestSchema)` to create a new message.
  */
 export const GetSnapshotRequestSchema: GenMessage<GetSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 30);
+  messageDesc(file_atoll_session_v1_session_service, 32);
 
 /**
  * See GetSnapshot.
@@ -1122,7 +1172,7 @@ export type GetSnapshotResponse = Message<"atoll.session.v1.GetSnapshotResponse"
  * Use `create(GetSnapshotResponseSchema)` to create a new message.
  */
 export const GetSnapshotResponseSchema: GenMessage<GetSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 31);
+  messageDesc(file_atoll_session_v1_session_service, 33);
 
 /**
  * How a list is ordered.
@@ -1209,7 +1259,17 @@ export const SessionService: GenService<{
     output: typeof ListSessionsResponseSchema;
   },
   /**
-   * Changes the fields that the mask names.
+   * Counts the sessions.
+   *
+   * @generated from rpc atoll.session.v1.SessionService.CountSessions
+   */
+  countSessions: {
+    methodKind: "unary";
+    input: typeof CountSessionsRequestSchema;
+    output: typeof CountSessionsResponseSchema;
+  },
+  /**
+   * Changes the fields that the mask names. Readers of the log see it as SessionUpdated.
    *
    * @generated from rpc atoll.session.v1.SessionService.UpdateSession
    */
@@ -1219,7 +1279,8 @@ export const SessionService: GenService<{
     output: typeof UpdateSessionResponseSchema;
   },
   /**
-   * Starts the session's context over; the log keeps every event.
+   * Starts the session's context over: the model is shown nothing of what the log has now. The log keeps every event,
+   * and what is being answered or waits is answered.
    *
    * @generated from rpc atoll.session.v1.SessionService.ResetSession
    */

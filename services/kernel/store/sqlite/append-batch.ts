@@ -4,8 +4,10 @@
  * Keeps L4: the epoch is compared, and the last batch number with its answer is stored, in the transaction of the
  * events; a late worker is refused, a resent batch answered. Keeps R2: the batch that ends a run ends it once.
  */
-import type { AppendOutcome, RunRow, WorkerBatch } from "../session-store.ts";
-import { endRun } from "./end-run.ts";
+import { judgeBatch } from "../../run-rules/judge-batch.ts";
+import type { AppendOutcome, WorkerBatch } from "../changes.ts";
+import type { RunRow } from "../rows.ts";
+import { endRun, joined } from "./end-run.ts";
 import type { StoredRun } from "./run-rows.ts";
 import type { SessionTables } from "./session-tables.ts";
 
@@ -16,24 +18,17 @@ export function appendBatch(tables: SessionTables, batch: WorkerBatch, nowMs: nu
   if (run === undefined || run.row.sessionId !== batch.sessionId) {
     return { kind: "run-not-found" };
   }
-  return answerWithoutChange(run, batch) ?? append(tables, run, batch, nowMs);
-}
-
-function answerWithoutChange(run: StoredRun, batch: WorkerBatch): AppendOutcome | undefined {
-  const { row } = run;
-  // A run that nobody took has epoch 0, which no worker holds.
-  if (batch.epoch !== row.epoch || row.epoch === 0) {
-    return { kind: "fenced", epoch: row.epoch };
+  const verdict = judgeBatch(run.row, batch);
+  switch (verdict.kind) {
+    case "append":
+      return append(tables, run, batch, nowMs);
+    case "replayed":
+      return { kind: "replayed", firstSeq: run.batchFirstSeq, lastSeq: run.batchLastSeq };
+    case "fenced":
+    case "finished":
+    case "out-of-order":
+      return verdict;
   }
-  // Before the state: the batch that ended the run may be sent again, too.
-  if (batch.batchNo === row.batchNo && batch.batchNo > 0) {
-    return { kind: "replayed", firstSeq: run.batchFirstSeq, lastSeq: run.batchLastSeq };
-  }
-  if (row.state === "finished") {
-    return { kind: "finished" };
-  }
-  const expectedBatchNo = row.batchNo + 1;
-  return batch.batchNo === expectedBatchNo ? undefined : { kind: "out-of-order", expectedBatchNo };
 }
 
 function append(tables: SessionTables, run: StoredRun, batch: WorkerBatch, nowMs: number): AppendOutcome {
@@ -42,12 +37,29 @@ function append(tables: SessionTables, run: StoredRun, batch: WorkerBatch, nowMs
   const firstSeq = session.row.headSeq + 1;
   const lastSeq = appended.headSeq;
   const row: RunRow = { ...run.row, batchNo: batch.batchNo };
-  const next: StoredRun = { ...run, batchFirstSeq: firstSeq, batchLastSeq: lastSeq, row };
+  const actedCommandId = actOn(tables, run, batch.actedCommandId);
+  const next: StoredRun = { ...run, batchFirstSeq: firstSeq, batchLastSeq: lastSeq, actedCommandId, row };
   if (batch.finish !== undefined) {
     const ended = endRun(tables, next, grown, batch.finish, nowMs);
-    return { kind: "appended", firstSeq, lastSeq, appended, run: ended, freesNext: grown.row.queuedRuns > 0 };
+    const freesNext = ended.session.row.queuedRuns > 0;
+    return {
+      kind: "appended",
+      firstSeq,
+      lastSeq,
+      appended: joined(appended, ended.followUp),
+      run: ended.run,
+      freesNext,
+    };
   }
   tables.sessions.save(grown);
   tables.runs.saveBatch(next);
   return { kind: "appended", firstSeq, lastSeq, appended, run: row, freesNext: false };
+}
+
+/** Closes the commands that the worker acted on; a worker can't act on one that it was never given. */
+function actOn({ commands }: SessionTables, run: StoredRun, actedCommandId: number): number {
+  const acted = Math.min(actedCommandId, run.lastCommandId);
+  if (acted <= run.actedCommandId) return run.actedCommandId;
+  commands.removeThrough(run, acted);
+  return acted;
 }

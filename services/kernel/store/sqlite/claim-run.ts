@@ -4,7 +4,9 @@
  * Keeps L4 (every taking has an epoch of its own and starts its batches at 1), R3 (a session's next run waits until its
  * running one has ended) and R4 (a taken-over run keeps its id).
  */
-import type { Claimed, ClaimInput, RunRow, SessionRow } from "../session-store.ts";
+import { mayTakeOver, takenRun } from "../../run-rules/change-run.ts";
+import type { Claimed, ClaimInput } from "../changes.ts";
+import type { RunRow, SessionRow } from "../rows.ts";
 import type { StoredRun } from "./run-rows.ts";
 import type { StoredSession } from "./session-rows.ts";
 import type { SessionTables } from "./session-tables.ts";
@@ -37,7 +39,7 @@ export function takeOverRun(
 ): Claimed | undefined {
   const tenantNo = tables.tenants.find(run.tenant);
   const held = tenantNo === undefined ? undefined : tables.runs.findById(tenantNo, run.runId);
-  if (held?.row.state !== "running" || held.row.epoch !== run.epoch) {
+  if (held === undefined || !mayTakeOver(held.row, run.epoch)) {
     return undefined;
   }
   return take(tables, held, tables.sessions.get(held.sessionNo), events, nowMs);
@@ -50,14 +52,7 @@ function take(
   events: ClaimInput["events"],
   nowMs: number,
 ): Claimed {
-  const row: RunRow = {
-    ...run.row,
-    state: "running",
-    epoch: run.row.epoch + 1,
-    attempt: run.row.attempt + 1,
-    batchNo: 0,
-    startedAtMs: run.row.startedAtMs || nowMs,
-  };
+  const row: RunRow = takenRun(run.row, nowMs);
   const [grown, appended] = tables.events.append(session, events(row), nowMs);
   tables.sessions.save(grown);
   tables.runs.save({ ...run, batchFirstSeq: 0, batchLastSeq: 0, row });

@@ -1,6 +1,9 @@
 /** Creates a session once. Keeps R1, and one session for each key of a tenant. */
+
+import type { NewSession } from "../changes.ts";
+import type { SessionRow } from "../rows.ts";
 import type { Scope } from "../scope.ts";
-import type { Answered, NewSession, Request, SessionRow } from "../session-store.ts";
+import type { Answered, Request } from "../session-store.ts";
 import type { SessionTables } from "./session-tables.ts";
 
 type Created = { session: SessionRow; created: boolean };

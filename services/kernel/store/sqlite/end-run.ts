@@ -2,120 +2,103 @@
  * Ends runs: by their worker's last batch, by the session service, by a cancel of a run that waits.
  *
  * Keeps R2 (a run that has ended never ends again, and its terminal event is stored with its end), R3 (its session's
- * next run may be claimed from then on) and L4 (whoever ends a run over its worker's head takes the next epoch).
+ * next run may be claimed from then on), L4 (whoever ends a run over its worker's head takes the next epoch) and that no
+ * accepted message is left unanswered: what the run was steered with and never read gets a run of its own.
  */
-import { RunStatus } from "../../../../gen/atoll/event/v1/run_events_pb.ts";
-import type { Scope } from "../scope.ts";
-import type { Answered, Appended, CancelOutcome, Request, RunRow, SessionRow } from "../session-store.ts";
-import type { StoredRun } from "./run-rows.ts";
+import { endedRun, maySeize, seizedRun } from "../../run-rules/change-run.ts";
+import { positionOf } from "../../run-rules/order-runs.ts";
+import { leftOver } from "../../run-rules/run-commands.ts";
+import type { Appended, FollowUp, RunEnding } from "../changes.ts";
+import type { RunRow, SessionRow } from "../rows.ts";
+import { type StoredRun, waitingRun } from "./run-rows.ts";
 import type { StoredSession } from "./session-rows.ts";
 import type { SessionTables } from "./session-tables.ts";
 
-/** How a run ended; `failure` is an encoded atoll.event.v1.RunFailure, empty when there is none. */
-interface Ending {
-  readonly status: number;
-  readonly failure: Uint8Array;
+interface Ended {
+  readonly run: RunRow;
+  readonly session: StoredSession;
+  /** The RunQueued of a follow-up; undefined when there is none. */
+  readonly followUp: Appended | undefined;
 }
 
-interface Cancel {
-  readonly runId: string;
-  readonly cancelledBy: string;
-  readonly reason: string;
-  readonly event: (run: RunRow) => Uint8Array;
-}
-
-/** Saves a run as finished and its session without it. The session's head is its terminal event. */
+/**
+ * Saves a run as finished and its session without it. The session's head is its terminal event. Without `followUp`, as
+ * for a run that nobody took, nothing can have been left unread.
+ */
 export function endRun(
   tables: SessionTables,
   run: StoredRun,
   session: StoredSession,
-  ending: Ending,
+  ending: Pick<RunEnding, "status" | "failure"> & { readonly followUp?: FollowUp },
   nowMs: number,
-): RunRow {
+): Ended {
   const wasQueued = run.row.state === "queued";
-  const row: RunRow = {
-    ...run.row,
-    state: "finished",
-    status: ending.status,
-    failure: ending.failure,
-    finishedAtMs: nowMs,
-    finishedSeq: session.row.headSeq,
-  };
+  const open = tables.commands.listOpen(run);
+  if (open.length > 0) tables.commands.removeThrough(run, run.lastCommandId);
+  // A session that was closed meanwhile answers nothing any more.
+  const isAnswering = ending.followUp !== undefined && session.row.state !== "closed";
+  const unread = isAnswering ? leftOver(open) : undefined;
+  const messageIds = run.row.messageIds.filter((id) => unread?.messageIds.includes(id) !== true);
+  const row: RunRow = { ...endedRun(run.row, ending, session.row.headSeq, nowMs), messageIds };
   const sessionRow: SessionRow = wasQueued
     ? { ...session.row, queuedRuns: session.row.queuedRuns - 1 }
     : { ...session.row, activeRunId: "" };
-  tables.runs.save({ ...run, row });
-  tables.sessions.save({ ...session, row: sessionRow });
-  if (!wasQueued && sessionRow.queuedRuns > 0) {
+  const closed: StoredRun = { ...run, row, actedCommandId: run.lastCommandId };
+  tables.runs.save(closed);
+  if (unread !== undefined) tables.runs.saveMessages(closed);
+  let next: StoredSession = { ...session, row: sessionRow };
+  let followUp: Appended | undefined;
+  if (unread !== undefined && ending.followUp !== undefined) {
+    [next, followUp] = queueFollowUp(tables, next, row, unread, ending.followUp, nowMs);
+  }
+  tables.sessions.save(next);
+  if (!wasQueued && next.row.queuedRuns > 0) {
     tables.runs.setBlocked(run.tenantNo, run.sessionNo, false);
   }
-  return row;
+  return { run: row, session: next, followUp };
+}
+
+/** The run takes over from the one that ended: its agent and options, and who sent the first unread message. */
+function queueFollowUp(
+  tables: SessionTables,
+  session: StoredSession,
+  ended: RunRow,
+  unread: NonNullable<ReturnType<typeof leftOver<ReturnType<typeof tables.commands.listOpen>[number]>>>,
+  { runId, event }: FollowUp,
+  nowMs: number,
+): [StoredSession, Appended] {
+  const { tenantNo, sessionNo } = session;
+  const { messageIds, priority, first } = unread;
+  const { tenant, sessionId, agentId, options } = ended;
+  const { principal, traceId } = first;
+  const made = { tenant, sessionId, agentId, options, principal, traceId, runId, priority, messageIds };
+  const position = positionOf(tables.runs.countWaitingAhead(tenantNo, sessionNo, priority), false);
+  const draft = waitingRun({ ...made, collects: false, queuedSeq: session.row.headSeq + 1, queuedAtMs: nowMs });
+  const [grown, appended] = tables.events.append(session, [event(draft, position)], nowMs);
+  tables.runs.insertQueued(tenantNo, sessionNo, draft, false);
+  return [{ ...grown, row: { ...grown.row, queuedRuns: grown.row.queuedRuns + 1 } }, appended];
 }
 
 /** See SessionStore.finishRun. */
 export function finishRun(
   tables: SessionTables,
   run: { readonly tenant: string; readonly runId: string; readonly epoch: number },
-  finish: Ending & { readonly event: (run: RunRow) => Uint8Array },
+  finish: RunEnding & { readonly event: (run: RunRow) => Uint8Array },
   nowMs: number,
 ): { readonly run: RunRow; readonly appended: Appended } | undefined {
   const tenantNo = tables.tenants.find(run.tenant);
   const held = tenantNo === undefined ? undefined : tables.runs.findById(tenantNo, run.runId);
-  if (held === undefined || held.row.state === "finished" || held.row.epoch !== run.epoch) {
+  if (held === undefined || !maySeize(held.row, run.epoch)) {
     return undefined;
   }
-  const row: RunRow = { ...held.row, epoch: held.row.epoch + 1, batchNo: 0 };
-  return appendEnd(tables, { ...held, batchFirstSeq: 0, batchLastSeq: 0, row }, finish, finish.event, nowMs);
+  const seized: StoredRun = { ...held, batchFirstSeq: 0, batchLastSeq: 0, row: seizedRun(held.row) };
+  const session = tables.sessions.get(held.sessionNo);
+  const [grown, appended] = tables.events.append(session, [finish.event(seized.row)], nowMs);
+  const ended = endRun(tables, seized, grown, finish, nowMs);
+  return { run: ended.run, appended: joined(appended, ended.followUp) };
 }
 
-/** See SessionStore.cancelRun. */
-export function cancelRun(
-  tables: SessionTables,
-  scope: Scope,
-  request: Request<CancelOutcome>,
-  cancel: Cancel,
-  nowMs: number,
-): Answered<CancelOutcome> | { readonly kind: "run-not-found" } {
-  const tenantNo = tables.tenants.find(scope.tenant);
-  if (tenantNo === undefined) {
-    return { kind: "run-not-found" };
-  }
-  const replayed = tables.requests.replay(tenantNo, scope.principal, request);
-  if (replayed !== undefined) {
-    return replayed;
-  }
-  const run = tables.runs.findById(tenantNo, cancel.runId);
-  if (run === undefined) {
-    return { kind: "run-not-found" };
-  }
-  const outcome = cancelFoundRun(tables, run, cancel, nowMs);
-  return tables.requests.store(tenantNo, scope.principal, request, outcome, nowMs);
-}
-
-function cancelFoundRun(tables: SessionTables, run: StoredRun, cancel: Cancel, nowMs: number): CancelOutcome {
-  // The first wish stands: its principal is the one that the terminal event names.
-  const row: RunRow =
-    run.row.cancelledBy === "" ? { ...run.row, cancelledBy: cancel.cancelledBy, cancelReason: cancel.reason } : run.row;
-  switch (run.row.state) {
-    case "queued": {
-      const ending = { status: RunStatus.CANCELLED, failure: new Uint8Array() };
-      return { kind: "finished-now", ...appendEnd(tables, { ...run, row }, ending, cancel.event, nowMs) };
-    }
-    case "running":
-      tables.runs.save({ ...run, row });
-      return { kind: "requested", run: row };
-    case "finished":
-      return { kind: "already-finished", run: run.row };
-  }
-}
-
-function appendEnd(
-  tables: SessionTables,
-  run: StoredRun,
-  ending: Ending,
-  event: (run: RunRow) => Uint8Array,
-  nowMs: number,
-): { readonly run: RunRow; readonly appended: Appended } {
-  const [grown, appended] = tables.events.append(tables.sessions.get(run.sessionNo), [event(run.row)], nowMs);
-  return { run: endRun(tables, run, grown, ending, nowMs), appended };
+/** Two changes of one log, one behind the other, as one. */
+export function joined(first: Appended, second: Appended | undefined): Appended {
+  return second === undefined ? first : { ...second, events: [...first.events, ...second.events] };
 }

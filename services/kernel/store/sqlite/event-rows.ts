@@ -10,7 +10,7 @@ import { crc32 } from "node:zlib";
 import { packEvents, unpackEvents } from "../../event/event-batch.ts";
 import { stampEvents } from "../../event/stamp-event.ts";
 import type { StoredEvent } from "../../event/stored-event.ts";
-import type { Appended } from "../session-store.ts";
+import type { Appended } from "../changes.ts";
 import { StoreUnavailable } from "../store-errors.ts";
 import type { StoredSession } from "./session-rows.ts";
 
@@ -32,6 +32,8 @@ interface EventRow {
 export class EventRows {
   private readonly insertRow: StatementSync;
   private readonly selectFrom: StatementSync;
+  private readonly deleteRange: StatementSync;
+  private readonly deleteLog: StatementSync;
 
   constructor(database: DatabaseSync) {
     this.insertRow = database.prepare(
@@ -43,6 +45,10 @@ export class EventRows {
         (SELECT max(first_seq) FROM event_rows
           WHERE tenant_no = :tenantNo AND session_no = :sessionNo AND first_seq <= :fromSeq), 0)
       ORDER BY first_seq`);
+    this.deleteLog = database.prepare("DELETE FROM event_rows WHERE tenant_no = ? AND session_no = ?");
+    this.deleteRange = database.prepare(`DELETE FROM event_rows
+      WHERE tenant_no = ? AND session_no = ? AND first_seq >= ? AND first_seq <= ?
+      RETURNING length(events) AS bytes`);
   }
 
   /** Appends encoded events; the session that is returned has the new head and is not saved yet. */
@@ -50,16 +56,60 @@ export class EventRows {
     const { row } = session;
     const events = stampEvents(encoded, row.headSeq, nowMs);
     const headSeq = row.headSeq + events.length;
-    if (events.length > 0) {
-      const packed = packEvents(events);
-      const { tenantNo, sessionNo } = session;
-      this.insertRow.run(tenantNo, sessionNo, row.headSeq + 1, headSeq, crc32(packed), packed);
-    }
+    const logBytes = row.logBytes + this.insert(session, events);
     const oldestSeq = headSeq === 0 ? 0 : Math.max(row.oldestSeq, 1);
     return [
-      { ...session, row: { ...row, headSeq, oldestSeq, updatedAtMs: nowMs } },
+      { ...session, row: { ...row, headSeq, oldestSeq, logBytes, updatedAtMs: nowMs } },
       { tenant: row.tenant, sessionId: row.sessionId, logId: row.logId, events, headSeq },
     ];
+  }
+
+  /** All events of the rows that hold a number of the range, which may reach past its end; the first row begins it. */
+  readRows({ tenantNo, sessionNo }: StoredSession, fromSeq: number, throughSeq: number): StoredEvent[] {
+    const rows = this.selectFrom.all({ tenantNo, sessionNo, fromSeq, throughSeq });
+    const found = rows.flatMap((row) => unpackRow(row as unknown as EventRow));
+    let next = fromSeq;
+    for (const { firstSeq, seq } of found) {
+      if (firstSeq !== next) {
+        throw new StoreUnavailable("corrupt", new Error(`event ${firstSeq} stands where ${next} should`));
+      }
+      next = seq + 1;
+    }
+    return found;
+  }
+
+  /** Puts other rows in the place of the ones that begin in the range; returns by how many bytes the log grew. */
+  replaceRows(
+    session: StoredSession,
+    fromSeq: number,
+    throughSeq: number,
+    rows: readonly (readonly StoredEvent[])[],
+  ): number {
+    let grown = 0;
+    for (const removed of this.deleteRange.all(session.tenantNo, session.sessionNo, fromSeq, throughSeq)) {
+      grown -= Number(removed.bytes);
+    }
+    for (const events of rows) {
+      grown += this.insert(session, events);
+    }
+    return grown;
+  }
+
+  /** The whole log of a session that is deleted. */
+  removeAllOf({ tenantNo, sessionNo }: StoredSession): void {
+    this.deleteLog.run(tenantNo, sessionNo);
+  }
+
+  /** Stores events as one row; returns its bytes. */
+  private insert({ tenantNo, sessionNo }: StoredSession, events: readonly StoredEvent[]): number {
+    const [first] = events;
+    const last = events.at(-1);
+    if (first === undefined || last === undefined) {
+      return 0;
+    }
+    const packed = packEvents(events);
+    this.insertRow.run(tenantNo, sessionNo, first.firstSeq, last.seq, crc32(packed), packed);
+    return packed.length;
   }
 
   /** Reads until a bound is reached; at least one event when there is one. */

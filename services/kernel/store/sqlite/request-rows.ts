@@ -3,6 +3,7 @@
  * (tenant, principal, method, request id), and returned again for the same body.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { judgeRequest } from "../../run-rules/judge-request.ts";
 import type { Answered, Request } from "../session-store.ts";
 
 /** How many answers one sweep transaction removes, so that it never holds the event loop for long. */
@@ -34,12 +35,12 @@ export class RequestRows {
 
   /** The stored answer, or a refusal; undefined for a request that is new. */
   replay<Outcome>(tenantNo: number, principal: string, request: Request<Outcome>): Answered<never> | undefined {
-    const found = this.select.get(tenantNo, principal, request.method, request.requestId);
-    if (found === undefined) {
+    const found = this.select.get(tenantNo, principal, request.method, request.requestId) as RequestRow | undefined;
+    const kind = judgeRequest(found, request.digest);
+    if (found === undefined || kind === "new") {
       return undefined;
     }
-    const { digest, answer } = found as unknown as RequestRow;
-    return digest === request.digest ? { kind: "replayed", answer } : { kind: "request-id-reused" };
+    return kind === "replayed" ? { kind, answer: found.answer } : { kind };
   }
 
   /** Encodes and stores the answer. */

@@ -5,7 +5,8 @@
  * of all sessions with one look into an index.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { RunRow } from "../session-store.ts";
+import { orderClause } from "../../run-rules/order-runs.ts";
+import type { RunRow } from "../rows.ts";
 
 /** A run with its place in the file and the answer to its last batch. */
 export interface StoredRun {
@@ -15,13 +16,18 @@ export interface StoredRun {
   /** Of the last committed batch of this epoch; 0 when there is none. */
   readonly batchFirstSeq: number;
   readonly batchLastSeq: number;
+  /** The newest command that it was given, and the newest that its holder acted on; the same when none is open. */
+  readonly lastCommandId: number;
+  readonly actedCommandId: number;
   readonly row: RunRow;
 }
 
-type RunColumns = Omit<RunRow, "messageIds"> & Omit<StoredRun, "row"> & { messageIds: string };
+type RunColumns = Omit<RunRow, "messageIds" | "collects"> &
+  Omit<StoredRun, "row"> & { messageIds: string; collects: number };
 
 const selectRun = `SELECT r.run_no AS runNo, r.tenant_no AS tenantNo, r.session_no AS sessionNo,
-  r.batch_first_seq AS batchFirstSeq, r.batch_last_seq AS batchLastSeq, t.tenant, r.run_id AS runId,
+  r.batch_first_seq AS batchFirstSeq, r.batch_last_seq AS batchLastSeq, r.last_command_id AS lastCommandId,
+  r.acted_command_id AS actedCommandId, r.collects, t.tenant, r.run_id AS runId,
   r.session_id AS sessionId, r.agent_id AS agentId, r.state, r.status, r.failure, r.epoch, r.attempt,
   r.batch_no AS batchNo, r.priority, r.message_ids AS messageIds, r.options, r.principal, r.trace_id AS traceId,
   r.queued_at_ms AS queuedAtMs, r.started_at_ms AS startedAtMs, r.finished_at_ms AS finishedAtMs,
@@ -29,22 +35,53 @@ const selectRun = `SELECT r.run_no AS runNo, r.tenant_no AS tenantNo, r.session_
   r.cancel_reason AS cancelReason`;
 const fromRuns = "FROM runs r JOIN tenants t USING (tenant_no)";
 const ready = "r.state = 'queued' AND r.blocked = 0";
+const inOrder = `ORDER BY ${orderClause("r.priority", "r.run_no")}`;
 
 function toStoredRun(columns: unknown): StoredRun {
-  const { runNo, tenantNo, sessionNo, batchFirstSeq, batchLastSeq, messageIds, ...row } = columns as RunColumns;
+  const { runNo, tenantNo, sessionNo, batchFirstSeq, batchLastSeq, lastCommandId, actedCommandId, ...rest } =
+    columns as RunColumns;
+  const row = { ...rest, messageIds: JSON.parse(rest.messageIds) as string[], collects: rest.collects === 1 };
+  return { runNo, tenantNo, sessionNo, batchFirstSeq, batchLastSeq, lastCommandId, actedCommandId, row };
+}
+
+/** A run that nobody took yet. */
+export function waitingRun(
+  made: Pick<
+    RunRow,
+    | "tenant"
+    | "sessionId"
+    | "runId"
+    | "agentId"
+    | "priority"
+    | "messageIds"
+    | "collects"
+    | "options"
+    | "principal"
+    | "traceId"
+    | "queuedAtMs"
+    | "queuedSeq"
+  >,
+): RunRow {
   return {
-    runNo,
-    tenantNo,
-    sessionNo,
-    batchFirstSeq,
-    batchLastSeq,
-    row: { ...row, messageIds: JSON.parse(messageIds) as string[] },
+    ...made,
+    state: "queued",
+    status: 0,
+    failure: new Uint8Array(),
+    epoch: 0,
+    attempt: 0,
+    batchNo: 0,
+    startedAtMs: 0,
+    finishedAtMs: 0,
+    finishedSeq: 0,
+    cancelledBy: "",
+    cancelReason: "",
   };
 }
 
 export class RunRows {
   private readonly selectById: StatementSync;
-  private readonly selectFirstWaiting: StatementSync;
+  private readonly selectWaiting: StatementSync;
+  private readonly selectCollecting: StatementSync;
   private readonly selectNextReady: StatementSync;
   private readonly selectNextReadyOf: StatementSync;
   private readonly selectRunning: StatementSync;
@@ -53,16 +90,20 @@ export class RunRows {
   private readonly insertRow: StatementSync;
   private readonly updateRow: StatementSync;
   private readonly updateBatch: StatementSync;
+  private readonly updateMessages: StatementSync;
   private readonly updateBlocked: StatementSync;
+  private readonly deleteOfSession: StatementSync;
 
   constructor(database: DatabaseSync) {
     this.selectById = database.prepare(`${selectRun} ${fromRuns} WHERE r.tenant_no = ? AND r.run_id = ?`);
-    this.selectFirstWaiting = database.prepare(`${selectRun} ${fromRuns} WHERE r.tenant_no = ? AND r.session_no = ?
-      AND r.state = 'queued' ORDER BY r.priority DESC, r.run_no LIMIT 1`);
+    const waiting = `${selectRun} ${fromRuns} WHERE r.tenant_no = ? AND r.session_no = ? AND r.state = 'queued'`;
+    this.selectWaiting = database.prepare(`${waiting} ${inOrder} LIMIT ?`);
+    this.selectCollecting = database.prepare(`${waiting} AND r.collects = 1 AND r.principal = ? AND r.agent_id = ?
+      AND r.options = ? ORDER BY r.run_no DESC LIMIT 1`);
     const nextReady = `${selectRun} FROM runs r INDEXED BY runs_ready JOIN tenants t USING (tenant_no) WHERE ${ready}`;
-    this.selectNextReady = database.prepare(`${nextReady} ORDER BY r.priority DESC, r.run_no LIMIT 1`);
+    this.selectNextReady = database.prepare(`${nextReady} ${inOrder} LIMIT 1`);
     this.selectNextReadyOf = database.prepare(
-      `${nextReady} AND r.agent_id IN (SELECT value FROM json_each(?)) ORDER BY r.priority DESC, r.run_no LIMIT 1`,
+      `${nextReady} AND r.agent_id IN (SELECT value FROM json_each(?)) ${inOrder} LIMIT 1`,
     );
     this.selectRunning = database.prepare(`${selectRun} ${fromRuns} WHERE r.state = 'running' ORDER BY r.run_no`);
     this.countReadySessions = database.prepare(
@@ -73,16 +114,19 @@ export class RunRows {
     this.insertRow = database.prepare(`INSERT INTO runs (tenant_no, session_no, run_id, session_id, agent_id, state,
       blocked, status, failure, epoch, attempt, batch_no, batch_first_seq, batch_last_seq, priority, message_ids, options,
       principal, trace_id, queued_at_ms, started_at_ms, finished_at_ms, queued_seq, finished_seq, cancelled_by,
-      cancel_reason) VALUES (?, ?, ?, ?, ?, ?, ?, 0, x'', 0, 0, 0, 0, 0, ?, ?, ?, ?, ?, ?, 0, 0, ?, 0, '', '')`);
+      cancel_reason, collects) VALUES (?, ?, ?, ?, ?, ?, ?, 0, x'', 0, 0, 0, 0, 0, ?, ?, ?, ?, ?, ?, 0, 0, ?, 0, '', '', ?)`);
     this.updateRow = database.prepare(`UPDATE runs SET state = ?, status = ?, failure = ?, epoch = ?, attempt = ?,
       batch_no = ?, batch_first_seq = ?, batch_last_seq = ?, started_at_ms = ?, finished_at_ms = ?, finished_seq = ?,
-      cancelled_by = ?, cancel_reason = ? WHERE run_no = ?`);
-    this.updateBatch = database.prepare(
-      "UPDATE runs SET batch_no = ?, batch_first_seq = ?, batch_last_seq = ? WHERE run_no = ?",
+      cancelled_by = ?, cancel_reason = ?, acted_command_id = ? WHERE run_no = ?`);
+    this.updateBatch = database.prepare(`UPDATE runs SET batch_no = ?, batch_first_seq = ?, batch_last_seq = ?,
+      acted_command_id = ? WHERE run_no = ?`);
+    this.updateMessages = database.prepare(
+      "UPDATE runs SET message_ids = ?, priority = ?, last_command_id = ? WHERE run_no = ?",
     );
     this.updateBlocked = database.prepare(
       "UPDATE runs SET blocked = ? WHERE tenant_no = ? AND session_no = ? AND state = 'queued'",
     );
+    this.deleteOfSession = database.prepare("DELETE FROM runs WHERE tenant_no = ? AND session_no = ?");
   }
 
   findById(tenantNo: number, runId: string): StoredRun | undefined {
@@ -90,9 +134,30 @@ export class RunRows {
     return columns === undefined ? undefined : toStoredRun(columns);
   }
 
+  /** A run that another row names; it is there. */
+  get(tenantNo: number, runId: string): StoredRun {
+    return toStoredRun(this.selectById.get(tenantNo, runId));
+  }
+
   /** The waiting run of a session that will be taken first. */
   findFirstWaiting(tenantNo: number, sessionNo: number): StoredRun | undefined {
-    const columns = this.selectFirstWaiting.get(tenantNo, sessionNo);
+    const columns = this.selectWaiting.get(tenantNo, sessionNo, 1);
+    return columns === undefined ? undefined : toStoredRun(columns);
+  }
+
+  /** Every waiting run of a session, in the order in which they will be taken; a session's queue is bounded. */
+  listWaiting(tenantNo: number, sessionNo: number): StoredRun[] {
+    return this.selectWaiting.all(tenantNo, sessionNo, -1).map(toStoredRun);
+  }
+
+  /** The newest waiting run that others may join who are alike. */
+  findCollecting(
+    tenantNo: number,
+    sessionNo: number,
+    alike: Pick<RunRow, "principal" | "agentId" | "options">,
+  ): StoredRun | undefined {
+    const { principal, agentId, options } = alike;
+    const columns = this.selectCollecting.get(tenantNo, sessionNo, principal, agentId, options);
     return columns === undefined ? undefined : toStoredRun(columns);
   }
 
@@ -133,11 +198,12 @@ export class RunRows {
       run.traceId,
       run.queuedAtMs,
       run.queuedSeq,
+      run.collects ? 1 : 0,
     );
   }
 
   /** Writes what changes in a run's life. */
-  save({ runNo, batchFirstSeq, batchLastSeq, row }: StoredRun): void {
+  save({ runNo, batchFirstSeq, batchLastSeq, actedCommandId, row }: StoredRun): void {
     this.updateRow.run(
       row.state,
       row.status,
@@ -152,13 +218,24 @@ export class RunRows {
       row.finishedSeq,
       row.cancelledBy,
       row.cancelReason,
+      actedCommandId,
       runNo,
     );
   }
 
+  /** Writes what messages and commands that came later change. */
+  saveMessages({ runNo, lastCommandId, row }: StoredRun): void {
+    this.updateMessages.run(JSON.stringify(row.messageIds), row.priority, lastCommandId, runNo);
+  }
+
   /** Writes the answer to a batch that does not end the run; cheaper than `save`, which touches indexes. */
-  saveBatch({ runNo, batchFirstSeq, batchLastSeq, row }: StoredRun): void {
-    this.updateBatch.run(row.batchNo, batchFirstSeq, batchLastSeq, runNo);
+  saveBatch({ runNo, batchFirstSeq, batchLastSeq, actedCommandId, row }: StoredRun): void {
+    this.updateBatch.run(row.batchNo, batchFirstSeq, batchLastSeq, actedCommandId, runNo);
+  }
+
+  /** Their commands are gone already. */
+  removeAllOf({ tenantNo, sessionNo }: Pick<StoredRun, "tenantNo" | "sessionNo">): void {
+    this.deleteOfSession.run(tenantNo, sessionNo);
   }
 
   setBlocked(tenantNo: number, sessionNo: number, blocked: boolean): void {

@@ -1,6 +1,7 @@
 /** Reads and writes rows of `sessions`. Keeps: a row is found only through its tenant, or by a number that was. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { NewSession, SessionRow } from "../session-store.ts";
+import type { NewSession, SessionCounts } from "../changes.ts";
+import type { SessionRow } from "../rows.ts";
 
 /** A session with its place in the file. */
 export interface StoredSession {
@@ -33,8 +34,12 @@ export class SessionRows {
   private readonly selectById: StatementSync;
   private readonly selectByKey: StatementSync;
   private readonly selectByNo: StatementSync;
+  private readonly selectChildren: StatementSync;
   private readonly insertRow: StatementSync;
   private readonly updateRow: StatementSync;
+  private readonly deleteRow: StatementSync;
+  private readonly countAll: StatementSync;
+  private readonly countChanged: StatementSync;
 
   constructor(database: DatabaseSync) {
     this.selectById = database.prepare(`${selectSession} WHERE s.tenant_no = ? AND s.session_id = ?`);
@@ -42,14 +47,21 @@ export class SessionRows {
       `${selectSession} WHERE s.tenant_no = ? AND s.session_key = ? AND s.session_key <> ''`,
     );
     this.selectByNo = database.prepare(`${selectSession} WHERE s.session_no = ?`);
+    this.selectChildren = database.prepare(`${selectSession} WHERE s.tenant_no = ? AND s.parent_session_id = ?
+      AND s.parent_session_id <> '' ORDER BY s.session_no LIMIT ?`);
     this.insertRow = database.prepare(`INSERT INTO sessions (tenant_no, session_id, session_key, agent_id, state, title,
       labels, log_id, head_seq, oldest_seq, active_run_id, queued_runs, parent_session_id, created_by, created_at_ms,
-      updated_at_ms, last_message_at_ms, message_count)
-      VALUES (?, ?, ?, ?, 'created', ?, ?, ?, 0, 0, '', 0, ?, ?, ?, ?, 0, 0)`);
+      updated_at_ms, last_message_at_ms, message_count, profile)
+      VALUES (?, ?, ?, ?, 'created', ?, ?, ?, 0, 0, '', 0, ?, ?, ?, ?, 0, 0, ?)`);
     this.updateRow = database.prepare(`UPDATE sessions SET state = ?, head_seq = ?, oldest_seq = ?, active_run_id = ?,
       queued_runs = ?, updated_at_ms = ?, last_message_at_ms = ?, message_count = ?, title = ?, labels = ?, profile = ?,
       idle_timeout_ms = ?, context_floor_seq = ?, log_bytes = ?, compacted_seq = ?, searched_seq = ?, index_seq = ?,
       log_id = ? WHERE session_no = ?`);
+    this.deleteRow = database.prepare("DELETE FROM sessions WHERE session_no = ?");
+    this.countAll = database.prepare("SELECT count(*) AS count FROM sessions WHERE tenant_no = ?");
+    this.countChanged = database.prepare(
+      "SELECT count(*) AS count FROM sessions WHERE tenant_no = ? AND updated_at_ms >= ?",
+    );
   }
 
   findById(tenantNo: number, sessionId: string): StoredSession | undefined {
@@ -61,6 +73,11 @@ export class SessionRows {
   findByKey(tenantNo: number, key: string): StoredSession | undefined {
     const columns = this.selectByKey.get(tenantNo, key);
     return columns === undefined ? undefined : toStoredSession(columns);
+  }
+
+  /** The sessions that a session has started, oldest first. */
+  listChildren(tenantNo: number, parentSessionId: string, limit: number): StoredSession[] {
+    return this.selectChildren.all(tenantNo, parentSessionId, limit).map(toStoredSession);
   }
 
   /** The session of a row that names it; it is there, because nothing removes sessions alone. */
@@ -81,8 +98,20 @@ export class SessionRows {
       createdBy,
       nowMs,
       nowMs,
+      session.profile,
     );
     return this.get(Number(lastInsertRowid));
+  }
+
+  /** The last part of a session; its runs and its log are gone already. */
+  remove({ sessionNo }: StoredSession): void {
+    this.deleteRow.run(sessionNo);
+  }
+
+  count(tenantNo: number, activeSinceMs: number): SessionCounts {
+    const total = Number(this.countAll.get(tenantNo)?.count);
+    const active = Number(this.countChanged.get(tenantNo, activeSinceMs)?.count);
+    return { total, active };
   }
 
   /** Writes what changes in a session's life. */

@@ -103,5 +103,30 @@ export const sessionMigrations: readonly string[] = [
   ALTER TABLE sessions ADD COLUMN log_bytes INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE sessions ADD COLUMN compacted_seq INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE sessions ADD COLUMN searched_seq INTEGER NOT NULL DEFAULT 0;
-  ALTER TABLE sessions ADD COLUMN index_seq INTEGER NOT NULL DEFAULT 0;`,
+  ALTER TABLE sessions ADD COLUMN index_seq INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX sessions_to_compact ON sessions (session_no) WHERE head_seq - compacted_seq >= 256;`,
+
+  // Commands to runs, collecting runs, and the children of a session (a cancel reaches them).
+  `ALTER TABLE runs ADD COLUMN collects INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE runs ADD COLUMN last_command_id INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE runs ADD COLUMN acted_command_id INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE run_commands (
+    tenant_no INTEGER NOT NULL,
+    run_no INTEGER NOT NULL,
+    command_id INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    principal TEXT NOT NULL,
+    trace_id TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (tenant_no, run_no, command_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX sessions_by_parent ON sessions (tenant_no, parent_session_id, session_no) WHERE parent_session_id <> '';`,
+
+  // Sessions that may become idle, with a timeout of their own or without; the runs of a session that is deleted.
+  `CREATE INDEX sessions_silent ON sessions (idle_timeout_ms > 0, updated_at_ms + idle_timeout_ms)
+    WHERE state = 'active' AND active_run_id = '' AND queued_runs = 0;
+  CREATE INDEX runs_by_session ON runs (tenant_no, session_no);`,
 ];

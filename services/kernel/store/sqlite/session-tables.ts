@@ -1,17 +1,23 @@
 /** The tables of session.db with their prepared statements; the verbs beside this file share them. */
 import type { DatabaseSync } from "node:sqlite";
+import { LogCompaction } from "./compact-logs.ts";
 import { EventRows } from "./event-rows.ts";
 import { RequestRows } from "./request-rows.ts";
+import { RunCommandRows } from "./run-command-rows.ts";
 import { RunRows } from "./run-rows.ts";
 import { SessionRows } from "./session-rows.ts";
+import { IdleSessions } from "./sweep-idle.ts";
 import { TenantRows } from "./tenant-rows.ts";
 
 export interface SessionTables {
   readonly tenants: TenantRows;
   readonly sessions: SessionRows;
   readonly runs: RunRows;
+  readonly commands: RunCommandRows;
   readonly events: EventRows;
   readonly requests: RequestRows;
+  readonly compaction: LogCompaction;
+  readonly idle: IdleSessions;
 }
 
 export function prepareSessionTables(database: DatabaseSync): SessionTables {
@@ -19,7 +25,10 @@ export function prepareSessionTables(database: DatabaseSync): SessionTables {
     tenants: new TenantRows(database),
     sessions: new SessionRows(database),
     runs: new RunRows(database),
+    commands: new RunCommandRows(database),
     events: new EventRows(database),
     requests: new RequestRows(database),
+    compaction: new LogCompaction(database),
+    idle: new IdleSessions(database),
   };
 }

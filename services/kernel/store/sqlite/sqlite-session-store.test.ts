@@ -5,7 +5,8 @@ import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { append, batchOf, readLog, scope, startRun } from "../../../../test/contract/session-store-fixture.ts";
 import { verifies } from "../../../../test/requirements.ts";
-import type { RunRow, SessionStore } from "../session-store.ts";
+import type { RunRow } from "../rows.ts";
+import type { SessionStore } from "../session-store.ts";
 import { openSqliteSessionStore } from "./sqlite-session-store.ts";
 
 let folder = "";

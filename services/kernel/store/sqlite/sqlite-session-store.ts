@@ -6,12 +6,18 @@
  * session or run of the same id is a mistake of the program and throws as SQLite reports it.
  */
 import type { DatabaseSync } from "node:sqlite";
+import type { RunRow, SessionRow } from "../rows.ts";
 import type { Scope } from "../scope.ts";
-import type { ListSessionsInput, RunRow, SessionPage, SessionRow, SessionStore } from "../session-store.ts";
+import type { ListSessionsInput, SessionPage, SessionStore } from "../session-store.ts";
 import { appendBatch } from "./append-batch.ts";
+import { cancelRun } from "./cancel-run.ts";
+import { changeSession } from "./change-session.ts";
 import { claimRuns, takeOverRun } from "./claim-run.ts";
+import { closeSession } from "./close-session.ts";
+import { toCommandRow } from "./command-run.ts";
 import { createSession } from "./create-session.ts";
-import { cancelRun, finishRun } from "./end-run.ts";
+import { deleteSession } from "./delete-session.ts";
+import { finishRun } from "./end-run.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { readToken, SessionLists } from "./list-sessions.ts";
 import { openDatabase } from "./open-database.ts";
@@ -20,6 +26,7 @@ import { sessionMigrations } from "./session-schema.ts";
 import { prepareSessionTables, type SessionTables } from "./session-tables.ts";
 import { readGuarded } from "./sqlite-errors.ts";
 import { submitMessage } from "./submit-message.ts";
+import { sweepIdle } from "./sweep-idle.ts";
 
 /** Opens `session.db` in `dataDir`; `nowMs` gives milliseconds since 1970. Throws `StoreUnavailable`. */
 export function openSqliteSessionStore(dataDir: string, nowMs: () => number): SessionStore {
@@ -41,6 +48,23 @@ class SqliteSessionStore implements SessionStore {
   createSession: SessionStore["createSession"] = (scope, request, session) =>
     this.commits.write((nowMs) => createSession(this.tables, scope, request, session, nowMs));
 
+  changeSession: SessionStore["changeSession"] = (scope, request, change) =>
+    this.commits.write((nowMs) => changeSession(this.tables, scope, request, change, nowMs));
+
+  closeSession: SessionStore["closeSession"] = (scope, request, closing) =>
+    this.commits.write((nowMs) => closeSession(this.tables, scope, request, closing, nowMs));
+
+  deleteSession: SessionStore["deleteSession"] = (scope, request, deletion) =>
+    this.commits.write((nowMs) => deleteSession(this.tables, scope, request, deletion, nowMs));
+
+  sweepIdle: SessionStore["sweepIdle"] = (sweep) => this.commits.write((nowMs) => sweepIdle(this.tables, sweep, nowMs));
+
+  countSessions: SessionStore["countSessions"] = async ({ tenant }, { activeSinceMs }) =>
+    readGuarded(() => {
+      const tenantNo = this.tables.tenants.find(tenant);
+      return tenantNo === undefined ? { total: 0, active: 0 } : this.tables.sessions.count(tenantNo, activeSinceMs);
+    });
+
   submitMessage: SessionStore["submitMessage"] = (scope, request, message) =>
     this.commits.write((nowMs) => submitMessage(this.tables, scope, request, message, nowMs));
 
@@ -57,6 +81,9 @@ class SqliteSessionStore implements SessionStore {
 
   finishRun: SessionStore["finishRun"] = (run, finish) =>
     this.commits.write((nowMs) => finishRun(this.tables, run, finish, nowMs));
+
+  compactLogs: SessionStore["compactLogs"] = ({ maxWindows }) =>
+    this.commits.write(() => this.tables.compaction.compact(this.tables, maxWindows));
 
   async getSession(
     scope: Scope,
@@ -95,6 +122,13 @@ class SqliteSessionStore implements SessionStore {
   async listRunningRuns(): Promise<readonly RunRow[]> {
     return readGuarded(() => this.tables.runs.listRunning());
   }
+
+  listCommands: SessionStore["listCommands"] = async ({ tenant, runId }) =>
+    readGuarded(() => {
+      const tenantNo = this.tables.tenants.find(tenant);
+      const run = tenantNo === undefined ? undefined : this.tables.runs.findById(tenantNo, runId);
+      return run === undefined ? [] : this.tables.commands.listOpen(run).map(toCommandRow);
+    });
 
   async countQueuedRuns(): Promise<number> {
     return readGuarded(() => this.tables.runs.countReady());

@@ -4,13 +4,16 @@
  * Keeps R1 (the same request is answered, not repeated), R3 (one run at a time; the rest wait, bounded) and that a
  * refusal changes nothing: every check comes before the first write.
  */
+import { judgeSubmit, type SubmitVerdict } from "../../run-rules/judge-submit.ts";
+import { positionOf } from "../../run-rules/order-runs.ts";
+import type { MessageContext, NewMessage, SubmitRefusal, Submitted } from "../changes.ts";
+import type { RunRow, SessionRow } from "../rows.ts";
 import type { Scope } from "../scope.ts";
-import type { Answered, NewMessage, Request, RunRow, SessionRow, SubmitRefusal, Submitted } from "../session-store.ts";
+import type { Answered, Request } from "../session-store.ts";
+import { commandRun, stopRunWithChildren } from "./command-run.ts";
+import { type StoredRun, waitingRun } from "./run-rows.ts";
 import type { StoredSession } from "./session-rows.ts";
 import type { SessionTables } from "./session-tables.ts";
-
-/** Why a run was asked to stop when a message interrupts it. */
-const interruptReason = "interrupted by a newer message";
 
 /** See SessionStore.submitMessage. */
 export function submitMessage(
@@ -32,101 +35,126 @@ export function submitMessage(
   if (session === undefined) {
     return { kind: "session-not-found" };
   }
-  const refusal = refuse(tables, session, message);
-  if (refusal !== undefined) {
-    return refusal;
+  const change: Change = { tables, session, scope, message, nowMs };
+  const verdict = judge(change);
+  let outcome: Submitted;
+  switch (verdict.kind) {
+    case "queue":
+      outcome = queueRun(change, verdict.interrupts);
+      break;
+    case "steer":
+      outcome = steerRun(change, tables.runs.get(tenantNo, verdict.runId));
+      break;
+    case "join":
+      outcome = joinRun(change, tables.runs.get(tenantNo, verdict.runId));
+      break;
+    default:
+      return verdict;
   }
-  const outcome = accept(tables, session, scope, message, nowMs);
   return tables.requests.store(tenantNo, scope.principal, request, outcome, nowMs);
 }
 
-function refuse(tables: SessionTables, session: StoredSession, message: NewMessage): SubmitRefusal | undefined {
-  const { row, tenantNo, sessionNo } = session;
-  if (row.state === "closed") {
-    return { kind: "session-closed" };
-  }
-  if (message.ifHeadSeq !== 0 && message.ifHeadSeq !== row.headSeq) {
-    return { kind: "head-moved", headSeq: row.headSeq };
-  }
-  if (message.rejectWhenBusy) {
-    const runId = row.activeRunId || tables.runs.findFirstWaiting(tenantNo, sessionNo)?.row.runId;
-    if (runId) {
-      return { kind: "session-busy", runId };
-    }
-  }
-  return row.queuedRuns >= message.maxQueuedRuns ? { kind: "queue-full", limit: message.maxQueuedRuns } : undefined;
+interface Change {
+  readonly tables: SessionTables;
+  readonly session: StoredSession;
+  readonly scope: Scope;
+  readonly message: NewMessage;
+  readonly nowMs: number;
 }
 
-function accept(
-  tables: SessionTables,
-  session: StoredSession,
-  scope: Scope,
-  message: NewMessage,
-  nowMs: number,
-): Submitted {
+function judge({ tables: { runs, commands }, session, scope, message }: Change): SubmitVerdict {
   const { row, tenantNo, sessionNo } = session;
-  const agentId = message.agentId || row.agentId;
-  const busy = row.activeRunId !== "";
-  const waiting = row.queuedRuns === 0 ? 0 : tables.runs.countWaitingAhead(tenantNo, sessionNo, message.priority);
-  const position = waiting + (busy ? 1 : 0);
+  const { ifHeadSeq, maxQueuedRuns, options } = message;
+  return judgeSubmit(
+    {
+      isClosed: row.state === "closed",
+      headSeq: row.headSeq,
+      activeRunId: row.activeRunId,
+      queuedRuns: row.queuedRuns,
+      activeRun: () => {
+        const active = runs.get(tenantNo, row.activeRunId);
+        return { isCancelled: active.row.cancelledBy !== "", openCommands: commands.countOpen(active) };
+      },
+      firstWaiting: () => runs.findFirstWaiting(tenantNo, sessionNo)?.row,
+      collecting: () => {
+        const alike = { principal: scope.principal, agentId: message.agentId || row.agentId, options };
+        const run = runs.findCollecting(tenantNo, sessionNo, alike)?.row;
+        return run && { runId: run.runId, messages: run.messageIds.length };
+      },
+    },
+    { mode: message.entry.kind, ifHeadSeq, maxQueuedRuns },
+  );
+}
 
+/** Appends the message's events; the session that is returned knows of it and is not saved yet. */
+function receive(
+  { tables, session, message, nowMs }: Change,
+  context: Pick<MessageContext, "runId" | "entered" | "position" | "agentId">,
+): Pick<Submitted, "messageId" | "session" | "seq" | "appended"> {
+  const { row } = session;
   const isTitled = row.title === "" && message.title !== "";
-  const [grown, appended] = tables.events.append(session, message.events({ position, agentId, isTitled }), nowMs);
+  const resets = message.isResetDue(row, nowMs);
+  const resetFloorSeq = resets ? row.headSeq : 0;
+  const events = message.events({ ...context, isTitled, resetFloorSeq, wakes: row.state === "idle" });
+  const [grown, appended] = tables.events.append(session, events, nowMs);
   const next: SessionRow = {
     ...grown.row,
     title: isTitled ? message.title : row.title,
     state: "active",
-    queuedRuns: row.queuedRuns + 1,
+    contextFloorSeq: resets ? resetFloorSeq : row.contextFloorSeq,
     messageCount: row.messageCount + 1,
     lastMessageAtMs: nowMs,
   };
-  const run = newRun(row, scope, message, agentId, appended.headSeq, nowMs);
-  tables.sessions.save({ ...session, row: next });
-  tables.runs.insertQueued(tenantNo, sessionNo, run, busy);
-  const interrupted = message.interrupt ? interruptActiveRun(tables, session, scope.principal) : undefined;
-  return { session: next, run, seq: row.headSeq + 1, appended, interrupted };
+  return { messageId: message.messageId, session: next, seq: row.headSeq + 1, appended };
 }
 
-function interruptActiveRun({ runs }: SessionTables, session: StoredSession, by: string): RunRow | undefined {
-  const active = runs.findById(session.tenantNo, session.row.activeRunId);
-  if (active === undefined || active.row.cancelledBy !== "") {
-    return active?.row;
-  }
-  const row: RunRow = { ...active.row, cancelledBy: by, cancelReason: interruptReason };
-  runs.save({ ...active, row });
-  return row;
-}
-
-function newRun(
-  session: SessionRow,
-  scope: Scope,
-  message: NewMessage,
-  agentId: string,
-  queuedSeq: number,
-  nowMs: number,
-): RunRow {
-  return {
-    tenant: session.tenant,
-    runId: message.runId,
-    sessionId: session.sessionId,
-    agentId,
-    state: "queued",
-    status: 0,
-    failure: new Uint8Array(),
-    epoch: 0,
-    attempt: 0,
-    batchNo: 0,
-    priority: message.priority,
+function queueRun(change: Change, interrupts: boolean): Submitted {
+  const { tables, session, scope, message, nowMs } = change;
+  const { row, tenantNo, sessionNo } = session;
+  const { runId, priority, options, traceId, entry } = message;
+  const agentId = message.agentId || row.agentId;
+  const isBusy = row.activeRunId !== "";
+  const waiting = row.queuedRuns === 0 ? 0 : tables.runs.countWaitingAhead(tenantNo, sessionNo, priority);
+  const position = positionOf(waiting, isBusy);
+  const received = receive(change, { runId, entered: "queued", position, agentId });
+  const next: SessionRow = { ...received.session, queuedRuns: row.queuedRuns + 1 };
+  const run = waitingRun({
+    ...{ tenant: row.tenant, sessionId: row.sessionId, runId, agentId, priority, options, traceId },
     messageIds: [message.messageId],
-    options: message.options,
+    collects: entry.kind === "collect",
     principal: scope.principal,
-    traceId: message.traceId,
     queuedAtMs: nowMs,
-    startedAtMs: 0,
-    finishedAtMs: 0,
-    queuedSeq,
-    finishedSeq: 0,
-    cancelledBy: "",
-    cancelReason: "",
-  };
+    queuedSeq: received.appended.headSeq,
+  });
+  tables.sessions.save({ ...session, row: next });
+  tables.runs.insertQueued(tenantNo, sessionNo, run, isBusy);
+  const queued = { ...received, session: next, run };
+  if (!interrupts || entry.kind !== "interrupt") return { ...queued, commanded: [], ended: [] };
+  const active = tables.runs.get(tenantNo, row.activeRunId);
+  const { commanded, ended } = stopRunWithChildren(tables, active, entry.wish, nowMs);
+  return { ...queued, commanded, ended };
+}
+
+function steerRun(change: Change, active: StoredRun): Submitted {
+  const { tables, session, scope, message, nowMs } = change;
+  const { messageId, priority, traceId, entry } = message;
+  const { runId, agentId } = active.row;
+  const received = receive(change, { runId, entered: "steered", position: 0, agentId });
+  tables.sessions.save({ ...session, row: received.session });
+  const row: RunRow = { ...active.row, messageIds: [...active.row.messageIds, messageId] };
+  const payload = entry.kind === "steer" ? entry.command : new Uint8Array();
+  const command = { kind: "steer", messageId, priority, principal: scope.principal, traceId, payload } as const;
+  const commanded = commandRun(tables, { ...active, row }, command, nowMs);
+  return { ...received, run: row, commanded: [commanded], ended: [] };
+}
+
+function joinRun(change: Change, waiting: StoredRun): Submitted {
+  const { tables, session, message } = change;
+  const { runId, agentId, messageIds } = waiting.row;
+  const received = receive(change, { runId, entered: "joined", position: 0, agentId });
+  tables.sessions.save({ ...session, row: received.session });
+  const priority = Math.max(waiting.row.priority, message.priority);
+  const row: RunRow = { ...waiting.row, priority, messageIds: [...messageIds, message.messageId] };
+  tables.runs.saveMessages({ ...waiting, row });
+  return { ...received, run: row, commanded: [], ended: [] };
 }

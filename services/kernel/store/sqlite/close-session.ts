@@ -1,0 +1,68 @@
+/**
+ * Closes a session: its runs are ended or asked to stop, in the change that closes it.
+ *
+ * Keeps R1, R2 (a run that waited has its terminal event with the closing) and R5 (the wish to stop is durable with it).
+ */
+
+import type { CancelWish, Commanded, SessionEnded } from "../changes.ts";
+import type { SessionRow } from "../rows.ts";
+import type { Scope } from "../scope.ts";
+import type { Answered, Request } from "../session-store.ts";
+import { stopRun, stopRunWithChildren } from "./command-run.ts";
+import type { StoredSession } from "./session-rows.ts";
+import type { SessionTables } from "./session-tables.ts";
+
+interface Closing {
+  readonly sessionId: string;
+  readonly wish: CancelWish;
+  readonly event: () => Uint8Array;
+}
+
+/** See SessionStore.closeSession. */
+export function closeSession(
+  tables: SessionTables,
+  scope: Scope,
+  request: Request<SessionEnded>,
+  closing: Closing,
+  nowMs: number,
+): Answered<SessionEnded> | { readonly kind: "session-not-found" } {
+  const tenantNo = tables.tenants.find(scope.tenant);
+  if (tenantNo === undefined) return { kind: "session-not-found" };
+  const replayed = tables.requests.replay(tenantNo, scope.principal, request);
+  if (replayed !== undefined) return replayed;
+  const session = tables.sessions.findById(tenantNo, closing.sessionId);
+  if (session === undefined) return { kind: "session-not-found" };
+  const outcome =
+    session.row.state === "closed"
+      ? { session: session.row, appended: [], commanded: [] }
+      : closeOpen(tables, session, closing, nowMs);
+  return tables.requests.store(tenantNo, scope.principal, request, outcome, nowMs);
+}
+
+function closeOpen(
+  tables: SessionTables,
+  session: StoredSession,
+  { wish, event }: Closing,
+  nowMs: number,
+): SessionEnded {
+  const { tenantNo, sessionNo } = session;
+  const waiting = { ended: [], commanded: [] };
+  for (const run of tables.runs.listWaiting(tenantNo, sessionNo)) stopRun(tables, run, wish, nowMs, waiting);
+  const { ended, commanded } = stopActiveRun(tables, session, wish, nowMs);
+  // What was stopped has changed the row.
+  const [grown, appended] = tables.events.append(tables.sessions.get(sessionNo), [event()], nowMs);
+  const row: SessionRow = { ...grown.row, state: "closed" };
+  tables.sessions.save({ ...grown, row });
+  return { session: row, appended: [...waiting.ended, ...ended, appended], commanded };
+}
+
+/** Asks the active run and what it does through child sessions to stop. */
+export function stopActiveRun(
+  tables: SessionTables,
+  { tenantNo, row }: StoredSession,
+  wish: CancelWish,
+  nowMs: number,
+): { readonly ended: SessionEnded["appended"]; readonly commanded: readonly Commanded[] } {
+  if (row.activeRunId === "") return { ended: [], commanded: [] };
+  return stopRunWithChildren(tables, tables.runs.get(tenantNo, row.activeRunId), wish, nowMs);
+}

@@ -1,0 +1,71 @@
+/**
+ * Merges what the head of a log has left behind, one aligned window of numbers at a time.
+ *
+ * Keeps S3: a window's rows become one row, in which adjacent deltas of a block are one; nothing merges across a border,
+ * so whoever reads a window gets the same bytes. Keeps S1: the row covers exactly the window's numbers; a row over the
+ * border is split. Keeps S4: a window is replaced in one transaction. Keeps L7: one call replaces a bounded number of
+ * windows.
+ */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { mergeDeltas } from "../../event/merge-deltas.ts";
+import type { Compaction } from "../session-store.ts";
+import type { EventRows } from "./event-rows.ts";
+import type { SessionRows, StoredSession } from "./session-rows.ts";
+
+/** Numbers of a window: 1–256, 257–512 and so on. Part of the file's format in so far as windows do not move. */
+const windowSeqs = 256;
+
+export class LogCompaction {
+  private readonly selectNext: StatementSync;
+
+  constructor(database: DatabaseSync) {
+    // The index sessions_to_compact holds only these.
+    this.selectNext = database.prepare(
+      `SELECT session_no AS sessionNo FROM sessions WHERE head_seq - compacted_seq >= ${windowSeqs} LIMIT 1`,
+    );
+  }
+
+  /** See SessionStore.compactLogs; inside a transaction. */
+  compact(tables: { readonly sessions: SessionRows; readonly events: EventRows }, maxWindows: number): Compaction {
+    let windows = 0;
+    let eventsBefore = 0;
+    let eventsAfter = 0;
+    while (windows < maxWindows) {
+      const next = this.selectNext.get();
+      if (next === undefined) break;
+      let session = tables.sessions.get(Number(next.sessionNo));
+      for (; windows < maxWindows && isDue(session); windows++) {
+        const compacted = compactWindow(tables.events, session);
+        session = compacted.session;
+        eventsBefore += compacted.before;
+        eventsAfter += compacted.after;
+      }
+      tables.sessions.save(session);
+    }
+    return { windows, eventsBefore, eventsAfter };
+  }
+}
+
+function isDue({ row }: StoredSession): boolean {
+  return row.headSeq - row.compactedSeq >= windowSeqs;
+}
+
+function compactWindow(
+  events: EventRows,
+  session: StoredSession,
+): { readonly session: StoredSession; readonly before: number; readonly after: number } {
+  const firstSeq = session.row.compactedSeq + 1;
+  const border = Math.ceil(firstSeq / windowSeqs) * windowSeqs;
+  const found = events.readRows(session, firstSeq, border);
+  const inside = found.filter((event) => event.firstSeq <= border);
+  const merged = mergeDeltas(inside);
+  const rest = found.slice(inside.length);
+  // An event that covers the border belongs to the window in which it begins.
+  const compactedSeq = Math.max(border, inside.at(-1)?.seq ?? border);
+  const logBytes = session.row.logBytes + events.replaceRows(session, firstSeq, compactedSeq, [merged, rest]);
+  return {
+    session: { ...session, row: { ...session.row, compactedSeq, logBytes } },
+    before: inside.length,
+    after: merged.length,
+  };
+}
