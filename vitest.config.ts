@@ -12,5 +12,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // On a busy machine a process may need seconds for what else takes a moment.
+    expect: { poll: { timeout: 10_000 } },
   },
 });

@@ -13,6 +13,7 @@ import type { Principal } from "../kernel/auth/principal.ts";
 import { localTenant } from "../kernel/auth/principal.ts";
 import type { Timer } from "../kernel/clock.ts";
 import { callValues } from "../kernel/rpc/call-context.ts";
+import { Redial } from "../kernel/rpc/redial.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import { RunCancelled, RunLost } from "./run-ending.ts";
@@ -41,8 +42,6 @@ interface WorkingRun {
 
 type Frame = RawAttachRequest["frame"];
 
-const firstWaitMs = 100;
-const longestWaitMs = 5_000;
 const resendWaitMs = 250;
 /** How long a worker that leaves waits until the service has heard what it gives back. */
 const leaveWaitMs = 1_000;
@@ -129,26 +128,22 @@ export class Worker {
   }
 
   async #attachForEver(): Promise<void> {
-    let waitMs = firstWaitMs;
+    const redial = new Redial(this.#deps.clock);
     while (!this.#isLeaving) {
       try {
-        await this.#attachOnce(() => {
-          waitMs = firstWaitMs;
-        });
+        await this.#attachOnce(() => redial.reached());
         if (this.#isLeaving) return;
         this.#deps.log.info({}, "the session service ended the worker's stream");
       } catch (error) {
         if (this.#isLeaving) return;
-        this.#deps.log.warn({ error: String(error), waitMs }, "the session service can't be reached; trying again");
+        this.#deps.log.warn({ error: String(error) }, "the session service can't be reached; trying again");
       }
       this.#stream = undefined;
       try {
-        // Full jitter, so that the workers of a restarted service do not come back in step.
-        await this.#deps.clock.sleep(Math.random() * waitMs, this.#stop.signal);
+        await redial.wait(this.#stop.signal);
       } catch {
         return;
       }
-      waitMs = Math.min(waitMs * 2, longestWaitMs);
     }
   }
 
@@ -184,6 +179,7 @@ export class Worker {
             renewal = timer;
           });
           onWelcome();
+          this.#deps.log.info({ workerId: this.#options.workerId, held: held.length }, "attached as a worker");
           this.#attached.resolve();
         } else {
           this.#hear(frame);

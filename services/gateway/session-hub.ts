@@ -13,6 +13,7 @@ import type { Principal } from "../kernel/auth/principal.ts";
 import { readEventRange } from "../kernel/event/read-event-range.ts";
 import type { StoredEvent } from "../kernel/event/stored-event.ts";
 import { callValues } from "../kernel/rpc/call-context.ts";
+import { Redial } from "../kernel/rpc/redial.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import type { LogSlice, TailSource } from "../kernel/stream/tail-log.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
@@ -26,9 +27,6 @@ interface Feed {
   logId: string;
   deliveredSeq: number;
 }
-
-const firstWaitMs = 100;
-const longestWaitMs = 5_000;
 
 /** The feeds of one tenant. */
 class TenantHub {
@@ -104,23 +102,20 @@ class TenantHub {
   }
 
   async #watchForEver(): Promise<void> {
-    let waitMs = firstWaitMs;
+    const redial = new Redial(this.#deps.clock);
     while (!this.#stop.signal.aborted) {
       try {
-        await this.#watchOnce(() => {
-          waitMs = firstWaitMs;
-        });
+        await this.#watchOnce(() => redial.reached());
       } catch (error) {
         if (this.#stop.signal.aborted) return;
-        this.#deps.log.warn({ error: String(error), waitMs }, "watching sessions broke; trying again");
+        this.#deps.log.warn({ error: String(error) }, "watching sessions broke; trying again");
       }
       this.#stream = undefined;
       try {
-        await this.#deps.clock.sleep(Math.random() * waitMs, this.#stop.signal);
+        await redial.wait(this.#stop.signal);
       } catch {
         return;
       }
-      waitMs = Math.min(waitMs * 2, longestWaitMs);
     }
   }
 

@@ -161,10 +161,14 @@ async function appendBatch(deps: SessionDeps, dispatcher: RunDispatcher, batch: 
       message,
     },
   });
+  const fenced = (message: string): Frame => {
+    deps.log.warn({ runId, epoch: String(batch.epoch), batchNo: String(batch.batchNo) }, "a late write was refused");
+    return refused(ErrorReason.EPOCH_FENCED, message);
+  };
   const checked = checkBatch(batch, deps.clock);
   if (checked.kind === "refused") return refused(ErrorReason.EVENT_NOT_ALLOWED, checked.problem);
   const tenant = dispatcher.tenantOf(runId);
-  if (tenant === undefined) return refused(ErrorReason.EPOCH_FENCED, "no worker holds the run any more");
+  if (tenant === undefined) return fenced("no worker holds the run any more");
   try {
     const outcome = await deps.store.appendBatch({
       tenant,
@@ -185,7 +189,7 @@ async function appendBatch(deps: SessionDeps, dispatcher: RunDispatcher, batch: 
       case "replayed":
         return accepted(batch, outcome);
       case "fenced":
-        return refused(ErrorReason.EPOCH_FENCED, `epoch ${outcome.epoch} owns the run`);
+        return fenced(`epoch ${outcome.epoch} owns the run`);
       case "finished":
         return refused(ErrorReason.RUN_FINISHED, "the run has its terminal event");
       case "out-of-order":

@@ -1,4 +1,5 @@
 /** What must hold in every log, whoever reads it: S1, R2, R4, S8, L4, T1. */
+import { Fold } from "./fold.ts";
 import type { AppliedEvent } from "./history.ts";
 import type { FinalLog } from "./read-logs.ts";
 
@@ -27,10 +28,25 @@ export function checkLog(log: FinalLog, report: (problem: string) => void): Map<
     run.see(event, report);
   }
   if (next !== log.headSeq + 1) report(`S1 ${log.sessionId}: the log ends at ${next - 1}, its head is ${log.headSeq}`);
+  checkSnapshot(log, report);
   for (const run of runs.values()) {
     if (run.ended !== 1) report(`R2 run ${run.runId}: ${run.ended} terminal events`);
   }
   return new Map(runs);
+}
+
+/** A snapshot is the log, merged (S5). */
+function checkSnapshot({ sessionId, headSeq, events, snapshot }: FinalLog, report: (problem: string) => void): void {
+  const [read, told] = [new Fold(), new Fold()];
+  for (const event of events) read.apply(event);
+  let next = 1;
+  for (const event of snapshot) {
+    if (event.first !== next) report(`S5 ${sessionId}: ${event.first}..${event.seq} stands where ${next} should`);
+    next = event.seq + 1;
+    told.apply(event);
+  }
+  if (next !== headSeq + 1) report(`S5 ${sessionId}: the snapshot ends at ${next - 1}, the head is ${headSeq}`);
+  if (read.digest() !== told.digest()) report(`S5 ${sessionId}: the snapshot says something else than the log`);
 }
 
 class RunView implements RunFacts {
@@ -41,8 +57,8 @@ class RunView implements RunFacts {
   takeovers = 0;
   #attempt = 0;
   #queued = 0;
-  /** Steps that were begun and not discarded, and whether their output is whole. */
-  readonly #steps = new Map<number, Set<string>>();
+  /** Steps that were begun and not discarded: their blocks, and whether each is whole. */
+  readonly #steps = new Map<number, Map<string, boolean>>();
   readonly #calls = new Set<string>();
 
   constructor(runId: string, sessionId: string) {
@@ -52,7 +68,7 @@ class RunView implements RunFacts {
 
   see(event: AppliedEvent, report: (problem: string) => void): void {
     const at = `run ${this.runId} seq ${event.seq}`;
-    this.events += 1;
+    this.events += event.seq - event.first + 1;
     if (this.ended > 0 && event.body !== "runFinished") report(`R2 ${at}: ${event.body} after the terminal event`);
     switch (event.body) {
       case "runQueued":
@@ -70,10 +86,11 @@ class RunView implements RunFacts {
         return;
       case "runFinished":
         this.ended += 1;
+        if (event.completed === true) this.#checkWhole(at, report);
         return;
       case "stepStarted":
         if (this.#steps.has(event.step)) report(`R4 ${at}: step ${event.step} began again without being discarded`);
-        this.#steps.set(event.step, new Set());
+        this.#steps.set(event.step, new Map());
         break;
       case "stepDiscarded":
         this.#steps.delete(event.step);
@@ -81,10 +98,14 @@ class RunView implements RunFacts {
       case "blockCompleted": {
         const whole = this.#steps.get(event.step);
         const block = event.block ?? "";
-        if (whole?.has(block)) report(`R4 ${at}: block ${block} is completed twice`);
-        whole?.add(block);
+        if (whole?.get(block) === true) report(`R4 ${at}: block ${block} is completed twice`);
+        whole?.set(block, true);
         break;
       }
+      case "textDelta":
+      case "thinkingDelta":
+        this.#steps.get(event.step)?.set(event.block ?? "", false);
+        break;
       case "toolCallFinished": {
         const call = event.call ?? "";
         if (this.#calls.has(call)) report(`T1 ${at}: call ${call} has two outcomes`);
@@ -95,6 +116,15 @@ class RunView implements RunFacts {
     // A worker's event carries the attempt under which it was written.
     if (event.attempt > 0 && event.attempt !== this.#attempt) {
       report(`L4 ${at}: ${event.body} of attempt ${event.attempt} while ${this.#attempt} holds the run`);
+    }
+  }
+
+  /** A run that is said to be complete left nothing half said. */
+  #checkWhole(at: string, report: (problem: string) => void): void {
+    for (const [step, blocks] of this.#steps) {
+      for (const [block, whole] of blocks) {
+        if (!whole) report(`S8 ${at}: complete, yet block ${block} of step ${step} was cut short`);
+      }
     }
   }
 }

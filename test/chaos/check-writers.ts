@@ -1,6 +1,6 @@
 /** What must hold for every request that was sent: R1, T1. */
 import { existsSync } from "node:fs";
-import { readHistory, type WriterRecord } from "./history.ts";
+import { type AppliedEvent, readHistory, type WriterRecord } from "./history.ts";
 import type { FinalLog } from "./read-logs.ts";
 
 export interface WriterFacts {
@@ -21,6 +21,9 @@ interface Sent {
   readonly answers: Answer[];
   refused: string;
 }
+
+/** Modes in which each message makes a run. */
+const ownRun: ReadonlySet<string> = new Set(["followup", "interrupt"]);
 
 /** Every session that an answer named. */
 export async function sessionsOf(files: readonly string[]): Promise<Set<string>> {
@@ -61,6 +64,7 @@ export async function checkWriters(
     }
   }
   const received = readMessages(logs, report);
+  const runOwners = new Map<string, string>();
   for (const [requestId, sent] of requests) {
     facts.sent += 1;
     const [first] = sent.answers;
@@ -76,6 +80,12 @@ export async function checkWriters(
     for (const answer of sent.answers) {
       const isSame = answer.runId === first.runId && answer.messageId === first.messageId && answer.seq === first.seq;
       if (!isSame) report(`R1 ${requestId}: answered ${JSON.stringify(first)} and ${JSON.stringify(answer)}`);
+    }
+    // What did not steer or join has a run of its own.
+    if (ownRun.has(sent.mode)) {
+      const other = runOwners.get(first.runId);
+      if (other !== undefined) report(`R1 ${requestId}: answered with the run of ${other}`);
+      runOwners.set(first.runId, requestId);
     }
     const [message] = found;
     if (message === undefined) report(`lost ${requestId}: accepted as ${first.messageId}, not in the log`);
@@ -106,22 +116,45 @@ function readMessages(
     for (const { body, run, messages } of events) {
       if (body === "runQueued") for (const id of messages ?? []) queuedIn.set(id, run);
     }
+    const read = readBySteps(events);
     for (const { body, seq, run, mark = "", messages } of events) {
       if (body !== "messageReceived") continue;
       const messageId = messages?.[0] ?? "";
       byMark.set(mark, [...(byMark.get(mark) ?? []), { messageId, seq }]);
       const answeredBy = queuedIn.get(messageId) ?? run;
+      if (!queuedIn.has(messageId) && !read.has(messageId)) {
+        report(
+          `lost ${sessionId}: no step of run ${run} read message ${messageId}, and no other run was queued for it`,
+        );
+      }
       if (!ended.has(answeredBy)) report(`lost ${sessionId}: no run that ended answers message ${messageId}`);
     }
   }
   return byMark;
 }
 
+/** Messages that steered a run and that a step read which stands: a discarded one read nothing. */
+function readBySteps(events: readonly AppliedEvent[]): Set<string> {
+  const bySteps = new Map<string, readonly string[]>();
+  for (const { body, run, step, discarded = 0, messages = [] } of events) {
+    if (body === "stepStarted") bySteps.set(`${run} ${step}`, messages);
+    if (body === "stepDiscarded") bySteps.delete(`${run} ${discarded}`);
+  }
+  return new Set([...bySteps.values()].flat());
+}
+
+/** A line of the recording tool's history. */
+interface ToolRecord {
+  readonly tool: string;
+  readonly args: { readonly text?: string };
+}
+
 /** A tool that was not allowed to repeat was called once, if at all. */
 async function checkCalls(file: string, facts: WriterFacts, report: (problem: string) => void): Promise<void> {
   if (!existsSync(file)) return;
   const calls = new Map<string, number>();
-  for await (const { args } of readHistory<{ readonly args: { readonly text?: string } }>(file)) {
+  for await (const { tool, args } of readHistory<ToolRecord>(file)) {
+    if (tool !== "echo" && tool !== "slow") continue;
     const mark = args.text ?? "";
     calls.set(mark, (calls.get(mark) ?? 0) + 1);
   }

@@ -1,7 +1,9 @@
 /** An event as the histories keep it. */
 import { createHash } from "node:crypto";
 import { toBinary } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
+import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import type { AppliedEvent } from "./history.ts";
 
 export function describeEvent(event: Event): AppliedEvent {
@@ -26,6 +28,13 @@ export function describeEvent(event: Event): AppliedEvent {
     const words = content.map(({ block }) => (block.case === "text" ? block.value.text : "")).join("");
     return { ...place, run: runId, messages: [messageId], mark: words.split(" ")[0] ?? "", digest };
   }
+  if (body.case === "runStarted" || body.case === "runResumed") {
+    const wallMs = event.time === undefined ? 0 : timestampMs(event.time);
+    return { ...place, worker: body.value.workerId, wallMs, digest };
+  }
+  if (body.case === "stepStarted") return { ...place, messages: body.value.messageIds, digest };
+  if (body.case === "stepDiscarded") return { ...place, discarded: body.value.step, digest };
+  if (body.case === "runFinished") return { ...place, completed: body.value.status === RunStatus.COMPLETED, digest };
   if (body.case === "runQueued") return { ...place, messages: body.value.messageIds, digest };
   if (body.case === "toolCallFinished") return { ...place, call: body.value.callId, digest };
   return { ...place, digest };

@@ -45,10 +45,17 @@ export interface AppliedEvent {
   readonly text?: string;
   /** Of a tool call's event. */
   readonly call?: string;
-  /** Of a message's event, and of the run that it made or joined. */
+  /** Of a step that was taken back: which. */
+  readonly discarded?: number;
+  /** Of a run's end: whether the agent brought it there by itself. */
+  readonly completed?: boolean;
+  /** Of a message's event, of the run that it made or joined, of the step that read it. */
   readonly messages?: readonly string[];
   /** The first word of a message, which no other message has. */
   readonly mark?: string;
+  /** Of a run's start and of each that took it up again: who holds it from then on, and the wall clock then. */
+  readonly worker?: string;
+  readonly wallMs?: number;
   /** Of every event but a delta: a digest of what it says. */
   readonly digest?: string;
 }
@@ -64,8 +71,20 @@ export type ReaderRecord =
 
 /** What the nemesis did, and what the supervisor made good. */
 export type FaultRecord =
-  | { readonly kind: "killed"; readonly services: readonly string[]; readonly atMs: number }
-  | { readonly kind: "frozen"; readonly service: string; readonly forMs: number; readonly atMs: number }
+  | {
+      readonly kind: "killed";
+      readonly services: readonly string[];
+      /** Of the agents among them, as the events name them. */
+      readonly workerIds: readonly string[];
+      readonly atMs: number;
+    }
+  | {
+      readonly kind: "frozen";
+      readonly service: string;
+      readonly workerIds: readonly string[];
+      readonly forMs: number;
+      readonly atMs: number;
+    }
   | { readonly kind: "cut"; readonly proxy: string; readonly connections: number; readonly atMs: number }
   | {
       readonly kind: "dark";

@@ -5,9 +5,10 @@ import { quantile } from "../bench/quantiles.ts";
 import { checkLog } from "./check-log.ts";
 import { checkReader, type ReaderFacts } from "./check-reader.ts";
 import { checkWriters, sessionsOf } from "./check-writers.ts";
-import { type FaultRecord, readHistory } from "./history.ts";
+import { type FaultRecord, nowMs, readHistory } from "./history.ts";
 import { type FinalLog, readLogs, waitUntilQuiet } from "./read-logs.ts";
 import type { System } from "./system.ts";
+import { takeoverTimes } from "./takeover-times.ts";
 
 export interface Verdict {
   readonly ok: boolean;
@@ -48,7 +49,7 @@ export async function judge(run: {
   const writers = await checkWriters(named("writer-"), system.callHistory, logs, report);
   const faults = await readFaults(join(folder, "faults.jsonl"));
 
-  const fenced = system.count(/owns the run|no worker holds the run/);
+  const takeover = takeoverTimes(logs.values(), faults.records, Date.now() - nowMs());
   const takeovers = runs.reduce((sum, { takeovers: count }) => sum + count, 0);
   if (runs.length === 0) report("nothing ran: the workload did not work");
   if (run.killsPlanned && faults.kills === 0) report("no kill landed: a run without faults proves nothing");
@@ -72,7 +73,13 @@ export async function judge(run: {
     killsOfAll: faults.killsOfAll,
     frozen: faults.frozen,
     cuts: faults.cuts,
-    lateWritesRefused: fenced,
+    lateWritesRefused: system.lateWrites(),
+    takeoversOfKilled: takeover.killed.length,
+    killedP50Ms: quantile(takeover.killed, 0.5),
+    killedP99Ms: quantile(takeover.killed, 0.99),
+    takeoversOfFrozen: takeover.frozen.length,
+    frozenP50Ms: quantile(takeover.frozen, 0.5),
+    frozenP99Ms: quantile(takeover.frozen, 0.99),
     resumeP50Ms: quantile(resume, 0.5),
     resumeP99Ms: quantile(resume, 0.99),
     problems: problems.length,
@@ -89,13 +96,15 @@ interface Faults {
   killsOfAll: number;
   frozen: number;
   cuts: number;
+  readonly records: FaultRecord[];
   readonly died: string[];
   readonly readyAtMs: number[];
 }
 
 async function readFaults(file: string): Promise<Faults> {
-  const faults: Faults = { kills: 0, killsOfAll: 0, frozen: 0, cuts: 0, died: [], readyAtMs: [] };
+  const faults: Faults = { kills: 0, killsOfAll: 0, frozen: 0, cuts: 0, records: [], died: [], readyAtMs: [] };
   for await (const record of readHistory<FaultRecord>(file)) {
+    faults.records.push(record);
     switch (record.kind) {
       case "killed":
         if (record.services.length > 1) faults.killsOfAll += 1;

@@ -10,6 +10,8 @@ export interface FinalLog {
   readonly logId: string;
   readonly headSeq: number;
   readonly events: readonly AppliedEvent[];
+  /** The same as its snapshot tells it. */
+  readonly snapshot: readonly AppliedEvent[];
 }
 
 export async function readLogs(url: string, token: string, sessionIds: Iterable<string>): Promise<FinalLog[]> {
@@ -26,7 +28,13 @@ export async function readLogs(url: string, token: string, sessionIds: Iterable<
       headSeq = Number(page.headSeq);
       events.push(...page.events.map(describeEvent));
     } while (pageToken !== "");
-    logs.push({ sessionId, logId, headSeq, events });
+    const snapshot: AppliedEvent[] = [];
+    do {
+      const page = await client.getSnapshot({ sessionId, pageToken });
+      ({ nextPageToken: pageToken } = page);
+      snapshot.push(...page.events.map(describeEvent));
+    } while (pageToken !== "");
+    logs.push({ sessionId, logId, headSeq, events, snapshot });
   }
   return logs;
 }

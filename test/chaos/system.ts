@@ -25,11 +25,9 @@ export interface SystemOptions {
 interface Supervised {
   readonly name: string;
   process: ServiceProcess;
-  /** Lines of all its lives that the report counts. */
-  readonly counts: Map<string, number>;
+  /** Late writes that it refused in its earlier lives. */
+  lateWrites: number;
 }
-
-const counted = [/"msg":"run lost"/, /"msg":"run taken over"/, /owns the run/, /"level":"fatal"/];
 
 export class System {
   readonly #options: SystemOptions;
@@ -78,14 +76,17 @@ export class System {
 
   /** kill -9; the supervisor starts it again at once. */
   kill(names: readonly string[]): void {
-    this.#options.faults.write({ kind: "killed", services: names, atMs: nowMs() });
+    const workerIds = names.flatMap((name) => workerIdsOf(this.#find(name).process));
+    this.#options.faults.write({ kind: "killed", services: names, workerIds, atMs: nowMs() });
     for (const name of names) this.#find(name).process.child.kill("SIGKILL");
   }
 
   async freeze(name: string, forMs: number): Promise<void> {
-    const { child } = this.#find(name).process;
+    const { process: frozen } = this.#find(name);
+    const { child } = frozen;
     if (!child.kill("SIGSTOP")) return;
-    this.#options.faults.write({ kind: "frozen", service: name, forMs, atMs: nowMs() });
+    const workerIds = workerIdsOf(frozen);
+    this.#options.faults.write({ kind: "frozen", service: name, workerIds, forMs, atMs: nowMs() });
     await new Promise((settle) => setTimeout(settle, forMs));
     child.kill("SIGCONT");
   }
@@ -98,12 +99,9 @@ export class System {
     }
   }
 
-  /** How often the services logged what matches, over all their lives. */
-  count(pattern: RegExp): number {
-    return this.#services.reduce((sum, { process, counts }) => {
-      const now = process.log().match(new RegExp(pattern.source, "g"))?.length ?? 0;
-      return sum + now + (counts.get(pattern.source) ?? 0);
-    }, 0);
+  /** Batches of workers whose run somebody else had, as the session service logged them. */
+  lateWrites(): number {
+    return this.#services.reduce((sum, { process, lateWrites }) => sum + lateWrites + countLateWrites(process), 0);
   }
 
   /** The last lines of every service, for a run that failed. */
@@ -180,7 +178,7 @@ export class System {
   async #supervise(name: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<void> {
     const { folder, root, faults } = this.#options;
     const start = (words: readonly string[]) => startService(name, words, folder, env, join(root, "services/main.ts"));
-    const service: Supervised = { name, process: await start(args), counts: new Map() };
+    const service: Supervised = { name, process: await start(args), lateWrites: 0 };
     this.#services.push(service);
     const keepAlive = async (): Promise<void> => {
       while (!this.#closing) {
@@ -199,10 +197,7 @@ export class System {
 
   async #startAgain(service: Supervised, start: (args: readonly string[]) => Promise<ServiceProcess>): Promise<void> {
     const { args } = service.process;
-    for (const pattern of counted) {
-      const seen = service.process.log().match(new RegExp(pattern.source, "g"))?.length ?? 0;
-      service.counts.set(pattern.source, (service.counts.get(pattern.source) ?? 0) + seen);
-    }
+    service.lateWrites += countLateWrites(service.process);
     for (let tries = 0; !this.#closing; tries++) {
       try {
         service.process = await start(args);
@@ -220,6 +215,16 @@ export class System {
     if (service === undefined) throw new Error(`there is no service ${name}`);
     return service;
   }
+}
+
+function countLateWrites(process: ServiceProcess): number {
+  return process.log().split('"msg":"a late write was refused"').length - 1;
+}
+
+/** The names under which an agent's process attached, which is none before its first welcome. */
+function workerIdsOf(process: ServiceProcess): string[] {
+  const [, workerId] = /"workerId":"(\w+)"[^\n]*"attached as a worker"/.exec(process.log()) ?? [];
+  return workerId === undefined ? [] : [workerId];
 }
 
 function isAlive({ child }: ServiceProcess): boolean {

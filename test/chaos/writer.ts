@@ -98,7 +98,7 @@ export class Writer {
     const requestId = `${name}-r${this.#sent}`;
     const mode = random.pick(this.#options.modes);
     const task = random.chance(0.3)
-      ? `call recorder.echo {"text":"${mark}"} delay=${tokenDelayMs}`
+      ? `${this.#toolCall(mark)} delay=${tokenDelayMs}`
       : `tokens=${eventsPerRun} delay=${tokenDelayMs}`;
     const key = `agent:main:${name}`;
     this.#history.write({ kind: "send", requestId, key, mark, mode });
@@ -119,6 +119,13 @@ export class Writer {
       if (signal.aborted) return;
       await sleep(random.between(20, 300));
     }
+  }
+
+  /** Some calls answer at once, some are under way for so long that faults fall into them. */
+  #toolCall(mark: string): string {
+    const { random } = this.#options;
+    if (random.chance(0.5)) return `call recorder.echo {"text":"${mark}"}`;
+    return `call recorder.slow {"ms":${random.between(50, 500)},"text":"${mark}"}`;
   }
 
   async #accepted(answer: Answer): Promise<void> {

@@ -44,12 +44,16 @@ function createProbe(): McpServer {
     remember("echo", args);
     return text(args.text);
   });
-  server.registerTool("slow", { inputSchema: { ms: z.number() } }, async (args, { signal }) => {
-    remember("slow", args);
-    signal.addEventListener("abort", () => remember("slow cancelled", args));
-    await sleep(args.ms);
-    return text("done");
-  });
+  server.registerTool(
+    "slow",
+    { inputSchema: { ms: z.number(), text: z.string().optional() } },
+    async (args, { signal }) => {
+      remember("slow", args);
+      signal.addEventListener("abort", () => remember("slow cancelled", args));
+      await sleep(args.ms);
+      return text("done");
+    },
+  );
   server.registerTool("fail", {}, () => {
     remember("fail", {});
     return { ...text("it went wrong"), isError: true };
