@@ -1,8 +1,9 @@
 /** The store behind its port, in this process: what SQLite with group commit carries, and SQLite alone as the measure. */
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { mergeDeltas } from "../../services/kernel/event/merge-deltas.ts";
 import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
 import type { RunRow } from "../../services/kernel/store/rows.ts";
 import type { SessionStore } from "../../services/kernel/store/session-store.ts";
@@ -121,7 +122,7 @@ export function measureSingleCommits(seconds: number): number {
 
 /** A log of `events` deltas in one session, as it was written and then compacted. */
 export async function measureLog(events: number): Promise<{ readonly written: LogSize; readonly compacted: LogSize }> {
-  return await withStore(async (store, folder) => {
+  return await withStore(async (store) => {
     const [sessionId = ""] = await makeSessions(store, 1);
     const [run] = await startRuns(store, [sessionId]);
     if (run === undefined) throw new Error("no run was claimed");
@@ -129,16 +130,16 @@ export async function measureLog(events: number): Promise<{ readonly written: Lo
     for (let batchNo = 1; batchNo <= events / batchEvents; batchNo++) {
       await store.appendBatch(batchOf(run, batchNo, deltas.batch()));
     }
-    const written = await measureSize(store, folder, sessionId);
+    const written = await measureSize(store, sessionId);
     for (;;) {
       const { windows } = await store.compactLogs({ maxWindows: 64 });
       if (windows === 0) break;
     }
-    return { written, compacted: await measureSize(store, folder, sessionId) };
+    return { written, compacted: await measureSize(store, sessionId) };
   });
 }
 
-async function measureSize(store: SessionStore, folder: string, sessionId: string): Promise<LogSize> {
+async function measureSize(store: SessionStore, sessionId: string): Promise<LogSize> {
   const read = async (snapshot: boolean): Promise<{ ms: number; events: number; headSeq: number }> => {
     const startedMs = performance.now();
     let events = 0;
@@ -148,10 +149,10 @@ async function measureSize(store: SessionStore, folder: string, sessionId: strin
         afterSeq,
         maxEvents: 5_000,
         maxBytes: 1_048_576,
-        ...(snapshot ? { merge: true } : {}),
       });
       if (page.kind !== "page") throw new Error("the session is not there");
-      events += page.events.length;
+      // As the session service makes a snapshot.
+      events += (snapshot ? mergeDeltas(page.events) : page.events).length;
       afterSeq = page.events.at(-1)?.seq ?? afterSeq;
       if (afterSeq >= page.headSeq || page.events.length === 0) {
         return { ms: performance.now() - startedMs, events, headSeq: page.headSeq };
@@ -165,13 +166,10 @@ async function measureSize(store: SessionStore, folder: string, sessionId: strin
     snapshots.push(await read(true));
   }
   const headSeq = plain[0]?.headSeq ?? 0;
-  const bytes = ["session.db", "session.db-wal"].reduce(
-    (sum, file) => sum + (statSync(join(folder, file), { throwIfNoEntry: false })?.size ?? 0),
-    0,
-  );
+  const session = await store.getSession(scope, { sessionId });
   return {
     events: headSeq,
-    bytesPerEvent: bytes / headSeq,
+    bytesPerEvent: (session?.logBytes ?? 0) / headSeq,
     readEventsPerSecond: (headSeq * 1_000) / median(plain.map(({ ms }) => ms)),
     snapshotMs: median(snapshots.map(({ ms }) => ms)),
     snapshotEvents: snapshots[0]?.events ?? 0,

@@ -98,7 +98,8 @@ printReport(
         title: `Opening a session of ${resume.events} events over RPC`,
         columns: ["", "ms"],
         rows: [
-          ["snapshot, all pages", resume.snapshotMs],
+          ["snapshot, as just written", resume.writtenSnapshotMs],
+          ["snapshot, compacted", resume.snapshotMs],
           ["watcher from the beginning to the head", resume.watchMs],
         ],
       },
