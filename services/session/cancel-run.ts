@@ -7,7 +7,7 @@ import {
   type CancelRunResponse,
   CancelRunResponseSchema,
 } from "../../gen/atoll/session/v1/session_service_pb.ts";
-import { scopeOf } from "../kernel/rpc/call-context.ts";
+import { principalOf, scopeOf } from "../kernel/rpc/call-context.ts";
 import type { CancelOutcome } from "../kernel/store/changes.ts";
 import { wishToCancel } from "./cancel-wish.ts";
 import { runNotFound } from "./read-session.ts";
@@ -22,6 +22,8 @@ export async function cancelRun(
   message: CancelRunRequest,
   context: HandlerContext,
 ): Promise<CancelRunResponse> {
+  const { run: opened } = principalOf(context);
+  if (opened !== undefined && opened.runId !== message.runId) throw runNotFound(message.runId);
   const scope = scopeOf(context);
   const request = requestOf(
     CancelRunRequestSchema,

@@ -24,8 +24,7 @@ export async function getSession(
 ): Promise<SessionRow> {
   const by = request.by.case === "key" ? { key: request.by.value } : { sessionId: request.by.value ?? "" };
   const row = await deps.store.getSession(scopeOf(context), by);
-  if (row === undefined) throw sessionNotFound(by);
-  requireOpened(row.sessionId, context);
+  if (row === undefined || !isOpened(row.sessionId, context)) throw sessionNotFound(by);
   return row;
 }
 
@@ -36,8 +35,7 @@ export function sessionNotFound(by: { readonly sessionId: string } | { readonly 
 
 export async function getRun(deps: SessionDeps, request: GetRunRequest, context: HandlerContext): Promise<RunRow> {
   const row = await deps.store.getRun(scopeOf(context), request.runId);
-  if (row === undefined) throw runNotFound(request.runId);
-  requireOpened(row.sessionId, context);
+  if (row === undefined || !isOpened(row.sessionId, context)) throw runNotFound(request.runId);
   return row;
 }
 
@@ -45,10 +43,15 @@ export function runNotFound(runId: string): Error {
   return failure(ErrorReason.RUN_NOT_FOUND, `no such run: ${runId}`, { metadata: { run_id: runId } });
 }
 
-/** A run token opens its own session and nothing else. */
+/** Errors: SESSION_NOT_FOUND for what a run token does not open, as for what is not there. */
 export function requireOpened(sessionId: string, context: Pick<HandlerContext, "values">): void {
+  if (!isOpened(sessionId, context)) throw sessionNotFound({ sessionId });
+}
+
+/** A run token opens its own session and nothing else. */
+function isOpened(sessionId: string, context: Pick<HandlerContext, "values">): boolean {
   const { run } = principalOf(context);
-  if (run !== undefined && run.sessionId !== sessionId) throw sessionNotFound({ sessionId });
+  return run === undefined || run.sessionId === sessionId;
 }
 
 const defaultPageSize = 50;

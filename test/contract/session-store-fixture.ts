@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect } from "vitest";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
+import type { SessionUpdatedSchema } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { CancelCommandSchema } from "../../gen/atoll/session/v1/attach_pb.ts";
 import type { StoredEvent } from "../../services/kernel/event/stored-event.ts";
@@ -82,6 +83,11 @@ export function delta(runId: string, text: string): Uint8Array {
 
 export function runFinished(runId: string, status: RunStatus = RunStatus.COMPLETED): Uint8Array {
   return encodeEvent({ runId, body: { case: "runFinished", value: { status } } });
+}
+
+/** What readers of a session's log see of a change of the session itself. */
+export function sessionUpdated(value: MessageInitShape<typeof SessionUpdatedSchema>): Uint8Array {
+  return encodeEvent({ body: { case: "sessionUpdated", value } });
 }
 
 export function decodeEvents(events: readonly StoredEvent[]): Event[] {

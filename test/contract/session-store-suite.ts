@@ -5,6 +5,8 @@ import { StoreUnavailable } from "../../services/kernel/store/store-errors.ts";
 import { verifies } from "../requirements.ts";
 import { sessionCommandsSuite } from "./session-commands-suite.ts";
 import { sessionCompactionSuite } from "./session-compaction-suite.ts";
+import { sessionEndingSuite } from "./session-ending-suite.ts";
+import { sessionLifeSuite } from "./session-life-suite.ts";
 import { sessionListSuite } from "./session-list-suite.ts";
 import { sessionLogSuite } from "./session-log-suite.ts";
 import { sessionModelSuite } from "./session-model-suite.ts";
@@ -34,6 +36,8 @@ import {
 export function sessionStoreSuite(name: string, driver: SessionStoreDriver): void {
   describe(`${name} ${verifies("L2")}`, () => {
     sessionsSuite(driver);
+    sessionLifeSuite(driver);
+    sessionEndingSuite(driver);
     sessionListSuite(driver);
     messagesSuite(driver);
     sessionRunsSuite(driver);

@@ -70,22 +70,29 @@ export interface RunningSession {
   readonly stop: () => Promise<void>;
 }
 
+interface SessionOptions {
+  readonly folder?: string;
+  readonly port?: number;
+  readonly settings?: Partial<SessionSettings>;
+  /** The wall clock of the service and its store. Default: the machine's. */
+  readonly nowMs?: () => number;
+}
+
 /** Give `folder` and `port` of an instance that was stopped to start the next one in its place. */
-export async function startSessionService(
-  options: { readonly folder?: string; readonly port?: number; readonly settings?: Partial<SessionSettings> } = {},
-): Promise<RunningSession> {
+export async function startSessionService(options: SessionOptions = {}): Promise<RunningSession> {
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), "atoll-session-"));
   if (options.folder === undefined) onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const log = createLog({ level: "silent", format: "json" });
   const tokens = createSignedTokens(signingKey, systemClock);
   const authenticate = createAuthenticate({ localToken, tokens, clock: systemClock, maxFailedPerMinute: 1_000 });
   const server = createServerOptions({ authenticate, clock: systemClock, log, streamIdleTimeoutMs: 900_000 });
-  const store = await openSessionStore(folder, () => systemClock.nowMs());
+  const clock = { ...systemClock, nowMs: options.nowMs ?? systemClock.nowMs };
+  const store = await openSessionStore(folder, () => clock.nowMs());
   const bus = new MemoryBus(() => undefined);
   const part = await startSession({
     store,
     bus,
-    clock: systemClock,
+    clock,
     log,
     tokens,
     instanceId: newId("ins"),

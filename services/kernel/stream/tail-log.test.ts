@@ -168,6 +168,28 @@ describe("following a log", () => {
     control.abort();
   });
 
+  it("hands on the hints that came before word that the log is gone, and then reads it", async () => {
+    const log = new FakeLog(1);
+    const gone = new Error("gone");
+    let isGone = false;
+    const source: TailSource = {
+      ...log.source(() => 0),
+      read: (afterSeq) => (isGone ? Promise.reject(gone) : log.source().read(afterSeq)),
+    };
+    const clock = { ...systemClock, setTimer: () => ({ cancel: () => undefined }) };
+    const { signal } = new AbortController();
+    const tail = tailLog({ source, afterSeq: 0, clock, signal, progressIntervalMs: 15_000 });
+    await readUntil(tail, 0, 1);
+    const next = tail.next();
+    await settled();
+    log.hint([log.commit()]);
+    isGone = true;
+    log.hint([]);
+    expect((await next).value).toMatchObject({ events: [{ seq: 2 }] });
+    // No timer fires here: what it was told is enough.
+    await expect(tail.next()).rejects.toBe(gone);
+  });
+
   it("gives a sign of life on silence", async () => {
     const log = new FakeLog(1);
     const { tail, control } = follow(log, 0, { progressIntervalMs: 40 });

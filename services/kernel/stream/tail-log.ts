@@ -81,8 +81,10 @@ export async function* tailLog(options: TailOptions): AsyncGenerator<LogSlice> {
     while (!signal.aborted) {
       const contiguous = takeContiguous(pending, cursor);
       if (contiguous.length > 0 || behind) {
-        behind = false;
-        const slice = contiguous.length > 0 ? { logId, events: contiguous, headSeq } : await source.read(cursor);
+        // Hints that fit are handed on first; a log that is to be read is read after them.
+        const reads = contiguous.length === 0;
+        if (reads) behind = false;
+        const slice = reads ? await source.read(cursor) : { logId, events: contiguous, headSeq };
         pending = pending.filter((event) => event.seq > lastSeq(slice, cursor));
         pendingBytes = pending.reduce((sum, event) => sum + event.bytes.length, 0);
         if (slice.events.length > 0) {
@@ -93,7 +95,7 @@ export async function* tailLog(options: TailOptions): AsyncGenerator<LogSlice> {
           yield slice;
         }
         // A page that did not reach the head, or hints that begin further on: there is more to read.
-        behind = slice.events.length > 0 && cursor < slice.headSeq && takeContiguous(pending, cursor).length === 0;
+        behind ||= slice.events.length > 0 && cursor < slice.headSeq && takeContiguous(pending, cursor).length === 0;
         continue;
       }
       if (pending.length > 0) {
