@@ -1,14 +1,20 @@
-/** Pages of a session's log, as ListEvents and GetSnapshot give them. Keeps S2 and S5: a cursor that can't be served is OUT_OF_RANGE. */
+/**
+ * Pages of a session's log, as ListEvents and GetSnapshot give them.
+ *
+ * Keeps S2 and S5: a cursor that can't be served is OUT_OF_RANGE. Keeps S6: a page's token says how far was read, not
+ * what was shown, so a page that hides everything is followed by the next one as any other.
+ */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { type RawEventPage, RawEventPageSchema } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { GetSnapshotRequest, ListEventsRequest } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
+import { createEventFilter } from "../kernel/event/filter-events.ts";
 import { mergeDeltas } from "../kernel/event/merge-deltas.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
 import type { LogPage } from "../kernel/store/session-store.ts";
 import { InvalidPageToken } from "../kernel/store/store-errors.ts";
-import { refuseUnserved, requireOpened, sessionNotFound } from "./read-session.ts";
+import { requireOpened, sessionNotFound } from "./read-session.ts";
 import type { SessionDeps } from "./session-deps.ts";
 
 type Page = Extract<LogPage, { kind: "page" }>;
@@ -29,12 +35,13 @@ export async function listEvents(
   request: ListEventsRequest,
   context: HandlerContext,
 ): Promise<RawEventPage> {
-  refuseUnserved("filter", request.filter !== undefined);
+  const filter = createEventFilter(request.filter);
   const start = { logId: request.cursor?.logId ?? "", afterSeq: Number(request.cursor?.afterSeq ?? 0n), throughSeq: 0 };
   const place = request.pageToken === "" ? start : readToken(request.pageToken);
   const size = { maxEvents: request.pageSize || defaultPageSize, maxBytes: maxPageBytes };
   const page = await readPage(deps, request.sessionId, place, size, context);
-  return toPage(page, place, page.headSeq, 0);
+  // Hidden bodies become ranges, so the filtered page ends where the page ends, and so does its token.
+  return toPage({ ...page, events: filter(page.events) }, place, page.headSeq, 0);
 }
 
 export async function getSnapshot(

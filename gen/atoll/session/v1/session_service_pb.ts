@@ -1027,7 +1027,8 @@ export type ListEventsRequest = Message<"atoll.session.v1.ListEventsRequest"> & 
   pageToken: string;
 
   /**
-   * Which bodies. Default: all.
+   * Which bodies. Default: all. What it hides still counts for `page_size`, so that a page may be one Omitted range and
+   * yet have a next page.
    *
    * @generated from field: atoll.session.v1.EventFilter filter = 5;
    */
