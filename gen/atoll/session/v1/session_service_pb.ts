@@ -1147,7 +1147,8 @@ export type GetSnapshotResponse = Message<"atoll.session.v1.GetSnapshotResponse"
   logId: string;
 
   /**
-   * The snapshot's seq: go on from here.
+   * The snapshot's seq: go on from the last page's. That one may be higher than the ones before it said, when what they
+   * ended with was merged meanwhile with what followed.
    *
    * @generated from field: uint64 head_seq = 3;
    */
