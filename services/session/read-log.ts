@@ -1,14 +1,23 @@
-/** Pages of a session's log, as ListEvents and GetSnapshot give them. Keeps S2 and S5: a cursor that can't be served is OUT_OF_RANGE. */
+/**
+ * Pages of a session's log, as ListEvents and GetSnapshot give them.
+ *
+ * Keeps S2 and S5: a cursor that can't be served is OUT_OF_RANGE. Keeps S6: a page's token says how far was read, not
+ * what was shown, so a page that hides everything is followed by the next one as any other. Keeps S1 over pages that
+ * compaction overtakes: what it merged with the page before is cut.
+ */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { type RawEventPage, RawEventPageSchema } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { GetSnapshotRequest, ListEventsRequest } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
+import { cutDelta, readDeltaEnd } from "../kernel/event/cut-delta.ts";
+import { createEventFilter } from "../kernel/event/filter-events.ts";
 import { mergeDeltas } from "../kernel/event/merge-deltas.ts";
+import type { StoredEvent } from "../kernel/event/stored-event.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
 import type { LogPage } from "../kernel/store/session-store.ts";
 import { InvalidPageToken } from "../kernel/store/store-errors.ts";
-import { refuseUnserved, requireOpened, sessionNotFound } from "./read-session.ts";
+import { requireOpened, sessionNotFound } from "./read-session.ts";
 import type { SessionDeps } from "./session-deps.ts";
 
 type Page = Extract<LogPage, { kind: "page" }>;
@@ -17,24 +26,31 @@ const defaultPageSize = 500;
 const maxPageBytes = 1_048_576;
 const maxSnapshotPageEvents = 5_000;
 
-/** Where a list goes on: the log, what was given, and the seq at which the list ends (0: at the head of the moment). */
+/** Where a list goes on. */
 interface PagePlace {
   readonly logId: string;
+  /** What was given. */
   readonly afterSeq: number;
+  /** Where the list ends; 0 for the head of the moment. */
   readonly throughSeq: number;
+  /** Where the text of the last event that was given ends in its block, in bytes, when it was a delta (see cut-delta.ts). */
+  readonly deltaEnd: number | undefined;
 }
+
+const beginning: PagePlace = { logId: "", afterSeq: 0, throughSeq: 0, deltaEnd: undefined };
 
 export async function listEvents(
   deps: SessionDeps,
   request: ListEventsRequest,
   context: HandlerContext,
 ): Promise<RawEventPage> {
-  refuseUnserved("filter", request.filter !== undefined);
-  const start = { logId: request.cursor?.logId ?? "", afterSeq: Number(request.cursor?.afterSeq ?? 0n), throughSeq: 0 };
+  const filter = createEventFilter(request.filter);
+  const { logId, afterSeq } = request.cursor ?? { logId: "", afterSeq: 0n };
+  const start = { ...beginning, logId, afterSeq: Number(afterSeq) };
   const place = request.pageToken === "" ? start : readToken(request.pageToken);
   const size = { maxEvents: request.pageSize || defaultPageSize, maxBytes: maxPageBytes };
   const page = await readPage(deps, request.sessionId, place, size, context);
-  return toPage(page, place, page.headSeq, 0);
+  return toPage(page, filter(page.events), place, { throughSeq: page.headSeq, fixedSeq: 0 });
 }
 
 export async function getSnapshot(
@@ -42,13 +58,14 @@ export async function getSnapshot(
   request: GetSnapshotRequest,
   context: HandlerContext,
 ): Promise<RawEventPage> {
-  const place = request.pageToken === "" ? { logId: "", afterSeq: 0, throughSeq: 0 } : readToken(request.pageToken);
+  const place = request.pageToken === "" ? beginning : readToken(request.pageToken);
   const size = { maxEvents: maxSnapshotPageEvents, maxBytes: request.pageBytes || maxPageBytes };
   const page = await readPage(deps, request.sessionId, place, size, context);
   // The first page fixes where the snapshot ends, so that it is one moment over all its pages.
   const throughSeq = place.throughSeq || page.headSeq;
   // What compaction has not reached yet is merged here.
-  return toPage({ ...page, events: mergeDeltas(page.events) }, place, throughSeq, throughSeq);
+  const events = mergeDeltas(page.events);
+  return toPage({ ...page, events }, events, place, { throughSeq, fixedSeq: throughSeq });
 }
 
 async function readPage(
@@ -67,7 +84,10 @@ async function readPage(
   const page = await deps.store.readEvents(scopeOf(context), sessionId, range);
   if (page.kind === "session-not-found") throw sessionNotFound({ sessionId });
   checkCursor(page, place);
-  return page;
+  // Since the page before, compaction may have merged its last event with what comes now.
+  const [first, ...rest] = page.events;
+  if (first === undefined) return page;
+  return { ...page, events: [cutDelta(first, place.afterSeq, place.deltaEnd), ...rest] };
 }
 
 /** Errors: LOG_REPLACED, CURSOR_AHEAD, HISTORY_TRIMMED (S5). */
@@ -94,30 +114,43 @@ export function checkCursor(
   }
 }
 
-function toPage(page: Page, place: PagePlace, throughSeq: number, fixedSeq: number): RawEventPage {
-  const lastSeq = page.events.at(-1)?.seq ?? place.afterSeq;
+/** `shown` stands for the page's events and ends where they end. */
+function toPage(
+  page: Page,
+  shown: readonly StoredEvent[],
+  place: PagePlace,
+  end: { readonly throughSeq: number; readonly fixedSeq: number },
+): RawEventPage {
+  const { logId, oldestSeq } = page;
+  const last = page.events.at(-1);
+  const lastSeq = last?.seq ?? place.afterSeq;
+  const hasMore = last !== undefined && lastSeq < end.throughSeq;
   return create(RawEventPageSchema, {
-    events: page.events.map((event) => event.bytes),
-    logId: page.logId,
-    headSeq: BigInt(throughSeq),
-    oldestSeq: BigInt(page.oldestSeq),
-    nextPageToken:
-      lastSeq < throughSeq && page.events.length > 0
-        ? writeToken({ logId: page.logId, afterSeq: lastSeq, throughSeq: fixedSeq })
-        : "",
+    events: shown.map(({ bytes }) => bytes),
+    logId,
+    // A delta that was merged after the list began may reach past its end.
+    headSeq: BigInt(Math.max(end.throughSeq, lastSeq)),
+    oldestSeq: BigInt(oldestSeq),
+    nextPageToken: hasMore
+      ? writeToken({ logId, afterSeq: lastSeq, throughSeq: end.fixedSeq, deltaEnd: readDeltaEnd(last) })
+      : "",
   });
 }
 
 function writeToken(place: PagePlace): string {
-  return Buffer.from(JSON.stringify([place.logId, place.afterSeq, place.throughSeq])).toString("base64url");
+  return Buffer.from(JSON.stringify([place.logId, place.afterSeq, place.throughSeq, place.deltaEnd ?? null])).toString(
+    "base64url",
+  );
 }
 
 function readToken(token: string): PagePlace {
   try {
     const parts: unknown = JSON.parse(Buffer.from(token, "base64url").toString("utf8"));
-    if (Array.isArray(parts) && parts.length === 3) {
-      const [logId, afterSeq, throughSeq] = parts as readonly unknown[];
-      if (typeof logId === "string" && isSeq(afterSeq) && isSeq(throughSeq)) return { logId, afterSeq, throughSeq };
+    if (Array.isArray(parts) && parts.length === 4) {
+      const [logId, afterSeq, throughSeq, deltaEnd] = parts as readonly unknown[];
+      if (typeof logId === "string" && isSeq(afterSeq) && isSeq(throughSeq) && (deltaEnd === null || isSeq(deltaEnd))) {
+        return { logId, afterSeq, throughSeq, deltaEnd: deltaEnd ?? undefined };
+      }
     }
   } catch {
     // Answered below, like every token that is not ours.

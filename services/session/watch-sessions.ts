@@ -9,6 +9,7 @@ import { ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { type RawWatchResponse, RawWatchResponseSchema } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { WatchCreate, WatchRequest } from "../../gen/atoll/session/v1/watch_pb.ts";
 import { ErrorReason, failure, failureFacts, reasonName } from "../kernel/errors.ts";
+import { createEventFilter } from "../kernel/event/filter-events.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import { tailLog } from "../kernel/stream/tail-log.ts";
@@ -84,7 +85,7 @@ async function runWatcher(
   context: HandlerContext,
 ): Promise<void> {
   refuseUnserved("create.index", watch.target.case === "index");
-  refuseUnserved("create.filter", watch.filter !== undefined);
+  const filter = createEventFilter(watch.filter);
   const sessionId = watch.target.case === "sessionId" ? watch.target.value : "";
   requireOpened(sessionId, context);
   const scope = scopeOf(context);
@@ -138,7 +139,7 @@ async function runWatcher(
             case: "batch",
             value: {
               $typeName: "atoll.internal.v1.RawEventBatch",
-              events: events.map((event) => event.bytes),
+              events: filter(events).map((event) => event.bytes),
               watchId,
               logId,
               headSeq: BigInt(headSeq),

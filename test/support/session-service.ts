@@ -22,6 +22,7 @@ import { defaultListenerLimits } from "../../services/kernel/rpc/listener-limits
 import { RawSessionService } from "../../services/kernel/rpc/raw-session-service.ts";
 import { createServerOptions } from "../../services/kernel/rpc/server-options.ts";
 import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
+import type { SessionStore } from "../../services/kernel/store/session-store.ts";
 import { startSession } from "../../services/session/register.ts";
 import type { SessionSettings } from "../../services/session/session-deps.ts";
 
@@ -63,6 +64,8 @@ export interface RunningSession {
   readonly remote: Transport;
   readonly inMemory: Transport;
   readonly client: Client<typeof RawSessionService>;
+  /** What the service stores in, for tests that do its background work themselves. */
+  readonly store: SessionStore;
   readonly counts: () => { readonly workers: number; readonly held: number };
   readonly folder: string;
   readonly drain: (deadlineMs: number) => Promise<void>;
@@ -126,6 +129,7 @@ export async function startSessionService(options: SessionOptions = {}): Promise
     remote: connectPeer({ kind: "remote", url: listener.url }, hop, server),
     inMemory,
     client: createClient(RawSessionService, inMemory),
+    store,
     counts: part.counts,
     drain: part.drain,
     folder,

@@ -1,12 +1,14 @@
 /**
  * Follows one session's log: what is there after a cursor, then live.
  *
- * Keeps S1 and S2: what it yields is dense from the cursor on. Keeps L3: a hint is used only when it is contiguous with
+ * Keeps S1 and S2: what it yields is dense from the cursor on; only the first event may begin at or before it, and what
+ * compaction merges with what was yielded already is cut (cut-delta.ts). Keeps L3: a hint is used only when it is contiguous with
  * what was yielded, else the log is read; on silence the log is read again, 500 ms after the last event and then less
  * and less often. Keeps L7: hints that wait are bounded; beyond the bound they are dropped and the log is read instead,
  * so a slow reader costs no memory and misses nothing.
  */
 import type { Clock, Timer } from "../clock.ts";
+import { cutDelta, readDeltaEnd } from "../event/cut-delta.ts";
 import type { StoredEvent } from "../event/stored-event.ts";
 
 /** A stretch of the log, and what is known of the whole. */
@@ -49,6 +51,7 @@ export async function* tailLog(options: TailOptions): AsyncGenerator<LogSlice> {
   let cursor = options.afterSeq;
   const first = await source.read(cursor);
   let { logId, headSeq } = first;
+  let lastEvent = first.events.at(-1);
   // Also when there is nothing yet: the reader learns that it is connected.
   yield first;
   cursor = lastSeq(first, cursor);
@@ -79,23 +82,27 @@ export async function* tailLog(options: TailOptions): AsyncGenerator<LogSlice> {
   let silentMs = 0;
   try {
     while (!signal.aborted) {
-      const contiguous = takeContiguous(pending, cursor);
+      const contiguous = takeContiguous(pending, cursor, lastEvent);
       if (contiguous.length > 0 || behind) {
         // Hints that fit are handed on first; a log that is to be read is read after them.
         const reads = contiguous.length === 0;
         if (reads) behind = false;
-        const slice = reads ? await source.read(cursor) : { logId, events: contiguous, headSeq };
+        const slice = reads
+          ? continuing(await source.read(cursor), cursor, lastEvent)
+          : { logId, events: contiguous, headSeq };
         pending = pending.filter((event) => event.seq > lastSeq(slice, cursor));
         pendingBytes = pending.reduce((sum, event) => sum + event.bytes.length, 0);
         if (slice.events.length > 0) {
           checkMs = firstHeadCheckMs;
           silentMs = 0;
           cursor = lastSeq(slice, cursor);
+          lastEvent = slice.events.at(-1);
           headSeq = Math.max(headSeq, slice.headSeq, cursor);
           yield slice;
         }
         // A page that did not reach the head, or hints that begin further on: there is more to read.
-        behind ||= slice.events.length > 0 && cursor < slice.headSeq && takeContiguous(pending, cursor).length === 0;
+        const isShort = slice.events.length > 0 && cursor < slice.headSeq;
+        behind ||= isShort && takeContiguous(pending, cursor, lastEvent).length === 0;
         continue;
       }
       if (pending.length > 0) {
@@ -129,17 +136,35 @@ export async function* tailLog(options: TailOptions): AsyncGenerator<LogSlice> {
   }
 }
 
-/** The events of `pending` that follow the cursor without a gap; the first may begin at or before it (S2). */
-function takeContiguous(pending: readonly StoredEvent[], cursor: number): StoredEvent[] {
+/** The events of `pending` that follow the cursor without a gap; the very first may begin at or before it (S2). */
+function takeContiguous(
+  pending: readonly StoredEvent[],
+  cursor: number,
+  lastEvent: StoredEvent | undefined,
+): StoredEvent[] {
   const taken: StoredEvent[] = [];
   let next = cursor;
+  let last = lastEvent;
   for (const event of pending) {
     if (event.seq <= next) continue;
     if (event.firstSeq > next + 1) break;
-    taken.push(event);
+    last = continued(event, next, last);
+    taken.push(last);
     next = event.seq;
   }
   return taken;
+}
+
+/** A page that was read after `cursor`; only its first event may begin at or before that. */
+function continuing(page: LogSlice, cursor: number, lastEvent: StoredEvent | undefined): LogSlice {
+  const [first, ...rest] = page.events;
+  if (first === undefined || first.firstSeq > cursor) return page;
+  return { ...page, events: [continued(first, cursor, lastEvent), ...rest] };
+}
+
+/** What the event adds to the last one that was yielded. */
+function continued(event: StoredEvent, afterSeq: number, last: StoredEvent | undefined): StoredEvent {
+  return event.firstSeq > afterSeq || last === undefined ? event : cutDelta(event, afterSeq, readDeltaEnd(last));
 }
 
 function lastSeq(slice: LogSlice, otherwise: number): number {

@@ -1027,7 +1027,8 @@ export type ListEventsRequest = Message<"atoll.session.v1.ListEventsRequest"> & 
   pageToken: string;
 
   /**
-   * Which bodies. Default: all.
+   * Which bodies. Default: all. What it hides still counts for `page_size`, so that a page may be one Omitted range and
+   * yet have a next page.
    *
    * @generated from field: atoll.session.v1.EventFilter filter = 5;
    */
@@ -1146,7 +1147,8 @@ export type GetSnapshotResponse = Message<"atoll.session.v1.GetSnapshotResponse"
   logId: string;
 
   /**
-   * The snapshot's seq: go on from here.
+   * The snapshot's seq: go on from the last page's. That one may be higher than the ones before it said, when what they
+   * ended with was merged meanwhile with what followed.
    *
    * @generated from field: uint64 head_seq = 3;
    */

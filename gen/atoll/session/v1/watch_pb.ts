@@ -46,7 +46,9 @@ export const CursorSchema: GenMessage<Cursor> = /*@__PURE__*/
   messageDesc(file_atoll_session_v1_watch, 0);
 
 /**
- * Which bodies a reader wants; the rest arrives as Omitted ranges, so that the stream stays dense (S6).
+ * Which bodies a reader wants; the rest arrives as Omitted ranges, so that the stream stays dense (S6). What says that
+ * events are missing (LogTruncated, HistoryTrimmed, Omitted) always arrives. FIELD_INVALID: a name is no body, or
+ * `exclude` names one of those three.
  *
  * @generated from message atoll.session.v1.EventFilter
  */
