@@ -9,6 +9,7 @@ import { sessionListSuite } from "./session-list-suite.ts";
 import { sessionLogSuite } from "./session-log-suite.ts";
 import { sessionModelSuite } from "./session-model-suite.ts";
 import { sessionRunsSuite } from "./session-runs-suite.ts";
+import { sessionSearchSuite } from "./session-search-suite.ts";
 import {
   accept,
   claimOne,
@@ -35,6 +36,7 @@ export function sessionStoreSuite(name: string, driver: SessionStoreDriver): voi
   describe(`${name} ${verifies("L2")}`, () => {
     sessionsSuite(driver);
     sessionListSuite(driver);
+    sessionSearchSuite(driver);
     messagesSuite(driver);
     sessionRunsSuite(driver);
     sessionCommandsSuite(driver);
