@@ -4,6 +4,7 @@ import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
 import { registerService } from "../kernel/rpc/register-service.ts";
 import { startJob } from "./background-job.ts";
 import { compactLogs } from "./compact-logs.ts";
+import { indexMessages } from "./index-messages.ts";
 import { RunDispatcher } from "./run-dispatcher.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { createSessionService } from "./session-service.ts";
@@ -22,7 +23,9 @@ export interface SessionPart {
 export async function startSession(deps: SessionDeps): Promise<SessionPart> {
   const dispatcher = new RunDispatcher(deps);
   await dispatcher.start();
-  const jobs = [sweepRequests(deps), compactLogs(deps), sweepIdle(deps)].map((job) => startJob(deps, job));
+  const jobs = [sweepRequests(deps), compactLogs(deps), sweepIdle(deps), indexMessages(deps)].map((job) =>
+    startJob(deps, job),
+  );
   const service = createSessionService(deps, dispatcher);
   return {
     routes: (router) => registerService(router, RawSessionService, service),

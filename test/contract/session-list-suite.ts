@@ -13,7 +13,10 @@ import {
 export function sessionListSuite(driver: SessionStoreDriver): void {
   describe("lists of sessions", () => {
     const test = new StoreUnderTest(driver);
-    const all = { pageSize: 2, pageToken: "", states: [], agentId: "", order: "updated-desc" } as const;
+    const all = {
+      ...{ pageSize: 2, pageToken: "", states: [], agentId: "", labels: {}, parentSessionId: "", query: "" },
+      order: "updated-desc",
+    } as const;
 
     async function listTitles(
       input: Omit<Parameters<typeof test.store.listSessions>[1], "pageToken">,

@@ -11,6 +11,7 @@ import { sessionListSuite } from "./session-list-suite.ts";
 import { sessionLogSuite } from "./session-log-suite.ts";
 import { sessionModelSuite } from "./session-model-suite.ts";
 import { sessionRunsSuite } from "./session-runs-suite.ts";
+import { sessionSearchSuite } from "./session-search-suite.ts";
 import {
   accept,
   claimOne,
@@ -39,6 +40,7 @@ export function sessionStoreSuite(name: string, driver: SessionStoreDriver): voi
     sessionLifeSuite(driver);
     sessionEndingSuite(driver);
     sessionListSuite(driver);
+    sessionSearchSuite(driver);
     messagesSuite(driver);
     sessionRunsSuite(driver);
     sessionCommandsSuite(driver);

@@ -36,7 +36,7 @@ export interface SessionRow {
   readonly logBytes: number;
   /** Adjacent deltas up to this seq were merged. */
   readonly compactedSeq: number;
-  /** Messages up to this seq can be found by their words. */
+  /** Messages, and answers that had ended, up to this seq can be found by their words. */
   readonly searchedSeq: number;
   /** Its place in the tenant's index feed: rises with every change of any of the tenant's sessions. */
   readonly indexSeq: number;

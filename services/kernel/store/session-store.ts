@@ -79,7 +79,28 @@ export interface ListSessionsInput {
   /** Empty for all. */
   readonly states: readonly SessionState[];
   readonly agentId: string;
+  /** All of them; empty for any. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Children of this session; empty for any. */
+  readonly parentSessionId: string;
+  /**
+   * What a person typed, any string, at most 256 characters; empty for no search. Found are sessions with a message, or
+   * an answer of one run, that has all the words and "quoted phrases", without regard to case and diacritics; the last
+   * word may be the beginning of one. A query without a letter or digit finds nothing. How new events get searchable:
+   * `indexMessages`.
+   */
+  readonly query: string;
   readonly order: "updated-desc" | "created-desc" | "created-asc";
+}
+
+/** What one call of `indexMessages` did. */
+export interface Indexing {
+  /** Events that were read. */
+  readonly events: number;
+  /** Messages and answers that can be found from now on. */
+  readonly documents: number;
+  /** The bound was reached; there may be more to do. */
+  readonly more: boolean;
 }
 
 /** What one call of `compactLogs` did. */
@@ -198,6 +219,13 @@ export interface SessionStore {
    * notice nothing: what they get covers the same numbers.
    */
   compactLogs(bound: { readonly maxWindows: number }): Promise<Compaction>;
+
+  /**
+   * Makes what the logs gained searchable (`SessionRow.searchedSeq`), in one change; all tenants. A message can be found
+   * at once then, the text that an agent answered once its run has ended: what was discarded until then is never found
+   * (S8). Of each of them, the first 256 KiB count. Ends after `maxEvents` or `maxBytes`, at least one event.
+   */
+  indexMessages(bound: { readonly maxEvents: number; readonly maxBytes: number }): Promise<Indexing>;
 
   /** Removes stored answers that are older than `beforeMs`; returns how many. */
   sweepRequests(beforeMs: number): Promise<number>;

@@ -225,7 +225,9 @@ export type ListSessionsRequest = Message<"atoll.session.v1.ListSessionsRequest"
   labels: { [key: string]: string };
 
   /**
-   * Only sessions with a message that contains these words.
+   * Only sessions with a message, or an agent's answer, that has all these words and "quoted phrases", without regard to
+   * case and diacritics; the last word may be the beginning of one. A message is found within seconds, an answer so
+   * after its run has ended. At most 256 characters, any of them; without a letter or digit nothing is found.
    *
    * @generated from field: string query = 6;
    */

@@ -29,6 +29,7 @@ export function deleteSession(
   tables.commands.removeAllOf(session);
   tables.runs.removeAllOf(session);
   tables.events.removeAllOf(session);
+  tables.search.removeAllOf(session);
   tables.sessions.remove(session);
   const outcome = { session: session.row, appended: ended, commanded };
   return tables.requests.store(tenantNo, scope.principal, request, outcome, nowMs);

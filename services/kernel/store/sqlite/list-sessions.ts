@@ -2,16 +2,31 @@
  * Lists a tenant's sessions by key set: a page begins after the last row of the page before, so that a list that changes
  * meanwhile repeats nothing that stayed in place.
  *
- * Keeps L7: a page has at most 500 sessions. The token names the order that it was given for.
+ * Keeps L7: a page has at most 500 sessions. The token names the order that it was given for; it is a place in that
+ * order, under whatever filter.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { ListSessionsInput, SessionPage } from "../session-store.ts";
 import { InvalidPageToken } from "../store-errors.ts";
+import { matchExpression } from "./search-rows.ts";
 import { type StoredSession, sessionColumns, toStoredSession } from "./session-rows.ts";
 
 const maxPageSize = 500;
 
 type Order = ListSessionsInput["order"];
+
+const orders = {
+  "updated-desc": { column: "updated_at_ms", comparison: "<", direction: "DESC" },
+  "created-desc": { column: "created_at_ms", comparison: "<", direction: "DESC" },
+  "created-asc": { column: "created_at_ms", comparison: ">", direction: "ASC" },
+} as const satisfies Record<Order, object>;
+
+/** A part of the condition, and its parameter. */
+interface Filter {
+  readonly name: string;
+  readonly condition: string;
+  readonly value: string;
+}
 
 /** The row that a page begins after. */
 interface Cursor {
@@ -23,32 +38,25 @@ const beforeAll: Cursor = { atMs: -1, sessionNo: -1 };
 const afterAll: Cursor = { atMs: Number.MAX_SAFE_INTEGER, sessionNo: Number.MAX_SAFE_INTEGER };
 
 export class SessionLists {
-  private readonly statements: Readonly<Record<Order, StatementSync>>;
+  private readonly database: DatabaseSync;
+  /** By order and filters, so that each list can use the index that serves it: three orders and 32 sets of filters. */
+  private readonly statements = new Map<string, StatementSync>();
 
   constructor(database: DatabaseSync) {
-    const prepare = (column: string, comparison: "<" | ">", direction: "DESC" | "ASC") =>
-      database.prepare(`SELECT ${sessionColumns} FROM sessions s JOIN tenants t USING (tenant_no)
-        WHERE s.tenant_no = :tenantNo AND (s.${column}, s.session_no) ${comparison} (:atMs, :sessionNo)
-          AND (:agentId = '' OR s.agent_id = :agentId)
-          AND (:states = '[]' OR s.state IN (SELECT value FROM json_each(:states)))
-        ORDER BY s.${column} ${direction}, s.session_no ${direction} LIMIT :limit`);
-    this.statements = {
-      "updated-desc": prepare("updated_at_ms", "<", "DESC"),
-      "created-desc": prepare("created_at_ms", "<", "DESC"),
-      "created-asc": prepare("created_at_ms", ">", "ASC"),
-    };
+    this.database = database;
   }
 
   /** See SessionStore.listSessions. */
   list(tenantNo: number, input: ListSessionsInput): SessionPage {
     const pageSize = Math.min(Math.max(input.pageSize, 1), maxPageSize);
     const { atMs, sessionNo } = readToken(input);
-    const rows = this.statements[input.order].all({
+    const filters = filtersOf(tenantNo, input);
+    if (filters === undefined) return { sessions: [], nextPageToken: "" };
+    const rows = this.prepare(input.order, filters).all({
       tenantNo,
       atMs,
       sessionNo,
-      agentId: input.agentId,
-      states: JSON.stringify(input.states),
+      ...Object.fromEntries(filters.map(({ name, value }) => [name, value])),
       // One more than asked for tells whether there is another page.
       limit: pageSize + 1,
     });
@@ -59,7 +67,57 @@ export class SessionLists {
       nextPageToken: rows.length > pageSize && last !== undefined ? writeToken(input.order, last) : "",
     };
   }
+
+  private prepare(order: Order, filters: readonly Filter[]): StatementSync {
+    const key = [order, ...filters.map(({ name }) => name)].join(" ");
+    const known = this.statements.get(key);
+    if (known !== undefined) return known;
+    const { column, comparison, direction } = orders[order];
+    // A session's children are few, whatever the order; nothing else tells SQLite so.
+    const index = filters.some(({ name }) => name === "parentSessionId") ? "INDEXED BY sessions_by_parent " : "";
+    const conditions = filters.map(({ condition }) => ` AND ${condition}`).join("");
+    const statement =
+      this.database.prepare(`SELECT ${sessionColumns} FROM sessions s ${index}JOIN tenants t USING (tenant_no)
+      WHERE s.tenant_no = :tenantNo AND (s.${column}, s.session_no) ${comparison} (:atMs, :sessionNo)${conditions}
+      ORDER BY s.${column} ${direction}, s.session_no ${direction} LIMIT :limit`);
+    this.statements.set(key, statement);
+    return statement;
+  }
 }
+
+/** Only the ones that are asked for, always in this order; undefined when nothing can be found. */
+function filtersOf(
+  tenantNo: number,
+  { agentId, states, labels, parentSessionId, query }: ListSessionsInput,
+): Filter[] | undefined {
+  const match = query === "" ? "" : matchExpression(tenantNo, query);
+  if (match === undefined) return undefined;
+  const hasLabels = Object.keys(labels).length > 0;
+  return [
+    { isAsked: agentId !== "", name: "agentId", condition: "s.agent_id = :agentId", value: agentId },
+    {
+      isAsked: states.length > 0,
+      name: "states",
+      condition: "s.state IN (SELECT value FROM json_each(:states))",
+      value: JSON.stringify(states),
+    },
+    { isAsked: hasLabels, name: "labels", condition: hasEveryLabel, value: JSON.stringify(labels) },
+    {
+      isAsked: parentSessionId !== "",
+      name: "parentSessionId",
+      // The index of the children knows no others.
+      condition: "s.parent_session_id = :parentSessionId AND s.parent_session_id <> ''",
+      value: parentSessionId,
+    },
+    { isAsked: match !== "", name: "match", condition: isFound, value: match },
+  ].filter(({ isAsked }) => isAsked);
+}
+
+const hasEveryLabel = `NOT EXISTS (SELECT 1 FROM json_each(:labels) AS wanted WHERE NOT EXISTS
+  (SELECT 1 FROM json_each(s.labels) AS label WHERE label.key = wanted.key AND label.value = wanted.value))`;
+
+const isFound = `s.session_no IN (SELECT d.session_no FROM search_words w JOIN search_documents d ON d.document_no = w.rowid
+  WHERE search_words MATCH :match AND d.tenant_no = :tenantNo)`;
 
 function writeToken(order: Order, { sessionNo, row }: StoredSession): string {
   const atMs = order === "updated-desc" ? row.updatedAtMs : row.createdAtMs;

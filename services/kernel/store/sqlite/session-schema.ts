@@ -129,4 +129,28 @@ export const sessionMigrations: readonly string[] = [
   `CREATE INDEX sessions_silent ON sessions (idle_timeout_ms > 0, updated_at_ms + idle_timeout_ms)
     WHERE state = 'active' AND active_run_id = '' AND queued_runs = 0;
   CREATE INDEX runs_by_session ON runs (tenant_no, session_no);`,
+
+  // Search by words: documents (a message, or the answer of a run that has ended), and answers that go on.
+  `CREATE TABLE search_documents (
+    document_no INTEGER PRIMARY KEY,
+    tenant_no INTEGER NOT NULL,
+    session_no INTEGER NOT NULL,
+    seq INTEGER NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX search_documents_by_seq ON search_documents (tenant_no, session_no, seq);
+  CREATE VIRTUAL TABLE search_words USING fts5 (
+    tenant, text, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
+  ); -- rowid is document_no
+  CREATE TABLE answer_parts (
+    tenant_no INTEGER NOT NULL,
+    session_no INTEGER NOT NULL,
+    part_no INTEGER NOT NULL,
+    run_id TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    block_id TEXT NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (tenant_no, session_no, part_no)
+  ) STRICT;
+  CREATE INDEX sessions_to_search ON sessions (session_no) WHERE head_seq > searched_seq;`,
 ];

@@ -2,9 +2,11 @@
 import type { DatabaseSync } from "node:sqlite";
 import { LogCompaction } from "./compact-logs.ts";
 import { EventRows } from "./event-rows.ts";
+import { MessageIndexing } from "./index-messages.ts";
 import { RequestRows } from "./request-rows.ts";
 import { RunCommandRows } from "./run-command-rows.ts";
 import { RunRows } from "./run-rows.ts";
+import { SearchRows } from "./search-rows.ts";
 import { SessionRows } from "./session-rows.ts";
 import { IdleSessions } from "./sweep-idle.ts";
 import { TenantRows } from "./tenant-rows.ts";
@@ -18,6 +20,8 @@ export interface SessionTables {
   readonly requests: RequestRows;
   readonly compaction: LogCompaction;
   readonly idle: IdleSessions;
+  readonly search: SearchRows;
+  readonly indexing: MessageIndexing;
 }
 
 export function prepareSessionTables(database: DatabaseSync): SessionTables {
@@ -30,5 +34,7 @@ export function prepareSessionTables(database: DatabaseSync): SessionTables {
     requests: new RequestRows(database),
     compaction: new LogCompaction(database),
     idle: new IdleSessions(database),
+    search: new SearchRows(database),
+    indexing: new MessageIndexing(),
   };
 }

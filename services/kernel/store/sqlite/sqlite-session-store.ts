@@ -85,6 +85,9 @@ class SqliteSessionStore implements SessionStore {
   compactLogs: SessionStore["compactLogs"] = ({ maxWindows }) =>
     this.commits.write(() => this.tables.compaction.compact(this.tables, maxWindows));
 
+  indexMessages: SessionStore["indexMessages"] = (bound) =>
+    this.commits.write(() => this.tables.indexing.index(this.tables, bound));
+
   async getSession(
     scope: Scope,
     by: { readonly sessionId: string } | { readonly key: string },

@@ -1,0 +1,22 @@
+/** Makes messages and answers searchable by their words, a bounded number of events at a time. */
+import type { BackgroundJob } from "./background-job.ts";
+import type { SessionDeps } from "./session-deps.ts";
+
+/** A few milliseconds of one core. */
+const eventsAtOnce = 500;
+const bytesAtOnce = 262_144;
+const intervalMs = 1_000;
+const moreMs = 20;
+
+export function indexMessages({ store, log }: Pick<SessionDeps, "store" | "log">): BackgroundJob {
+  return {
+    name: "index messages",
+    intervalMs,
+    moreMs,
+    async round() {
+      const done = await store.indexMessages({ maxEvents: eventsAtOnce, maxBytes: bytesAtOnce });
+      if (done.documents > 0) log.debug({ ...done }, "messages indexed");
+      return done.more ? "more" : "done";
+    },
+  };
+}
