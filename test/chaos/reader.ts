@@ -19,7 +19,9 @@ export interface ReaderOptions {
 }
 
 const filteredBodies = ["text_delta", "phase_changed"];
-const longestStreamMs = 6_000;
+const settleMs = 6_000;
+/** A slow reader stays, so that what waits for it grows. */
+const longestMs: Readonly<Record<ReaderKind, number>> = { plain: 6_000, filtered: 6_000, slow: 30_000 };
 
 export class Reader {
   readonly #options: ReaderOptions;
@@ -31,6 +33,7 @@ export class Reader {
   #afterSeq = 0;
   #headSeq = 0;
   #stopped = false;
+  #control = new AbortController();
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -40,10 +43,11 @@ export class Reader {
 
   /** Reads to the head and ends; gives up when the time comes. */
   async finish(untilMs: number): Promise<void> {
-    // Two looks with a stream between them: the head that the first one knows may be old.
-    await sleep(longestStreamMs);
+    // A while, so that the head that it knows is no old one.
+    await sleep(settleMs);
     while (this.#afterSeq < this.#headSeq && performance.now() < untilMs) await sleep(100);
     this.#stopped = true;
+    this.#control.abort();
     await this.#loop;
     this.#history.close();
   }
@@ -52,7 +56,8 @@ export class Reader {
     const { random } = this.#options;
     while (!this.#stopped) {
       const control = new AbortController();
-      const timer = setTimeout(() => control.abort(), random.between(200, longestStreamMs));
+      this.#control = control;
+      const timer = setTimeout(() => control.abort(), random.between(200, longestMs[this.#options.kind]));
       try {
         await this.#readOnce(control.signal);
         this.#history.write({ kind: "broken", atMs: nowMs(), why: "ended" });
@@ -86,7 +91,7 @@ export class Reader {
         this.#afterSeq = Number(event.seq);
         if (event.body.case === "runFinished") this.ended.add(event.runId);
       }
-      if (kind === "slow" && random.chance(0.1)) await sleep(random.between(100, 2_000));
+      if (kind === "slow" && random.chance(0.1)) await sleep(random.between(100, 5_000));
     }
   }
 }

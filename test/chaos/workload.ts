@@ -25,11 +25,16 @@ export interface WorkloadOptions {
 }
 
 const readerKinds: readonly ReaderKind[] = ["plain", "slow", "filtered"];
+const slowWindowBytes = 1_024;
 const quietMs = 90_000;
 
 const options = JSON.parse(process.argv[2] ?? "{}") as WorkloadOptions;
 const random = createRandom(options.seed);
 const clients = options.gatewayUrls.map((url) => createClient(GatewayService, transportTo(url, options.token)));
+// So little fits on the way to them that the gateway feels it when they stop reading.
+const slowClients = options.gatewayUrls.map((url) =>
+  createClient(GatewayService, transportTo(url, options.token, slowWindowBytes)),
+);
 const budget = { left: options.runs };
 const lanes = Array.from({ length: options.sessions }, (_, index) => {
   const readers = new Map<ReaderKind, Reader>();
@@ -46,7 +51,14 @@ const lanes = Array.from({ length: options.sessions }, (_, index) => {
         const name = `s${options.seed}-${index}-${kind}`;
         readers.set(
           kind,
-          new Reader({ name, kind, sessionId, clients, random: random.fork(), folder: options.folder }),
+          new Reader({
+            name,
+            kind,
+            sessionId,
+            clients: kind === "slow" ? slowClients : clients,
+            random: random.fork(),
+            folder: options.folder,
+          }),
         );
       }
     },

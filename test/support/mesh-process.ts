@@ -127,13 +127,18 @@ function only(processes: readonly ServiceProcess[]): ServiceProcess {
   return first;
 }
 
-/** Connect over HTTP/2, binary, with a bearer token or none. */
-export function transportTo(url: string, token: string | undefined): Transport {
+/** Connect over HTTP/2, binary, with a bearer token or none; `windowBytes` is how much a stream takes unread. */
+export function transportTo(url: string, token: string | undefined, windowBytes?: number): Transport {
   const authorize: Interceptor = (next) => (request) => {
     if (token !== undefined) request.header.set("authorization", `Bearer ${token}`);
     return next(request);
   };
-  return createConnectTransport({ baseUrl: url, httpVersion: "2", useBinaryFormat: true, interceptors: [authorize] });
+  const nodeOptions = windowBytes === undefined ? {} : { settings: { initialWindowSize: windowBytes } };
+  return createConnectTransport({
+    ...{ baseUrl: url, httpVersion: "2", useBinaryFormat: true },
+    interceptors: [authorize],
+    nodeOptions,
+  });
 }
 
 function withPort(args: readonly string[], url: string): readonly string[] {
