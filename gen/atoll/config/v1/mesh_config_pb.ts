@@ -613,7 +613,8 @@ export type AgentConfig = Message<"atoll.config.v1.AgentConfig"> & {
   queueMode: string;
 
   /**
-   * How many messages of history the model is shown. Default 100.
+   * The newest messages that the model is shown: what people said and one answer a run, tools and all. A run is shown
+   * whole or not at all, the one at work always. The log keeps everything. Default 100.
    *
    * @generated from field: uint32 history_messages = 11;
    */
