@@ -27,7 +27,7 @@ export interface AgentSettings {
   /** Of a run. Default 3 600 000. */
   readonly maxDurationMs: number;
   readonly queueMode: QueueMode;
-  /** Messages of history that the model is shown. Default 100. */
+  /** The newest messages that the model is shown (model-messages.ts). Default 100. */
   readonly historyMessages: number;
   /** Tool calls of one step that run at the same time. Default 4. */
   readonly parallelTools: number;

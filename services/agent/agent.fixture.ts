@@ -183,7 +183,7 @@ export async function runTheLoop(loop: LoopOptions) {
     durable: async () => undefined,
   };
   const attempt = loop.attempt ?? 1;
-  const fold = new ConversationFold();
+  const fold = new ConversationFold(100);
   const content = [{ block: { case: "text" as const, value: { text: "please" } } }];
   fold.apply(encodeEvent({ body: { case: "messageReceived", value: { runId, content } } }));
   fold.apply(encodeEvent({ runId, attempt: 1, body: { case: "runStarted", value: {} } }));

@@ -11,7 +11,7 @@ import { toModelMessages } from "./model-messages.ts";
 type Written = readonly [body: EventBody, place?: { runId?: string; step?: number; attempt?: number }];
 
 function foldOf(...events: readonly Written[]): ConversationFold {
-  const fold = new ConversationFold();
+  const fold = new ConversationFold(100);
   for (const [body, place] of events) fold.apply(encodeEvent({ runId: "run_1", step: 1, attempt: 1, ...place, body }));
   return fold;
 }
@@ -177,7 +177,7 @@ describe("what a model is shown of a log", () => {
       size: 9n,
       source: { case: "inline" as const, value: new Uint8Array(9) },
     };
-    const fold = new ConversationFold();
+    const fold = new ConversationFold(100);
     const content = [
       { block: { case: "image" as const, value: { media: { ...media, mediaType: "image/png" } } } },
       { block: { case: "file" as const, value: { media } } },
@@ -199,6 +199,29 @@ describe("what a model is shown of a log", () => {
       }),
     );
     expect(shown(fold).at(-1)).toEqual(["assistant", "still here"]);
+  });
+});
+
+describe("what is remembered", () => {
+  it(`is a bounded number of runs, the newest, and none that ended before it was begun ${verifies("L7")}`, () => {
+    const fold = new ConversationFold(2);
+    const apply = (body: EventBody, runId: string) => fold.apply(encodeEvent({ runId, step: 1, attempt: 1, body }));
+    for (const runId of ["run_1", "run_2", "run_3"]) {
+      apply({ case: "messageReceived", value: { runId, content: [textBlock(runId)] } }, "");
+      apply({ case: "runStarted", value: {} }, runId);
+      apply({ case: "stepStarted", value: {} }, runId);
+    }
+    expect(fold.runs.map(({ runId }) => runId)).toEqual(["run_2", "run_3"]);
+    // What still comes of one that was forgotten changes nothing.
+    apply({ case: "textDelta", value: { blockId: "1.1.0", text: "late" } }, "run_1");
+    expect(shown(fold)).toEqual([
+      ["user", "run_2"],
+      ["user", "run_3"],
+    ]);
+    apply({ case: "messageReceived", value: { runId: "run_4", content: [textBlock("cancelled")] } }, "");
+    apply({ case: "runFinished", value: {} }, "run_4");
+    apply({ case: "runStarted", value: {} }, "run_4");
+    expect(fold.runs.at(-1)).toMatchObject({ runId: "run_4", messages: [] });
   });
 });
 

@@ -3,7 +3,7 @@
  *
  * Keeps S8: what a StepDiscarded names is gone. Runs stand in the order in which they were started, each with the
  * messages that it answers in front, so that a message that waits is never read early; what steers a run stands where a
- * model call read it first, as StepStarted says.
+ * model call read it first, as StepStarted says. Keeps L7: it remembers a bounded number of runs, the newest.
  */
 import { fromBinary, type JsonObject } from "@bufbuild/protobuf";
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
@@ -69,6 +69,12 @@ export class ConversationFold implements Conversation {
   readonly runs: ConversationRun[] = [];
   readonly #waiting = new Map<string, ConversationRun>();
   readonly #started = new Map<string, ConversationRun>();
+  readonly #maxRuns: number;
+
+  /** `maxRuns` started runs are remembered, at least one. */
+  constructor(maxRuns: number) {
+    this.#maxRuns = Math.max(1, maxRuns);
+  }
 
   apply(encoded: Uint8Array): void {
     this.applyEvent(fromBinary(EventSchema, encoded));
@@ -96,6 +102,10 @@ export class ConversationFold implements Conversation {
         if (run !== undefined) discardStep(run, body.value.step, body.value.attempt);
         return;
       }
+      case "runFinished":
+        // One that was cancelled while it waited is answered by nobody.
+        this.#waiting.delete(event.runId);
+        return;
       case undefined:
         return;
       default: {
@@ -149,6 +159,7 @@ export class ConversationFold implements Conversation {
     this.#waiting.delete(runId);
     this.#started.set(runId, run);
     this.runs.push(run);
+    for (const { runId: oldest } of this.runs.splice(0, this.runs.length - this.#maxRuns)) this.#started.delete(oldest);
   }
 }
 

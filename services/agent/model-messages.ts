@@ -1,37 +1,30 @@
-/** Turns a conversation into the messages of a model call, the newest ones up to the agent's bound. */
+/** Turns a conversation into the messages of a model call, the newest ones up to the agent's bound. The log keeps all. */
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { type Conversation, type ConversationRun, type Step, succeeded } from "./conversation.ts";
 import type { ImageBlock, ModelBlock, ModelMessage, TextBlock, ToolResultBlock } from "./models/model.ts";
 
 /**
- * The newest run whole, and as many of the runs before it as fit, each of them whole.
+ * The newest run, and the runs before it that have no more than `maxMessages` together with it. A run is shown whole or
+ * not at all, so that a tool call stays with its result and a run knows its own steps; the newest one is shown also when
+ * it alone has more.
  *
- * @param maxMessages The most messages. A newest run that has more keeps what it was asked and its newest steps: a step
- * is never cut, so that a tool call stays with its result, and what was asked and the last step are always there.
+ * @param maxMessages What counts is what people said, steering included, and one answer a run; tool calls and results
+ * belong to the answer.
  */
-export function toModelMessages(conversation: Conversation, maxMessages: number): ModelMessage[] {
-  const newest = conversation.runs.at(-1);
-  const kept = newest === undefined ? [] : newestMessages(newest, maxMessages);
-  for (const run of conversation.runs.slice(0, -1).toReversed()) {
-    const messages = [...askedOf(run), ...run.steps.flatMap(stepMessages)];
-    if (kept.length + messages.length > maxMessages) break;
-    kept.unshift(...messages);
+export function toModelMessages({ runs }: Conversation, maxMessages: number): ModelMessage[] {
+  let first = runs.length;
+  let count = 0;
+  for (const run of runs.toReversed()) {
+    count += countMessages(run);
+    if (count > maxMessages && first < runs.length) break;
+    first -= 1;
   }
-  return kept;
+  return runs.slice(first).flatMap((run) => [...askedOf(run), ...run.steps.flatMap(stepMessages)]);
 }
 
-function newestMessages(run: ConversationRun, maxMessages: number): ModelMessage[] {
-  const asked = askedOf(run);
-  const kept: ModelMessage[] = [];
-  for (const step of run.steps.toReversed()) {
-    const messages = stepMessages(step);
-    // A step that has just begun says nothing yet; the one before it is what is to be gone on with.
-    const hasLastWord = kept.some(({ role }) => role === "assistant");
-    if (hasLastWord && asked.length + kept.length + messages.length > maxMessages) break;
-    kept.unshift(...messages);
-  }
-  return [...asked, ...kept];
+function countMessages({ messages, steps }: ConversationRun): number {
+  return messages.length + steps.reduce((sum, { read }) => sum + read.length, Math.min(steps.length, 1));
 }
 
 function askedOf(run: ConversationRun): ModelMessage[] {

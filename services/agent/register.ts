@@ -16,7 +16,9 @@ export interface AgentPart {
 /** The worker does not dial before `worker.start()`. */
 export function createAgent(deps: AgentDeps, options: WorkerOptions): AgentPart {
   const tools = new ToolList(deps);
-  const memory = new SessionMemory(deps.session, deps.cachedSessions);
+  // A run has a message at least, so that no agent is shown more runs than messages; one more for the run at work.
+  const maxRuns = Math.max(...[...deps.agents.values()].map(({ historyMessages }) => historyMessages)) + 1;
+  const memory = new SessionMemory(deps.session, { maxSessions: deps.cachedSessions, maxRuns });
   const worker = new Worker(deps, options, { tools, memory });
   const service = createAgentService(deps, tools, () => memory.counts());
   return { routes: (router) => registerService(router, AgentService, service), worker };

@@ -63,7 +63,7 @@ export async function* runAlone(
   });
   const steering = new Steering();
   const traceId = traceIdOf(context);
-  const conversation = begin(start, runId);
+  const conversation = begin(start, runId, agent.historyMessages + 1);
   // The run's own signal is the loop's: a cancelled tool call still has an outcome to tell.
   const { contextValues } = onward(context);
   const ended = runLoop(
@@ -134,8 +134,8 @@ async function readCommands(
 }
 
 /** The history as a log would tell it, then this run's message. */
-function begin(start: RunStart, runId: string): WorkingConversation {
-  const fold = new ConversationFold();
+function begin(start: RunStart, runId: string, maxRuns: number): WorkingConversation {
+  const fold = new ConversationFold(maxRuns);
   for (const event of start.history) fold.applyEvent(event);
   fold.apply(
     encodeEvent({ body: { case: "messageReceived", value: { runId, content: start.message?.content ?? [] } } }),

@@ -2,7 +2,8 @@
  * The conversations that a worker has folded already, so that a turn reads only what is new of the log.
  *
  * Keeps L2 and L3: it is a cache. What is folded is what the log says, never what the worker believes to have written;
- * a log that was replaced is folded afresh. Keeps L7: it holds a bounded number of sessions, the least used leave.
+ * a log that was replaced is folded afresh. Keeps L7: it holds a bounded number of sessions, the least used leave, and of
+ * each the newest runs alone: more than a model is ever shown.
  */
 import type { CallOptions } from "@connectrpc/connect";
 import type { Session } from "../../gen/atoll/session/v1/session_pb.ts";
@@ -22,11 +23,13 @@ export class SessionMemory {
   readonly #session: AgentDeps["session"];
   readonly #known = new Map<string, Remembered>();
   readonly #maxSessions: number;
+  readonly #maxRuns: number;
 
-  /** `maxSessions` are kept at the most. */
-  constructor(session: AgentDeps["session"], maxSessions: number) {
+  /** Of `maxSessions` sessions the newest `maxRuns` runs are kept at the most. */
+  constructor(session: AgentDeps["session"], { maxSessions, maxRuns }: Record<"maxSessions" | "maxRuns", number>) {
     this.#session = session;
     this.#maxSessions = maxSessions;
+    this.#maxRuns = maxRuns;
   }
 
   /** How full it is. */
@@ -45,7 +48,7 @@ export class SessionMemory {
   ): Promise<ConversationFold> {
     const known = this.#known.get(sessionId);
     this.#known.delete(sessionId);
-    const memory = known?.logId === logId ? known : { logId, fold: new ConversationFold(), afterSeq: 0 };
+    const memory = known?.logId === logId ? known : { logId, fold: new ConversationFold(this.#maxRuns), afterSeq: 0 };
     const first = recent[0];
     if (first !== undefined && readEventRange(first).firstSeq <= memory.afterSeq + 1) apply(memory, recent);
     if (memory.afterSeq < Number(headSeq)) await this.#catchUp(sessionId, memory, call);

@@ -113,7 +113,7 @@ describe("a message that steers a run", () => {
 
 describe("the conversation of a log with steering", () => {
   const events = (...bodies: readonly (readonly [EventBody, runId?: string, step?: number])[]) => {
-    const fold = new ConversationFold();
+    const fold = new ConversationFold(100);
     for (const [body, runId = "run_1", step = 1] of bodies) fold.apply(encodeEvent({ runId, step, attempt: 1, body }));
     return fold;
   };

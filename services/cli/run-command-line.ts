@@ -59,7 +59,7 @@ const flagTexts: Readonly<Record<keyof CommandFlags, string>> = {
   link: "--link                 a one-time link to the web page instead of the token",
   follow: "--follow, -f           go on with what comes",
   after: "--after SEQ            only what comes after this seq (default 0)",
-  to: "--to SESSION           the session: an id (ses_…) or a key (default agent:main:cli)",
+  to: "--to SESSION           the session: an id (ses_…), or a key such as boats (default agent:main:cli)",
   model: "--model NAME           the model of this run",
   call: "--call JSON            call the tool with these arguments",
   help: "--help, -h             this text",

@@ -159,7 +159,7 @@ class ChatStream {
     }
     const sessionId = await openSession(
       this.#deps,
-      { requestId, session: open.session, agentId: open.agentId },
+      { requestId, session: open.session, agentId: open.agentId, path: "open." },
       onward(this.#context),
     );
     if (this.#open.has(sessionId)) {

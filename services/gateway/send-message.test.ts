@@ -74,6 +74,24 @@ describe(`sending a message ${verifies("R1")}`, () => {
     expect(await sessions()).toBe(1);
   });
 
+  it("says in the caller's own words what is wrong with a key", async () => {
+    const { client, sessions } = await setUp();
+    const send = (value: string, agentId = "") =>
+      client.sendMessage({ requestId: "r1", session: { case: "sessionKey", value }, agentId, message: words("hello") });
+    const refused = async (call: Promise<unknown>) => {
+      const error = await call.then(
+        () => expect.fail("the call did not fail"),
+        (thrown: unknown) => ConnectError.from(thrown),
+      );
+      const { reason, fields, metadata } = failureFacts(error);
+      expect([error.code, reasonName(reason ?? 0)]).toEqual([Code.InvalidArgument, "FIELD_INVALID"]);
+      return [...fields.map(({ path }) => path), metadata["field"]];
+    };
+    expect(await refused(send("agent:main:group:telegram"))).toEqual(["session_key", "session_key"]);
+    expect(await refused(send("agent:main:x", "helper"))).toEqual(["agent_id", "agent_id"]);
+    expect(await sessions()).toBe(0);
+  });
+
   it("needs a request id, and makes nothing without one", async () => {
     const { client, sessions } = await setUp();
     expect(await reasonOf(client.sendMessage({ message: words("hello") }))).toEqual([

@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import type { CallOptions } from "@connectrpc/connect";
+import { type CallOptions, ConnectError } from "@connectrpc/connect";
 import type { MessageInput } from "../../gen/atoll/content/v1/message_pb.ts";
 import type { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import {
@@ -16,7 +16,7 @@ import {
 } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import type { RunOptions } from "../../gen/atoll/session/v1/run_pb.ts";
 import type { SubmitMessageResponse } from "../../gen/atoll/session/v1/session_service_pb.ts";
-import { ErrorReason, failedWith, failure } from "../kernel/errors.ts";
+import { ErrorReason, failedWith, failure, failureFacts } from "../kernel/errors.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
 
 /** How SendMessage and Chat name a session. */
@@ -27,7 +27,7 @@ export async function sendMessage(
   request: SendMessageRequest,
   call: CallOptions,
 ): Promise<SendMessageResponse> {
-  const sessionId = await openSession(deps, request, call);
+  const sessionId = await openSession(deps, { ...request, path: "" }, call);
   const submitted = await submit(deps, { ...request, sessionId }, call);
   const { messageId, runId, seq, logId } = submitted;
   return create(SendMessageResponseSchema, { sessionId, messageId, runId, seq, logId });
@@ -35,7 +35,13 @@ export async function sendMessage(
 
 export async function openSession(
   deps: GatewayDeps,
-  request: { readonly requestId: string; readonly session: SessionChoice; readonly agentId: string },
+  request: {
+    readonly requestId: string;
+    readonly session: SessionChoice;
+    readonly agentId: string;
+    /** What stands before the names of these fields in the caller's message, for example `open.`. */
+    readonly path: string;
+  },
   call: CallOptions,
 ): Promise<string> {
   if (request.session.case === "sessionId") return request.session.value;
@@ -45,8 +51,19 @@ export async function openSession(
     const { session } = await deps.session.createSession({ requestId, key, agentId: request.agentId }, call);
     return session?.sessionId ?? "";
   } catch (error) {
-    throw failedWith(error, ErrorReason.REQUEST_ID_REUSED) ? idReused(request.requestId) : error;
+    if (failedWith(error, ErrorReason.REQUEST_ID_REUSED)) throw idReused(request.requestId);
+    throw failedWith(error, ErrorReason.FIELD_INVALID) ? inTheirWords(error, request.path) : error;
   }
+}
+
+/** The paths of CreateSession as the caller's own message has them. */
+function inTheirWords(error: unknown, path: string): Error {
+  const fields = failureFacts(ConnectError.from(error)).fields.map((field) => ({
+    ...field,
+    path: `${path}${field.path === "key" ? "session_key" : field.path}`,
+  }));
+  const message = fields.map((field) => `${field.path} ${field.problem}`).join("; ");
+  return failure(ErrorReason.FIELD_INVALID, message, { fields });
 }
 
 /** In the caller's own words: the id of the session's creation is ours. */

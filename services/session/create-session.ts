@@ -12,6 +12,7 @@ import { scopeOf } from "../kernel/rpc/call-context.ts";
 import type { SessionRow } from "../kernel/store/rows.ts";
 import { answerOf, requestOf } from "./request-digest.ts";
 import { checkResetPolicy } from "./reset-policy.ts";
+import { routeKey } from "./route-key.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toSession } from "./session-message.ts";
 import { encodeProfile } from "./session-profile.ts";
@@ -35,17 +36,11 @@ export async function createSession(
   const answered = await deps.store.createSession(scopeOf(context), request, {
     sessionId: newId("ses", deps.clock),
     logId: newId("log", deps.clock),
-    key: message.key,
-    agentId: message.agentId || agentOfKey(message.key) || deps.settings.defaultAgent,
+    ...routeKey(deps.settings, message.key, message.agentId),
     title: message.title,
     labels: message.labels,
     parentSessionId: message.parentSessionId,
     profile: encodeProfile(message),
   });
   return fromBinary(CreateSessionResponseSchema, answerOf(answered, request));
-}
-
-/** `agent:<agent>:<scope>` names its agent; any other key names none. */
-function agentOfKey(key: string): string | undefined {
-  return /^agent:([a-z0-9][a-z0-9_-]{0,63}):/.exec(key)?.[1];
 }

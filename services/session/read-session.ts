@@ -14,6 +14,7 @@ import { ErrorReason, failure } from "../kernel/errors.ts";
 import { principalOf, scopeOf } from "../kernel/rpc/call-context.ts";
 import type { RunRow, SessionRow } from "../kernel/store/rows.ts";
 import type { ListSessionsInput } from "../kernel/store/session-store.ts";
+import { routeKey } from "./route-key.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toListedSession, toSession } from "./session-message.ts";
 
@@ -22,9 +23,11 @@ export async function getSession(
   request: GetSessionRequest,
   context: HandlerContext,
 ): Promise<SessionRow> {
-  const by = request.by.case === "key" ? { key: request.by.value } : { sessionId: request.by.value ?? "" };
-  const row = await deps.store.getSession(scopeOf(context), by);
-  if (row === undefined || !isOpened(row.sessionId, context)) throw sessionNotFound(by);
+  const { by } = request;
+  const asked = by.case === "key" ? { key: by.value } : { sessionId: by.value ?? "" };
+  const found = "key" in asked ? { key: routeKey(deps.settings, asked.key, "").key } : asked;
+  const row = await deps.store.getSession(scopeOf(context), found);
+  if (row === undefined || !isOpened(row.sessionId, context)) throw sessionNotFound(asked);
   return row;
 }
 

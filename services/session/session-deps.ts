@@ -5,8 +5,9 @@ import type { Bus } from "../kernel/bus/bus.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import type { SessionStore } from "../kernel/store/session-store.ts";
+import type { KeyRouting } from "./route-key.ts";
 
-export interface SessionSettings {
+export interface SessionSettings extends KeyRouting {
   /** A run of a worker that is silent for so long is taken over. Default 5 000. Must exceed twice `renewIntervalMs`. */
   readonly leaseTtlMs: number;
   /** How often workers renew. Default 1 000. */
@@ -21,8 +22,6 @@ export interface SessionSettings {
   readonly maxQueuedRuns: number;
   /** Signs of life on an idle stream. Default 15 000. */
   readonly progressIntervalMs: number;
-  /** The agent of a session that names none. Default `main`. */
-  readonly defaultAgent: string;
   /** How a message enters a busy session of an agent, when it does not say so itself. Default: FOLLOWUP. */
   readonly queueModes: ReadonlyMap<string, QueueMode>;
   /** Silence after which a session without runs is idle, when it has no timeout of its own. Default 1 800 000. */

@@ -43,6 +43,32 @@ describe("creating a session", () => {
     expect(got.session?.sessionId).toBe(made.session?.sessionId);
   });
 
+  it("keeps people apart, finds theirs however the key is written, and asks the bindings for the agent", async () => {
+    const bindings = [{ pattern: ["direct", "telegram", "*"], agentId: "support" }];
+    const { client } = await startSessionService({ settings: { bindings } });
+    const open = async (key: string) =>
+      (await client.createSession({ requestId: newId("req"), key }, as(person))).session;
+    const [ada, bob, mail] = [
+      await open("direct:telegram:ada"),
+      await open("direct:telegram:bob"),
+      await open("direct:mail:ada"),
+    ];
+    expect([ada?.key, ada?.agentId]).toEqual(["agent:support:direct:telegram:ada", "support"]);
+    expect(mail?.agentId).toBe("main");
+    expect(new Set([ada, bob, mail].map((each) => each?.sessionId)).size).toBe(3);
+    for (const value of ["direct:telegram:ada", "Agent:Support:DIRECT:Telegram:ada"]) {
+      const { session } = await client.getSession({ by: { case: "key", value } }, as(person));
+      expect(session?.sessionId).toBe(ada?.sessionId);
+      expect((await open(value))?.sessionId).toBe(ada?.sessionId);
+    }
+    const wrong = { by: { case: "key", value: "group:telegram" } } as const;
+    expect(await refusal(client.getSession(wrong, as(person)))).toMatchObject({
+      code: Code.InvalidArgument,
+      reason: ErrorReason.FIELD_INVALID,
+      fields: [{ path: "key", problem: expect.stringContaining("group:<channel>:<group>") }],
+    });
+  });
+
   it("of another tenant is not there", async () => {
     const session = await startSessionService();
     const { sessionId } = await sendWords(session, "mine");

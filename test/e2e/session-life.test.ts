@@ -27,7 +27,10 @@ describe.each(topologies)("a session's life, %s", (topology) => {
   let client: MeshClient;
 
   beforeAll(async () => {
-    const config = JSON.stringify({ mcpServers: { filesystem: { disabled: true } }, sessions: { idleTimeoutMs: 300 } });
+    const config = JSON.stringify({
+      mcpServers: { filesystem: { disabled: true } },
+      sessions: { idleTimeoutMs: 300, cachedSessions: 3 },
+    });
     scripted = await startScriptedMesh({ topology, config });
     ({ client } = scripted);
   });
@@ -78,6 +81,20 @@ describe.each(topologies)("a session's life, %s", (topology) => {
     const log = await readLog(client, sessionId);
     expect(log[0]?.body).toMatchObject({ case: "messageReceived" });
     expect(session?.contextFloorSeq).toBeGreaterThan(first.seq);
+  });
+
+  test("the status counts the sessions, the active ones, and what the agents remember of how much they may", async () => {
+    const before = await client.admin.getStatus({});
+    const sent = await say(client, "hello");
+    await readUntilEnd(client, sent);
+    const after = await client.admin.getStatus({});
+    expect(after.sessions).toBe(before.sessions + 1n);
+    expect(after.activeSessions).toBe(before.activeSessions + 1n);
+    expect(after.cachedSessions).toBe(Math.min(before.cachedSessions + 1, 3));
+    expect(after.cachedSessionsCapacity).toBe(3);
+    const { sessionId } = sent;
+    await client.session.deleteSession({ requestId: requestId(), sessionId });
+    expect((await client.admin.getStatus({})).sessions).toBe(before.sessions);
   });
 
   test("a silent session becomes idle, and active again with its next message", async () => {

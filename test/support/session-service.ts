@@ -49,6 +49,8 @@ const settings: SessionSettings = {
   maxQueuedRuns: 100,
   progressIntervalMs: 15_000,
   defaultAgent: "main",
+  bindings: [],
+  directScope: "channel_peer",
   queueModes: new Map(),
   idleTimeoutMs: 1_800_000,
   timeZone: "UTC",

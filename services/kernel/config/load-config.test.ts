@@ -303,10 +303,40 @@ describe("sessions", () => {
       retentionDays: 30,
       maxLogEvents: 0,
       maxLogBytes: 5_000_000_000,
+      directScope: "channel_peer",
+      bindings: [],
     });
     const problem = await problemOf("sessions: {timeZone: Tokyo}");
     expect(problem).toMatchObject({ path: "sessions.timeZone", found: `"Tokyo"` });
     expect(problem.expected).toMatch(/IANA name/);
+  });
+
+  it("bind scopes to agents, in the order in which they are tried", async () => {
+    const bindings = `{"*": main, "group:Telegram:*": support, "group:telegram:42": main, "thread:*": support}`;
+    const { sessions } = await load(`agents: {support: {}}\nsessions: {directScope: peer, bindings: ${bindings}}`);
+    expect(sessions.directScope).toBe("peer");
+    expect(sessions.bindings.map(({ pattern, agentId }) => `${pattern.join(":")} ${agentId}`)).toEqual([
+      "group:telegram:42 main",
+      "group:telegram:* support",
+      "thread:* support",
+      "* main",
+    ]);
+  });
+
+  it("say which binding can't hold", async () => {
+    const bind = (pattern: string, agent: string) =>
+      problemOf(`agents: {support: {}}\nsessions: {bindings: {"a:b": main, ${JSON.stringify(pattern)}: ${agent}}}`);
+    expect(await bind("group:telegram", "main")).toMatchObject({ path: 'sessions.bindings["group:telegram"]' });
+    expect(await bind("direct:*:*:*", "main")).toMatchObject({ found: expect.stringContaining("direct") });
+    expect(await bind("a::b", "main")).toMatchObject({ found: expect.stringContaining(`the part ""`) });
+    expect(await bind("x", "suport")).toMatchObject({
+      path: "sessions.bindings.x",
+      found: `"suport"`,
+      hint: expect.stringContaining("support"),
+    });
+    const twice = await problemOf(`sessions: {bindings: {"Direct:a": main, "direct:a": main}}`);
+    expect(twice.found).toMatch(/there already/);
+    expect(await problemOf("sessions: {directScope: none}")).toMatchObject({ path: "sessions.directScope" });
   });
 });
 

@@ -18,6 +18,7 @@ mcpServers:
   web: {url: "https://h/mcp?api_key=s3cret", headers: {Authorization: "Bearer \${KEY}"}}
 peers: {agent: "http://u:s3cret@h:1"}
 agents: {main: {tools: ["files.*"], maxDurationMs: 5}}
+sessions: {directScope: main, bindings: {"thread:slack:*": main}}
 `;
 
 it("shows what is in force, defaults included, without any secret", () => {
@@ -30,6 +31,7 @@ it("shows what is in force, defaults included, without any secret", () => {
     runs: { leaseTtlMs: 5000 },
     models: { defaultModel: "claude-sonnet-5-5", anthropic: { apiKey: "[redacted]" } },
     agents: { main: { tools: ["files.*"], maxDurationMs: 5n } },
+    sessions: { directScope: "main", bindings: { "thread:slack:*": "main" } },
   });
   expect(shown.mcpServers.files).toMatchObject({
     args: ["--api-key=[redacted]", "--token", "[redacted]", "--verbose", "PASSWORD=[redacted]", "http://[redacted]@h"],

@@ -26,7 +26,13 @@ export function redactConfig(config: ResolvedConfig): MeshConfig {
     },
     limits: config.limits,
     runs: config.runs,
-    sessions: { ...config.sessions, maxLogBytes: BigInt(config.sessions.maxLogBytes) },
+    sessions: {
+      ...config.sessions,
+      maxLogBytes: BigInt(config.sessions.maxLogBytes),
+      bindings: Object.fromEntries(
+        config.sessions.bindings.map(({ pattern, agentId }) => [pattern.join(":"), agentId]),
+      ),
+    },
     models: {
       defaultModel: config.models.defaultModel,
       anthropic: {

@@ -16,8 +16,10 @@ import { filesystemServerName } from "./filesystem-server.ts";
 import { inheritedEnv } from "./inherited-env.ts";
 import type { ConfigReading } from "./read-config.ts";
 import { quoteText } from "./read-scalar.ts";
+import { resolveBindings } from "./resolve-bindings.ts";
 import { resolveMcpServer } from "./resolve-mcp-server.ts";
 import type {
+  DirectScope,
   QueueMode,
   ResolvedAgent,
   ResolvedConfig,
@@ -60,7 +62,7 @@ export function resolveConfig(reading: ConfigReading, context: ResolveContext): 
     },
     limits: withDefaults(message.limits, defaults.limits),
     runs,
-    sessions: resolveSessions(message, check),
+    sessions: resolveSessions(reading, agents, check, context.report),
     models,
     agents,
     defaultAgent: message.defaultAgent || defaults.defaultAgent,
@@ -140,12 +142,20 @@ function resolveTls({ message, sourceOf }: ConfigReading, { cwd, report }: Resol
   return { certFile: path.resolve(cwd, certFile), keyFile: path.resolve(cwd, keyFile) };
 }
 
-function resolveSessions({ sessions }: MeshConfig, check: Check): ResolvedSessions {
+function resolveSessions(
+  reading: ConfigReading,
+  agents: ReadonlyMap<string, ResolvedAgent>,
+  check: Check,
+  report: ReportProblem,
+): ResolvedSessions {
+  const { sessions } = reading.message;
   const machineZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   return {
     ...withDefaults(sessions, defaults.sessions),
     timeZone: check("sessions.timeZone", sessions?.timeZone, parseTimeZone) ?? machineZone,
     maxLogBytes: Number(sessions?.maxLogBytes ?? 0n) || defaults.sessionsMaxLogBytes,
+    directScope: (sessions?.directScope || defaults.sessionsDirectScope) as DirectScope,
+    bindings: resolveBindings(sessions?.bindings ?? {}, new Set(agents.keys()), reading, report),
   };
 }
 

@@ -11,6 +11,7 @@ import type {
   RunsConfig,
 } from "../../../gen/atoll/config/v1/mesh_config_pb.ts";
 import type { LogFormat, LogLevel } from "../log.ts";
+import type { ScopeBinding } from "../scope-bindings.ts";
 
 /** The fields of a message, each present. */
 type Complete<M> = { readonly [K in Exclude<keyof M, "$typeName" | "$unknown">]-?: NonNullable<M[K]> };
@@ -18,6 +19,8 @@ type Complete<M> = { readonly [K in Exclude<keyof M, "$typeName" | "$unknown">]-
 export type ResolvedLimits = Complete<LimitsConfig>;
 /** `leaseTtlMs` exceeds twice `renewIntervalMs`. */
 export type ResolvedRuns = Complete<RunsConfig>;
+/** What direct conversations share. */
+export type DirectScope = "main" | "peer" | "channel_peer";
 export type QueueMode = "followup" | "steer" | "collect" | "interrupt" | "reject";
 
 export interface ResolvedConfig {
@@ -46,6 +49,9 @@ export interface ResolvedConfig {
 
 export interface ResolvedSessions {
   readonly idleTimeoutMs: number;
+  readonly directScope: DirectScope;
+  /** In the order in which they are tried; their agents are among `agents`. */
+  readonly bindings: readonly ScopeBinding[];
   readonly cachedSessions: number;
   /** An IANA name that this process knows. */
   readonly timeZone: string;

@@ -72,7 +72,7 @@ export type Agent = Message<"atoll.agent.v1.Agent"> & {
   queueMode: QueueMode;
 
   /**
-   * How many messages of history the model is shown.
+   * The newest messages that the model is shown: what people said and one answer a run.
    *
    * @generated from field: uint32 history_messages = 8;
    */

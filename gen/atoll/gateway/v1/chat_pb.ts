@@ -49,7 +49,7 @@ export type ChatOpen = Message<"atoll.gateway.v1.ChatOpen"> & {
     case: "sessionId";
   } | {
     /**
-     * By key; created when there is none.
+     * By key, in any form that SessionService.CreateSession takes; created when there is none.
      *
      * @generated from field: string session_key = 2;
      */
@@ -72,7 +72,7 @@ export type ChatOpen = Message<"atoll.gateway.v1.ChatOpen"> & {
   filter?: EventFilter | undefined;
 
   /**
-   * The agent of a new session. Default: the mesh's default agent.
+   * The agent of a new session; not another one than the key names. Default: the key's, else the mesh's default agent.
    *
    * @generated from field: string agent_id = 5;
    */

@@ -144,7 +144,7 @@ export type SendMessageRequest = Message<"atoll.gateway.v1.SendMessageRequest"> 
     case: "sessionId";
   } | {
     /**
-     * By key; created when there is none.
+     * By key, in any form that SessionService.CreateSession takes; created when there is none.
      *
      * @generated from field: string session_key = 3;
      */
@@ -174,7 +174,7 @@ export type SendMessageRequest = Message<"atoll.gateway.v1.SendMessageRequest"> 
   options?: RunOptions | undefined;
 
   /**
-   * The agent of a new session. Default: the mesh's default agent.
+   * The agent of a new session; not another one than the key names. Default: the key's, else the mesh's default agent.
    *
    * @generated from field: string agent_id = 7;
    */

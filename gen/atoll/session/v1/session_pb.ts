@@ -102,7 +102,7 @@ export type Session = Message<"atoll.session.v1.Session"> & {
   sessionId: string;
 
   /**
-   * The key that finds it: `agent:<agent>:<scope>`; empty when it has none.
+   * The key that finds it, in full: `agent:<agent>:<scope>`; empty when it has none.
    *
    * @generated from field: string key = 2;
    */

@@ -48,14 +48,19 @@ export type CreateSessionRequest = Message<"atoll.session.v1.CreateSessionReques
   requestId: string;
 
   /**
-   * The key, `agent:<agent>:<scope>`; empty for a session without one. At most 256 characters.
+   * The key, `agent:<agent>:<scope>`, or a scope alone, whose agent the configuration binds (`sessions.bindings`). A scope
+   * is `main`, `direct:<peer>`, `direct:<channel>:<peer>`, `group:<channel>:<group>`, `channel:<channel>:<room>`,
+   * `thread:<channel>:<room>:<thread>`, `global`, or other words of a program's own, for example `nightly:report`. Agent,
+   * kind and channel are the same in every case of letters; the rest is taken as it is. Empty for a session without a key.
+   * At most 256 characters, the agent included.
    *
    * @generated from field: string key = 2;
    */
   key: string;
 
   /**
-   * The agent. Default: the one in the key, else the mesh's default agent. At most 64 characters.
+   * The agent; not another one than the key names. Default: the one in the key, else the one that is bound to its scope,
+   * else the mesh's default agent. At most 64 characters.
    *
    * @generated from field: string agent_id = 3;
    */
@@ -146,7 +151,7 @@ export type GetSessionRequest = Message<"atoll.session.v1.GetSessionRequest"> & 
     case: "sessionId";
   } | {
     /**
-     * By key.
+     * By key, in any form that CreateSession takes.
      *
      * @generated from field: string key = 2;
      */
@@ -487,7 +492,7 @@ export type ForkSessionRequest = Message<"atoll.session.v1.ForkSessionRequest"> 
   atSeq: bigint;
 
   /**
-   * The new session's key; empty for none.
+   * The new session's key, in any form that CreateSession takes; empty for none.
    *
    * @generated from field: string key = 4;
    */
