@@ -5,6 +5,7 @@ import { StoreUnavailable } from "../../services/kernel/store/store-errors.ts";
 import { verifies } from "../requirements.ts";
 import { sessionCommandsSuite } from "./session-commands-suite.ts";
 import { sessionCompactionSuite } from "./session-compaction-suite.ts";
+import { sessionForkSuite } from "./session-fork-suite.ts";
 import { sessionListSuite } from "./session-list-suite.ts";
 import { sessionLogSuite } from "./session-log-suite.ts";
 import { sessionModelSuite } from "./session-model-suite.ts";
@@ -37,6 +38,7 @@ export function sessionStoreSuite(name: string, driver: SessionStoreDriver): voi
     sessionsSuite(driver);
     sessionListSuite(driver);
     sessionSearchSuite(driver);
+    sessionForkSuite(driver);
     messagesSuite(driver);
     sessionRunsSuite(driver);
     sessionCommandsSuite(driver);
@@ -73,6 +75,9 @@ function sessionsSuite(driver: SessionStoreDriver): void {
         compactedSeq: 0,
         searchedSeq: 0,
         indexSeq: made.indexSeq,
+        forkedFromSessionId: "",
+        forkedAtSeq: 0,
+        trimmedAtMs: 0,
       });
       await test.reopen();
       expect(await test.store.getSession(scope, { sessionId: asked.sessionId })).toEqual(made);
