@@ -38,6 +38,8 @@ export function toSession(row: SessionRow): Session {
     createdBy: row.createdBy,
     messageCount: row.messageCount,
     contextFloorSeq: BigInt(row.contextFloorSeq),
+    forkedFromSessionId: row.forkedFromSessionId,
+    forkedAtSeq: BigInt(row.forkedAtSeq),
     ...readProfile(row.profile),
     ...(row.idleTimeoutMs === 0 ? {} : { idleTimeout: durationFromMs(row.idleTimeoutMs) }),
     ...whenSet("createdAt", row.createdAtMs),

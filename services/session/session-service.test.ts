@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import { AnswerAction } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import { as, person, type RunningSession, sendWords, startSessionService } from "../../test/support/session-service.ts";
@@ -260,8 +261,11 @@ describe("watching", () => {
 describe("what is not served yet", () => {
   it(`is refused by name, never ignored ${verifies("L9")}`, async () => {
     const { client } = await startSessionService();
-    expect(SessionService.method.forkSession.name).toBe("ForkSession");
-    const fork = client.forkSession({ requestId: newId("req"), sessionId: "ses_1" }, as(person));
-    expect(await refusal(fork)).toMatchObject({ code: Code.Unimplemented, reason: ErrorReason.METHOD_NOT_SERVED });
+    expect(SessionService.method.answerQuestion.name).toBe("AnswerQuestion");
+    const request = { requestId: newId("req"), sessionId: "ses_1", questionId: "q", action: AnswerAction.DECLINE };
+    expect(await refusal(client.answerQuestion(request, as(person)))).toMatchObject({
+      code: Code.Unimplemented,
+      reason: ErrorReason.METHOD_NOT_SERVED,
+    });
   });
 });

@@ -9,6 +9,7 @@ import { closeSession } from "./close-session.ts";
 import { countSessions } from "./count-sessions.ts";
 import { createSession } from "./create-session.ts";
 import { deleteSession } from "./delete-session.ts";
+import { forkSession } from "./fork-session.ts";
 import { getSnapshot, listEvents } from "./read-log.ts";
 import { getRun, getSession, listSessions } from "./read-session.ts";
 import { resetSession } from "./reset-session.ts";
@@ -35,6 +36,7 @@ export function createSessionService(
     countSessions: (request, context) => countSessions(deps, request, context),
     updateSession: (request, context) => updateSession(deps, request, context),
     resetSession: (request, context) => resetSession(deps, request, context),
+    forkSession: (request, context) => forkSession(deps, request, context),
     closeSession: (request, context) => closeSession(deps, effects, request, context),
     deleteSession: (request, context) => deleteSession(deps, effects, request, context),
     listSessions: (request, context) => listSessions(deps, request, context),

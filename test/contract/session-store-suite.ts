@@ -6,6 +6,7 @@ import { verifies } from "../requirements.ts";
 import { sessionCommandsSuite } from "./session-commands-suite.ts";
 import { sessionCompactionSuite } from "./session-compaction-suite.ts";
 import { sessionEndingSuite } from "./session-ending-suite.ts";
+import { sessionForkSuite } from "./session-fork-suite.ts";
 import { sessionLifeSuite } from "./session-life-suite.ts";
 import { sessionListSuite } from "./session-list-suite.ts";
 import { sessionLogSuite } from "./session-log-suite.ts";
@@ -41,6 +42,7 @@ export function sessionStoreSuite(name: string, driver: SessionStoreDriver): voi
     sessionEndingSuite(driver);
     sessionListSuite(driver);
     sessionSearchSuite(driver);
+    sessionForkSuite(driver);
     messagesSuite(driver);
     sessionRunsSuite(driver);
     sessionCommandsSuite(driver);
@@ -77,6 +79,9 @@ function sessionsSuite(driver: SessionStoreDriver): void {
         compactedSeq: 0,
         searchedSeq: 0,
         indexSeq: made.indexSeq,
+        forkedFromSessionId: "",
+        forkedAtSeq: 0,
+        trimmedAtMs: 0,
       });
       await test.reopen();
       expect(await test.store.getSession(scope, { sessionId: asked.sessionId })).toEqual(made);

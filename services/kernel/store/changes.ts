@@ -1,6 +1,7 @@
 /** What a caller of the session store asks to be changed, and what it is answered. */
 
 import type { StoredEvent } from "../event/stored-event.ts";
+import type { OpenRun } from "../run-rules/fold-prefix.ts";
 import type { RunCommandRow, RunRow, SessionRow } from "./rows.ts";
 
 /** Events that were committed, as the log has them. */
@@ -61,6 +62,44 @@ export interface SessionEnded {
   /** What holders of active runs are to be told. */
   readonly commanded: readonly Commanded[];
 }
+
+/** A copy of a session's log up to a seq, as a session of its own. */
+export interface SessionFork {
+  readonly sessionId: string;
+  /** The last seq to copy; 0 for the head. */
+  readonly atSeq: number;
+  readonly forkId: string;
+  readonly logId: string;
+  readonly key: string;
+  /** Empty for the original's, as the title. */
+  readonly agentId: string;
+  readonly title: string;
+  /** The most bytes of log that are copied in one change. */
+  readonly maxBytes: number;
+  /** RunFinished of a run that has not ended where the copy ends, encoded without server fields. */
+  readonly ending: (run: OpenRun) => Uint8Array;
+  /** SessionUpdated for what the copied events say of the session and is not so in the fork, encoded likewise. */
+  readonly update: (session: SessionRow, fields: readonly ("title" | "state")[]) => Uint8Array;
+}
+
+export interface Forked {
+  readonly session: SessionRow;
+  /** What stands behind the copied events. */
+  readonly appended: Appended;
+}
+
+export type ForkRefusal =
+  | { readonly kind: "session-not-found" }
+  | { readonly kind: "key-taken"; readonly sessionId: string }
+  | {
+      readonly kind: "seq-ahead" | "seq-trimmed";
+      readonly logId: string;
+      readonly oldestSeq: number;
+      readonly headSeq: number;
+    }
+  /** The seq lies inside a merged delta, which can't be divided; these lie beside it. `beforeSeq` is 0 when none does. */
+  | { readonly kind: "seq-merged"; readonly beforeSeq: number; readonly afterSeq: number }
+  | { readonly kind: "log-too-large" };
 
 /** How many sessions a tenant has. */
 export interface SessionCounts {

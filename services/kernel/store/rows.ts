@@ -40,6 +40,12 @@ export interface SessionRow {
   readonly searchedSeq: number;
   /** Its place in the tenant's index feed: rises with every change of any of the tenant's sessions. */
   readonly indexSeq: number;
+  /** The session that its log began as a copy of; empty when it was not forked. */
+  readonly forkedFromSessionId: string;
+  /** The last seq that was copied. */
+  readonly forkedAtSeq: number;
+  /** When retention last removed events; 0 when it never did. */
+  readonly trimmedAtMs: number;
 }
 
 /** Where a run is. `parked` belongs to a later issue's approvals. */

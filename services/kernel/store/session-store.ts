@@ -20,6 +20,8 @@ import type {
   ChangeRefusal,
   Claimed,
   ClaimInput,
+  Forked,
+  ForkRefusal,
   NewMessage,
   NewSession,
   RunEnding,
@@ -27,6 +29,7 @@ import type {
   SessionChanged,
   SessionCounts,
   SessionEnded,
+  SessionFork,
   SubmitRefusal,
   Submitted,
   WorkerBatch,
@@ -149,6 +152,13 @@ export interface SessionStore {
     request: Request<SessionEnded>,
     deletion: { readonly sessionId: string; readonly wish: CancelWish },
   ): Promise<Answered<SessionEnded> | { readonly kind: "session-not-found" }>;
+  /**
+   * Makes a session whose log begins with the events of another one up to a seq, closed or not: the same numbers and the
+   * same bytes under a log id of its own, and behind them the terminal events of the runs that have not ended there (R2)
+   * and what the fork differs in. Agent, labels, profile and idle timeout are the original's of today; it has no parent
+   * and no runs: the copied ones are history, and their rows stay the original's.
+   */
+  forkSession(scope: Scope, request: Request<Forked>, fork: SessionFork): Promise<Answered<Forked> | ForkRefusal>;
   /**
    * Makes active sessions idle that have no run and did not change for their idle timeout, or `defaultTimeoutMs`; all
    * tenants, at most `limit` in one change. `updatedAtMs` stays: nothing happened. Returns what was appended.

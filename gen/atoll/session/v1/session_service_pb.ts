@@ -485,14 +485,15 @@ export type ForkSessionRequest = Message<"atoll.session.v1.ForkSessionRequest"> 
   sessionId: string;
 
   /**
-   * The last seq to copy; 0 for the head.
+   * The last seq to copy; 0 for the head. It must be the last one of an event: what was merged into one can't be divided.
    *
    * @generated from field: uint64 at_seq = 3;
    */
   atSeq: bigint;
 
   /**
-   * The new session's key, in any form that CreateSession takes; empty for none.
+   * The new session's key, in any form that CreateSession takes, which must be free; its agent answers there. Empty for none:
+   * the original's agent goes on.
    *
    * @generated from field: string key = 4;
    */
@@ -1299,7 +1300,8 @@ export const SessionService: GenService<{
     output: typeof ResetSessionResponseSchema;
   },
   /**
-   * Makes a new session whose log begins as a copy of this one up to a seq.
+   * Makes a new session whose log begins as a copy of this one up to a seq: the same events under the same numbers, in a
+   * log of its own. Runs that have not ended there end as cancelled behind the copy; their ids name the original's runs.
    *
    * @generated from rpc atoll.session.v1.SessionService.ForkSession
    */

@@ -34,6 +34,8 @@ export class EventRows {
   private readonly selectFrom: StatementSync;
   private readonly deleteRange: StatementSync;
   private readonly deleteLog: StatementSync;
+  private readonly copyRows: StatementSync;
+  private readonly sumThrough: StatementSync;
 
   constructor(database: DatabaseSync) {
     this.insertRow = database.prepare(
@@ -45,6 +47,13 @@ export class EventRows {
         (SELECT max(first_seq) FROM event_rows
           WHERE tenant_no = :tenantNo AND session_no = :sessionNo AND first_seq <= :fromSeq), 0)
       ORDER BY first_seq`);
+    this.copyRows = database.prepare(`INSERT INTO event_rows
+      (tenant_no, session_no, first_seq, last_seq, crc32, events)
+      SELECT tenant_no, :copyNo, first_seq, last_seq, crc32, events FROM event_rows
+      WHERE tenant_no = :tenantNo AND session_no = :sessionNo AND first_seq <= :throughSeq AND last_seq <= :throughSeq
+      ORDER BY first_seq`);
+    this.sumThrough = database.prepare(`SELECT coalesce(sum(length(events)), 0) AS bytes, max(last_seq) AS lastSeq
+      FROM event_rows WHERE tenant_no = ? AND session_no = ? AND first_seq <= ?`);
     this.deleteLog = database.prepare("DELETE FROM event_rows WHERE tenant_no = ? AND session_no = ?");
     this.deleteRange = database.prepare(`DELETE FROM event_rows
       WHERE tenant_no = ? AND session_no = ? AND first_seq >= ? AND first_seq <= ?
@@ -93,6 +102,23 @@ export class EventRows {
       grown += this.insert(session, events);
     }
     return grown;
+  }
+
+  /** Bytes of the rows that begin at or before a seq. */
+  measure({ tenantNo, sessionNo }: StoredSession, throughSeq: number): number {
+    return Number(this.sumThrough.get(tenantNo, sessionNo, throughSeq)?.bytes);
+  }
+
+  /** Copies the events up to a seq, which must be the last one of its event, into an empty log; returns their bytes. */
+  copy(from: StoredSession, to: StoredSession, throughSeq: number): number {
+    const { tenantNo, sessionNo } = from;
+    this.copyRows.run({ tenantNo, sessionNo, copyNo: to.sessionNo, throughSeq });
+    const { bytes, lastSeq } = this.sumThrough.get(tenantNo, to.sessionNo, throughSeq) ?? {};
+    // The last row may go on behind the seq.
+    const afterSeq = Number(lastSeq ?? Math.max(0, from.row.oldestSeq - 1));
+    if (afterSeq >= throughSeq) return Number(bytes);
+    const rest = this.read(from, { afterSeq, throughSeq, maxEvents: throughSeq, maxBytes: Number.MAX_SAFE_INTEGER });
+    return Number(bytes) + this.insert(to, rest);
   }
 
   /** The whole log of a session that is deleted. */

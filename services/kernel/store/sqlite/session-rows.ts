@@ -20,7 +20,8 @@ export const sessionColumns = `s.session_no AS sessionNo, s.tenant_no AS tenantN
   s.parent_session_id AS parentSessionId, s.created_by AS createdBy, s.created_at_ms AS createdAtMs,
   s.updated_at_ms AS updatedAtMs, s.last_message_at_ms AS lastMessageAtMs, s.message_count AS messageCount, s.profile,
   s.idle_timeout_ms AS idleTimeoutMs, s.context_floor_seq AS contextFloorSeq, s.log_bytes AS logBytes,
-  s.compacted_seq AS compactedSeq, s.searched_seq AS searchedSeq, s.index_seq AS indexSeq`;
+  s.compacted_seq AS compactedSeq, s.searched_seq AS searchedSeq, s.index_seq AS indexSeq,
+  s.forked_from_session_id AS forkedFromSessionId, s.forked_at_seq AS forkedAtSeq, s.trimmed_at_ms AS trimmedAtMs`;
 
 const selectSession = `SELECT ${sessionColumns} FROM sessions s JOIN tenants t USING (tenant_no)`;
 
@@ -51,12 +52,12 @@ export class SessionRows {
       AND s.parent_session_id <> '' ORDER BY s.session_no LIMIT ?`);
     this.insertRow = database.prepare(`INSERT INTO sessions (tenant_no, session_id, session_key, agent_id, state, title,
       labels, log_id, head_seq, oldest_seq, active_run_id, queued_runs, parent_session_id, created_by, created_at_ms,
-      updated_at_ms, last_message_at_ms, message_count, profile)
-      VALUES (?, ?, ?, ?, 'created', ?, ?, ?, 0, 0, '', 0, ?, ?, ?, ?, 0, 0, ?)`);
+      updated_at_ms, last_message_at_ms, message_count, profile, forked_from_session_id, forked_at_seq)
+      VALUES (?, ?, ?, ?, 'created', ?, ?, ?, 0, 0, '', 0, ?, ?, ?, ?, 0, 0, ?, ?, ?)`);
     this.updateRow = database.prepare(`UPDATE sessions SET state = ?, head_seq = ?, oldest_seq = ?, active_run_id = ?,
       queued_runs = ?, updated_at_ms = ?, last_message_at_ms = ?, message_count = ?, title = ?, labels = ?, profile = ?,
       idle_timeout_ms = ?, context_floor_seq = ?, log_bytes = ?, compacted_seq = ?, searched_seq = ?, index_seq = ?,
-      log_id = ? WHERE session_no = ?`);
+      log_id = ?, trimmed_at_ms = ? WHERE session_no = ?`);
     this.deleteRow = database.prepare("DELETE FROM sessions WHERE session_no = ?");
     this.countAll = database.prepare("SELECT count(*) AS count FROM sessions WHERE tenant_no = ?");
     this.countChanged = database.prepare(
@@ -85,7 +86,12 @@ export class SessionRows {
     return toStoredSession(this.selectByNo.get(sessionNo));
   }
 
-  insert(tenantNo: number, session: NewSession, createdBy: string, nowMs: number): StoredSession {
+  insert(
+    tenantNo: number,
+    session: NewSession & Partial<Pick<SessionRow, "forkedFromSessionId" | "forkedAtSeq">>,
+    createdBy: string,
+    nowMs: number,
+  ): StoredSession {
     const { lastInsertRowid } = this.insertRow.run(
       tenantNo,
       session.sessionId,
@@ -99,6 +105,8 @@ export class SessionRows {
       nowMs,
       nowMs,
       session.profile,
+      session.forkedFromSessionId ?? "",
+      session.forkedAtSeq ?? 0,
     );
     return this.get(Number(lastInsertRowid));
   }
@@ -135,6 +143,7 @@ export class SessionRows {
       row.searchedSeq,
       row.indexSeq,
       row.logId,
+      row.trimmedAtMs,
       sessionNo,
     );
   }

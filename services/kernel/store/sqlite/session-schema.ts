@@ -153,4 +153,9 @@ export const sessionMigrations: readonly string[] = [
     PRIMARY KEY (tenant_no, session_no, part_no)
   ) STRICT;
   CREATE INDEX sessions_to_search ON sessions (session_no) WHERE head_seq > searched_seq;`,
+
+  // Where the log of a forked session comes from, and when retention last removed events.
+  `ALTER TABLE sessions ADD COLUMN forked_from_session_id TEXT NOT NULL DEFAULT '';
+  ALTER TABLE sessions ADD COLUMN forked_at_seq INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sessions ADD COLUMN trimmed_at_ms INTEGER NOT NULL DEFAULT 0;`,
 ];

@@ -18,6 +18,7 @@ import { toCommandRow } from "./command-run.ts";
 import { createSession } from "./create-session.ts";
 import { deleteSession } from "./delete-session.ts";
 import { finishRun } from "./end-run.ts";
+import { forkSession } from "./fork-session.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { readToken, SessionLists } from "./list-sessions.ts";
 import { openDatabase } from "./open-database.ts";
@@ -56,6 +57,9 @@ class SqliteSessionStore implements SessionStore {
 
   deleteSession: SessionStore["deleteSession"] = (scope, request, deletion) =>
     this.commits.write((nowMs) => deleteSession(this.tables, scope, request, deletion, nowMs));
+
+  forkSession: SessionStore["forkSession"] = (scope, request, fork) =>
+    this.commits.write((nowMs) => forkSession(this.tables, scope, request, fork, nowMs));
 
   sweepIdle: SessionStore["sweepIdle"] = (sweep) => this.commits.write((nowMs) => sweepIdle(this.tables, sweep, nowMs));
 

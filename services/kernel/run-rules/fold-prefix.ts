@@ -1,0 +1,74 @@
+/**
+ * What the beginning of a log says of a session, for a copy that ends there.
+ *
+ * Keeps R2 for the copy: it names every run that the beginning speaks of and does not end. A run begins with its first
+ * message; a steered or collected message belongs to a run that has begun already.
+ */
+import { fromBinary } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
+import { readEventBody } from "../event/read-event-body.ts";
+import type { StoredEvent } from "../event/stored-event.ts";
+
+/** Field numbers of message_received, run_queued, run_started, run_resumed, run_finished and session_updated. */
+const foldedBodies: ReadonlySet<number> = new Set([16, 17, 18, 20, 37, 38]);
+
+/** A run that has not ended where the beginning ends. */
+export interface OpenRun {
+  readonly runId: string;
+  /** How many times a worker took it up; 0 while it waits. */
+  readonly attempt: number;
+}
+
+export class PrefixFold {
+  readonly #openRuns = new Map<string, OpenRun>();
+  messageCount = 0;
+  /** Milliseconds since 1970; 0 before the first message. */
+  lastMessageAtMs = 0;
+  /** See SessionRow.contextFloorSeq; undefined when no event says it. */
+  contextFloorSeq: number | undefined;
+  /** What readers of the log take for the title; undefined when no event says it. */
+  title: string | undefined;
+  /** What readers of the log take for the state, for example `CLOSED`; undefined when no event says it. */
+  state: string | undefined;
+
+  /** In the order in which they began. */
+  get openRuns(): readonly OpenRun[] {
+    return [...this.#openRuns.values()];
+  }
+
+  apply({ bytes }: StoredEvent): void {
+    if (!foldedBodies.has(readEventBody(bytes))) return;
+    const { body, runId, attempt, time } = fromBinary(EventSchema, bytes);
+    switch (body.case) {
+      case "messageReceived":
+        this.messageCount += 1;
+        this.lastMessageAtMs = time === undefined ? 0 : timestampMs(time);
+        this.#open(body.value.runId);
+        return;
+      case "runQueued":
+        this.#open(runId);
+        return;
+      case "runStarted":
+      case "runResumed":
+        this.#openRuns.set(runId, { runId, attempt });
+        return;
+      case "runFinished":
+        this.#openRuns.delete(runId);
+        return;
+      case "sessionUpdated": {
+        const { fields, title, state, contextFloorSeq } = body.value;
+        if (fields.includes("title")) this.title = title;
+        if (fields.includes("state")) this.state = state;
+        if (fields.includes("context_floor_seq")) this.contextFloorSeq = Number(contextFloorSeq);
+        return;
+      }
+      default:
+        return;
+    }
+  }
+
+  #open(runId: string): void {
+    if (!this.#openRuns.has(runId)) this.#openRuns.set(runId, { runId, attempt: 0 });
+  }
+}
