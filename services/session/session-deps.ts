@@ -21,6 +21,8 @@ export interface SessionSettings {
   readonly maxQueuedRuns: number;
   /** Signs of life on an idle stream. Default 15 000. */
   readonly progressIntervalMs: number;
+  /** Watchers of one Watch stream. Default 10 000. */
+  readonly maxWatchers: number;
   /** The agent of a session that names none. Default `main`. */
   readonly defaultAgent: string;
   /** How a message enters a busy session of an agent, when it does not say so itself. Default: FOLLOWUP. */

@@ -10,6 +10,7 @@ import type { SubmitMessageResponse } from "../../gen/atoll/session/v1/session_s
 import { createAuthenticate } from "../../services/kernel/auth/authenticate.ts";
 import type { Principal } from "../../services/kernel/auth/principal.ts";
 import { createSignedTokens, type SignedTokens } from "../../services/kernel/auth/signed-tokens.ts";
+import type { Bus } from "../../services/kernel/bus/bus.ts";
 import { MemoryBus } from "../../services/kernel/bus/memory/memory-bus.ts";
 import { systemClock } from "../../services/kernel/clock.ts";
 import { newId } from "../../services/kernel/id.ts";
@@ -48,6 +49,7 @@ const settings: SessionSettings = {
   maxAttempts: 5,
   maxQueuedRuns: 100,
   progressIntervalMs: 15_000,
+  maxWatchers: 10_000,
   defaultAgent: "main",
   queueModes: new Map(),
   idleTimeoutMs: 1_800_000,
@@ -66,6 +68,7 @@ export interface RunningSession {
   readonly client: Client<typeof RawSessionService>;
   /** What the service stores in, for tests that do its background work themselves. */
   readonly store: SessionStore;
+  readonly bus: Bus;
   readonly counts: () => { readonly workers: number; readonly held: number };
   readonly folder: string;
   readonly drain: (deadlineMs: number) => Promise<void>;
@@ -75,7 +78,12 @@ export interface RunningSession {
 
 /** Give `folder` and `port` of an instance that was stopped to start the next one in its place. */
 export async function startSessionService(
-  options: { readonly folder?: string; readonly port?: number; readonly settings?: Partial<SessionSettings> } = {},
+  options: {
+    readonly folder?: string;
+    readonly port?: number;
+    readonly settings?: Partial<SessionSettings>;
+    readonly bus?: Bus;
+  } = {},
 ): Promise<RunningSession> {
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), "atoll-session-"));
   if (options.folder === undefined) onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -84,7 +92,7 @@ export async function startSessionService(
   const authenticate = createAuthenticate({ localToken, tokens, clock: systemClock, maxFailedPerMinute: 1_000 });
   const server = createServerOptions({ authenticate, clock: systemClock, log, streamIdleTimeoutMs: 900_000 });
   const store = await openSessionStore(folder, () => systemClock.nowMs());
-  const bus = new MemoryBus(() => undefined);
+  const bus = options.bus ?? new MemoryBus(() => undefined);
   const part = await startSession({
     store,
     bus,
@@ -123,6 +131,7 @@ export async function startSessionService(
     inMemory,
     client: createClient(RawSessionService, inMemory),
     store,
+    bus,
     counts: part.counts,
     drain: part.drain,
     folder,
