@@ -53,6 +53,9 @@ import { settingsOf } from "./toolrouter/server-settings.ts";
 export const serviceNames = ["session", "toolrouter", "agent", "gateway"] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
+/** A gateway watches each session that is read there once, all on one stream a tenant. */
+const maxWatchersOfStream = 10_000;
+
 export interface MeshOptions {
   readonly config: ResolvedConfig;
   /** The services of this process. Default: all. */
@@ -150,6 +153,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
         maxAttempts,
         maxQueuedRuns,
         progressIntervalMs,
+        maxWatchers: maxWatchersOfStream,
         defaultAgent: config.defaultAgent,
         ...config.sessions,
         queueModes: new Map([...config.agents].map(([id, agent]) => [id, queueModes[agent.queueMode]])),

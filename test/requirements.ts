@@ -18,7 +18,6 @@ export type Requirement = Holding | Later;
 const holds = (statement: string): Holding => ({ status: "holds", statement });
 const later = (issue: string, statement: string): Later => ({ status: "later", issue, statement });
 
-const sessionWork = "Session: a log whose streams never lie";
 const telemetryWork = "Telemetry: deadlines and traces over every hop";
 const toolWork = "Tool router: policy, approvals and isolation";
 
@@ -36,8 +35,8 @@ export const requirements = {
   S2: holds("A cursor yields all that follows, in order, then live, on any gateway and after any restart."),
   S3: holds("Only adjacent deltas of one block merge, and a delta applies by truncating to its offset."),
   S4: holds("An event is visible only once its append is durable, and no seq is used twice."),
-  S5: later(sessionWork, "A cursor that cannot be served is refused with its reason, the oldest event and the head."),
-  S6: later(sessionWork, "All subscribers see the same events; filters hide bodies, never places in the sequence."),
+  S5: holds("A cursor that cannot be served is refused with its reason, the oldest event and the head."),
+  S6: holds("All subscribers see the same events; filters hide bodies, never places in the sequence."),
   S7: holds("A reader that meets an unknown body keeps counting and goes on."),
   S8: holds("What was shown is withdrawn only by an event that says so."),
   R1: holds("The same request_id gets the first answer again, and with another body a refusal."),

@@ -111,4 +111,19 @@ describe("the gateway's watch of a session", () => {
     read("ses_1", 0);
     await expect.poll(() => streams[0]?.asked).toEqual(["create ses_1 after 3", "create ses_1 after 0"]);
   });
+
+  it("that could not be served just now is asked for again, and its readers stay", async () => {
+    const { streams, read, batch } = setUp();
+    const reader = read("ses_1", 3);
+    await expect.poll(() => streams[0]?.ids.length).toBe(1);
+    batch(streams[0], 3, 1);
+    await expect.poll(reader.seqs).toEqual([4]);
+    const value = { watchId: streams[0]?.ids[0], code: 14, reason: "STORE_UNAVAILABLE", message: "the disk is full" };
+    streams[0]?.frames.offer({ frame: { case: "cancelled", value } });
+    await expect
+      .poll(() => streams[0]?.asked, { timeout: 5_000 })
+      .toEqual(["create ses_1 after 3", "create ses_1 after 4"]);
+    batch(streams[0], 4, 1);
+    await expect.poll(reader.seqs).toEqual([4, 5]);
+  });
 });

@@ -5,7 +5,7 @@
  * is a hint to its readers, who read the log where it does not fit. Keeps L7: one stream a tenant; a feed without
  * readers is ended; the waits between tries have a bound.
  */
-import type { CallOptions } from "@connectrpc/connect";
+import { type CallOptions, Code } from "@connectrpc/connect";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
 import type { RawEventBatch } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { WatchCancelled, WatchRequest } from "../../gen/atoll/session/v1/watch_pb.ts";
@@ -27,6 +27,8 @@ interface Feed {
   logId: string;
   deliveredSeq: number;
 }
+
+const unavailableWaitMs = 250;
 
 /** The feeds of one tenant. */
 class TenantHub {
@@ -93,6 +95,17 @@ class TenantHub {
     });
   }
 
+  async #createLater(feed: Feed): Promise<void> {
+    const stream = this.#stream;
+    try {
+      await this.#deps.clock.sleep(unavailableWaitMs, this.#stop.signal);
+    } catch {
+      return;
+    }
+    // A new stream has asked for all feeds already.
+    if (stream === this.#stream && this.#byWatch.get(feed.watchId) === feed) this.#create(feed);
+  }
+
   #drop(feed: Feed): void {
     if (!this.#byWatch.delete(feed.watchId)) return;
     if (this.#feeds.get(feed.sessionId) === feed) this.#feeds.delete(feed.sessionId);
@@ -145,11 +158,18 @@ class TenantHub {
     for (const listener of feed.listeners) listener(slice);
   }
 
-  /** The feed can't go on (history replaced, session gone): its readers find out when they read the log. */
+  /**
+   * The feed can't go on (history replaced, session gone): its readers find out when they read the log. One that could not
+   * be served just now is asked for again: its readers stay subscribed.
+   */
   #ended({ watchId, code, message }: WatchCancelled): void {
     const feed = this.#byWatch.get(watchId);
     if (feed === undefined || code === 0) return;
     this.#deps.log.warn({ sessionId: feed.sessionId, code, message }, "a watch was ended");
+    if (code === Code.Unavailable) {
+      void this.#createLater(feed);
+      return;
+    }
     this.#byWatch.delete(watchId);
     if (this.#feeds.get(feed.sessionId) === feed) this.#feeds.delete(feed.sessionId);
     for (const listener of feed.listeners) listener({ logId: "", events: [], headSeq: feed.deliveredSeq });

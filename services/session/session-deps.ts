@@ -22,6 +22,8 @@ export interface SessionSettings extends KeyRouting {
   readonly maxQueuedRuns: number;
   /** Signs of life on an idle stream. Default 15 000. */
   readonly progressIntervalMs: number;
+  /** Watchers of one Watch stream. Default 10 000. */
+  readonly maxWatchers: number;
   /** How a message enters a busy session of an agent, when it does not say so itself. Default: FOLLOWUP. */
   readonly queueModes: ReadonlyMap<string, QueueMode>;
   /** Silence after which a session without runs is idle, when it has no timeout of its own. Default 1 800 000. */

@@ -173,7 +173,7 @@ describe("reading a log", () => {
     expect(seqs).toEqual(Array.from({ length: 17 }, (_, index) => index + 1));
   });
 
-  it("refuses a cursor that it can't serve, with oldest and head", async () => {
+  it(`refuses a cursor that it can't serve, with oldest and head ${verifies("S5")}`, async () => {
     const session = await startSessionService();
     const sessionId = await many(session);
     const list = (cursor: { logId?: string; afterSeq?: bigint }) =>

@@ -1,177 +1,147 @@
 /**
- * Watch: many watchers on one stream.
+ * Watch: many watchers on one stream, each of one session's log.
  *
- * Keeps S1, S2 and S6 for each watcher. Keeps L7: frames on their way are bounded; a watcher whose client does not read
- * waits and then reads the log. A watcher that fails ends alone; the stream goes on.
+ * A watcher that fails ends alone, with its reason; the stream goes on. Keeps L7: watchers and frames on their way are
+ * bounded; a watcher whose client does not read waits and then reads the log, and while refusals wait to be written
+ * nothing more is read from the client. A client that half-closes is heard out: the stream ends with its last watcher.
  */
 import { create } from "@bufbuild/protobuf";
 import { ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { type RawWatchResponse, RawWatchResponseSchema } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { WatchCreate, WatchRequest } from "../../gen/atoll/session/v1/watch_pb.ts";
 import { ErrorReason, failure, failureFacts, reasonName } from "../kernel/errors.ts";
-import { createEventFilter } from "../kernel/event/filter-events.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
+import { storeFailure } from "../kernel/rpc/fault-interceptor.ts";
+import { StoreUnavailable } from "../kernel/store/store-errors.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
-import { tailLog } from "../kernel/stream/tail-log.ts";
-import { checkCursor } from "./read-log.ts";
-import { refuseUnserved, requireOpened, sessionNotFound } from "./read-session.ts";
+import { refuseUnserved, requireOpened } from "./read-session.ts";
 import type { SessionDeps } from "./session-deps.ts";
-
-/** Watchers of one stream. */
-const maxWatchers = 10_000;
-const pageEvents = 1_000;
-const pageBytes = 262_144;
-
-type Frame = Pick<RawWatchResponse, "frame">["frame"];
+import { type WatchFrame, watchLog } from "./watch-log.ts";
 
 export async function* watchSessions(
   deps: SessionDeps,
   requests: AsyncIterable<WatchRequest>,
   context: HandlerContext,
 ): AsyncGenerator<RawWatchResponse> {
-  const queue = new FrameQueue<Frame>();
-  const watchers = new Map<bigint, AbortController>();
-  const stop = (): void => {
-    for (const watcher of watchers.values()) watcher.abort();
-    queue.end();
-  };
-  context.signal.addEventListener("abort", stop, { once: true });
-  const start = async (watch: WatchCreate): Promise<void> => {
-    const { watchId } = watch;
-    if (watchers.has(watchId) || watchers.size >= maxWatchers) {
-      const problem = watchers.has(watchId)
-        ? "is in use on this stream"
-        : `is one more than the ${maxWatchers} of a stream`;
-      await queue.push(cancelled(watchId, failure(ErrorReason.FIELD_INVALID, `watch_id ${watchId} ${problem}`)));
+  const stream = new WatchStream(deps, context);
+  void stream.readAll(requests);
+  try {
+    for await (const frame of stream.frames) yield create(RawWatchResponseSchema, { frame });
+  } finally {
+    stream.close();
+  }
+}
+
+class WatchStream {
+  readonly frames = new FrameQueue<WatchFrame>();
+  readonly #deps: SessionDeps;
+  readonly #context: HandlerContext;
+  readonly #watchers = new Map<bigint, AbortController>();
+  #isHalfClosed = false;
+
+  constructor(deps: SessionDeps, context: HandlerContext) {
+    this.#deps = deps;
+    this.#context = context;
+    context.signal.addEventListener("abort", () => this.close(), { once: true });
+  }
+
+  async readAll(requests: AsyncIterable<WatchRequest>): Promise<void> {
+    try {
+      for await (const { frame } of requests) {
+        if (frame.case === "create") await this.#create(frame.value);
+        else if (frame.case === "cancel") this.#watchers.get(frame.value.watchId)?.abort();
+      }
+      this.#isHalfClosed = true;
+      this.#endWhenOver();
+    } catch (error) {
+      this.frames.end(error);
+    }
+  }
+
+  close(): void {
+    for (const watcher of this.#watchers.values()) watcher.abort();
+    this.frames.end();
+  }
+
+  async #create(watch: WatchCreate): Promise<void> {
+    const refused = this.#refusal(watch);
+    if (refused !== undefined) {
+      await this.frames.push(cancelledFrame(watch.watchId, refused));
       return;
     }
     const control = new AbortController();
-    watchers.set(watchId, control);
-    try {
-      await runWatcher(deps, watch, control.signal, queue, context);
-      await queue.push({ case: "cancelled", value: cancelledInit(watchId) });
-    } catch (error) {
-      if (!(error instanceof ConnectError)) deps.log.error({ error: String(error) }, "a watcher failed");
-      await queue.push(cancelled(watchId, error));
-    } finally {
-      watchers.delete(watchId);
+    this.#watchers.set(watch.watchId, control);
+    void this.#run(watch, control.signal);
+  }
+
+  #refusal({ watchId }: WatchCreate): ConnectError | undefined {
+    if (this.#watchers.has(watchId)) {
+      const problem = `${watchId} is in use on this stream until its cancelled frame has come`;
+      return failure(ErrorReason.FIELD_INVALID, `create.watch_id: ${problem}`, {
+        fields: [{ path: "create.watch_id", problem }],
+      });
     }
-  };
-  const read = async (): Promise<void> => {
+    const { maxWatchers } = this.#deps.settings;
+    if (this.#watchers.size < maxWatchers) return undefined;
+    return failure(ErrorReason.LIMIT_EXCEEDED, `at most ${maxWatchers} watchers fit on a stream: open another one`, {
+      metadata: { limit: String(maxWatchers) },
+    });
+  }
+
+  /** Never rejects. */
+  async #run(watch: WatchCreate, signal: AbortSignal): Promise<void> {
+    let end: WatchFrame = cancelledFrame(watch.watchId, undefined);
     try {
-      for await (const { frame } of requests) {
-        if (frame.case === "create") void start(frame.value);
-        else if (frame.case === "cancel") watchers.get(frame.value.watchId)?.abort();
+      for await (const frame of this.#watch(watch, signal)) {
+        if (signal.aborted || !(await this.frames.push(frame))) break;
       }
-      // The client says no more, but goes on listening.
     } catch (error) {
-      queue.end(error);
+      // What was cancelled on purpose has not failed.
+      if (!signal.aborted) end = cancelledFrame(watch.watchId, this.#explain(error));
     }
-  };
-  void read();
-  try {
-    for await (const frame of queue) yield create(RawWatchResponseSchema, { frame });
-  } finally {
-    context.signal.removeEventListener("abort", stop);
-    stop();
+    await this.frames.push(end);
+    // Until its end is on its way a watcher counts, so that ends which wait are bounded as well.
+    this.#watchers.delete(watch.watchId);
+    this.#endWhenOver();
+  }
+
+  #watch(watch: WatchCreate, signal: AbortSignal): AsyncGenerator<WatchFrame> {
+    refuseUnserved("create.index", watch.target.case === "index");
+    const sessionId = watch.target.case === "sessionId" ? watch.target.value : "";
+    if (sessionId === "") {
+      const problem = "name a session, or ask for the index";
+      throw failure(ErrorReason.FIELD_INVALID, `create.session_id: ${problem}`, {
+        fields: [{ path: "create.session_id", problem }],
+      });
+    }
+    requireOpened(sessionId, this.#context);
+    return watchLog(this.#deps, scopeOf(this.#context), sessionId, watch, signal);
+  }
+
+  #explain(error: unknown): ConnectError {
+    if (error instanceof ConnectError) return error;
+    this.#deps.log.error({ error: String(error) }, "a watcher failed");
+    if (error instanceof StoreUnavailable) return storeFailure(error);
+    return failure(ErrorReason.INTERNAL, "a fault of ours; the log has it");
+  }
+
+  #endWhenOver(): void {
+    if (this.#isHalfClosed && this.#watchers.size === 0) this.frames.end();
   }
 }
 
-async function runWatcher(
-  deps: SessionDeps,
-  watch: WatchCreate,
-  signal: AbortSignal,
-  queue: FrameQueue<Frame>,
-  context: HandlerContext,
-): Promise<void> {
-  refuseUnserved("create.index", watch.target.case === "index");
-  const filter = createEventFilter(watch.filter);
-  const sessionId = watch.target.case === "sessionId" ? watch.target.value : "";
-  requireOpened(sessionId, context);
-  const scope = scopeOf(context);
-  const { watchId } = watch;
-  const cursor = { logId: watch.cursor?.logId ?? "", afterSeq: Number(watch.cursor?.afterSeq ?? 0n) };
-  let created = false;
-  const tail = tailLog({
-    afterSeq: cursor.afterSeq,
-    clock: deps.clock,
-    signal,
-    progressIntervalMs: deps.settings.progressIntervalMs,
-    source: {
-      async read(afterSeq) {
-        const page = await deps.store.readEvents(scope, sessionId, {
-          afterSeq,
-          maxEvents: pageEvents,
-          maxBytes: pageBytes,
-        });
-        if (page.kind === "session-not-found") throw sessionNotFound({ sessionId });
-        if (!created) {
-          checkCursor(page, cursor);
-          created = true;
-          const { logId, headSeq, oldestSeq } = page;
-          await queue.push({
-            case: "created",
-            value: {
-              $typeName: "atoll.session.v1.WatchCreated",
-              watchId,
-              logId,
-              headSeq: BigInt(headSeq),
-              oldestSeq: BigInt(oldestSeq),
-            },
-          });
-        }
-        return page;
-      },
-      subscribe: (_, listener) => ({
-        deliveredSeq: undefined,
-        unsubscribe: deps.bus.subscribe(scope.tenant, sessionId, listener),
-      }),
-    },
-  });
-  for await (const { events, logId, headSeq } of tail) {
-    const frame: Frame =
-      events.length === 0
-        ? {
-            case: "progress",
-            value: { $typeName: "atoll.session.v1.WatchProgress", watchId, headSeq: BigInt(headSeq) },
-          }
-        : {
-            case: "batch",
-            value: {
-              $typeName: "atoll.internal.v1.RawEventBatch",
-              events: filter(events).map((event) => event.bytes),
-              watchId,
-              logId,
-              headSeq: BigInt(headSeq),
-            },
-          };
-    if (!(await queue.push(frame))) return;
-  }
-}
-
-function cancelled(watchId: bigint, error: unknown): Frame {
-  const known =
-    error instanceof ConnectError ? error : failure(ErrorReason.INTERNAL, "a fault of ours; the log has it");
-  const { reason, metadata } = failureFacts(known);
+/** `error` is undefined when the client asked for the end. */
+function cancelledFrame(watchId: bigint, error: ConnectError | undefined): WatchFrame {
+  const { reason, metadata } = error === undefined ? { reason: undefined, metadata: {} } : failureFacts(error);
   return {
     case: "cancelled",
     value: {
-      ...cancelledInit(watchId),
-      code: known.code,
+      $typeName: "atoll.session.v1.WatchCancelled",
+      watchId,
+      code: error?.code ?? 0,
       reason: reason === undefined ? "" : reasonName(reason),
-      message: known.rawMessage,
+      message: error?.rawMessage ?? "",
       metadata: { ...metadata },
     },
-  };
-}
-
-function cancelledInit(watchId: bigint) {
-  return {
-    $typeName: "atoll.session.v1.WatchCancelled" as const,
-    watchId,
-    code: 0,
-    reason: "",
-    message: "",
-    metadata: {},
   };
 }

@@ -10,6 +10,7 @@ import type { SubmitMessageResponse } from "../../gen/atoll/session/v1/session_s
 import { createAuthenticate } from "../../services/kernel/auth/authenticate.ts";
 import type { Principal } from "../../services/kernel/auth/principal.ts";
 import { createSignedTokens, type SignedTokens } from "../../services/kernel/auth/signed-tokens.ts";
+import type { Bus } from "../../services/kernel/bus/bus.ts";
 import { MemoryBus } from "../../services/kernel/bus/memory/memory-bus.ts";
 import { systemClock } from "../../services/kernel/clock.ts";
 import { newId } from "../../services/kernel/id.ts";
@@ -48,6 +49,7 @@ const settings: SessionSettings = {
   maxAttempts: 5,
   maxQueuedRuns: 100,
   progressIntervalMs: 15_000,
+  maxWatchers: 10_000,
   defaultAgent: "main",
   bindings: [],
   directScope: "channel_peer",
@@ -68,6 +70,7 @@ export interface RunningSession {
   readonly client: Client<typeof RawSessionService>;
   /** What the service stores in, for tests that do its background work themselves. */
   readonly store: SessionStore;
+  readonly bus: Bus;
   readonly counts: () => { readonly workers: number; readonly held: number };
   readonly folder: string;
   readonly drain: (deadlineMs: number) => Promise<void>;
@@ -81,6 +84,8 @@ interface SessionOptions {
   readonly settings?: Partial<SessionSettings>;
   /** The wall clock of the service and its store. Default: the machine's. */
   readonly nowMs?: () => number;
+  /** Default: one of its own. */
+  readonly bus?: Bus;
 }
 
 /** Give `folder` and `port` of an instance that was stopped to start the next one in its place. */
@@ -93,7 +98,7 @@ export async function startSessionService(options: SessionOptions = {}): Promise
   const server = createServerOptions({ authenticate, clock: systemClock, log, streamIdleTimeoutMs: 900_000 });
   const clock = { ...systemClock, nowMs: options.nowMs ?? systemClock.nowMs };
   const store = await openSessionStore(folder, () => clock.nowMs());
-  const bus = new MemoryBus(() => undefined);
+  const bus = options.bus ?? new MemoryBus(() => undefined);
   const part = await startSession({
     store,
     bus,
@@ -132,6 +137,7 @@ export async function startSessionService(options: SessionOptions = {}): Promise
     inMemory,
     client: createClient(RawSessionService, inMemory),
     store,
+    bus,
     counts: part.counts,
     drain: part.drain,
     folder,

@@ -49,10 +49,7 @@ function explainFault(error: unknown, request: UnaryRequest | StreamRequest, log
   const method = `${request.service.typeName}/${request.method.name}`;
   if (error instanceof StoreUnavailable) {
     log.error({ traceId, method, problem: error.problem, cause: String(error.cause) }, "the store is unavailable");
-    return failure(ErrorReason.STORE_UNAVAILABLE, storeAdvice[error.problem], {
-      metadata: { problem: error.problem },
-      retryAfterMs: 1_000,
-    });
+    return storeFailure(error);
   }
   if (error instanceof InvalidPageToken) {
     return failure(ErrorReason.FIELD_INVALID, "page_token: not a token of this list: start again without one", {
@@ -78,6 +75,11 @@ function explainFault(error: unknown, request: UnaryRequest | StreamRequest, log
   return failure(ErrorReason.INTERNAL, `a fault of ours; the log has it under trace ${traceId}`, {
     metadata: { trace_id: traceId },
   });
+}
+
+/** What a caller is told of a store that can't commit or read now. */
+export function storeFailure({ problem }: StoreUnavailable): ConnectError {
+  return failure(ErrorReason.STORE_UNAVAILABLE, storeAdvice[problem], { metadata: { problem }, retryAfterMs: 1_000 });
 }
 
 const storeAdvice: Readonly<Record<StoreUnavailable["problem"], string>> = {

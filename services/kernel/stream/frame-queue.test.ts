@@ -47,4 +47,16 @@ describe("a queue of frames", () => {
     for await (const frame of queue) if (frame === 1) break;
     expect((await Promise.all(waiting)).at(-1)).toBe(false);
   });
+
+  it("lets writers that wait go on in the order in which they came", async () => {
+    const queue = new FrameQueue<number>(2);
+    const writing = Array.from({ length: 50 }, (_, frame) => queue.push(frame));
+    const taken: number[] = [];
+    for await (const frame of queue) {
+      taken.push(frame);
+      if (taken.length === writing.length) break;
+    }
+    expect(taken).toEqual(Array.from({ length: 50 }, (_, frame) => frame));
+    expect(new Set(await Promise.all(writing))).toEqual(new Set([true]));
+  });
 });

@@ -82,7 +82,9 @@ export const EventFilterSchema: GenMessage<EventFilter> = /*@__PURE__*/
  */
 export type WatchCreate = Message<"atoll.session.v1.WatchCreate"> & {
   /**
-   * The watcher's number, chosen by the client, unique on the stream; positive.
+   * The watcher's number, chosen by the client, positive, and not in use on the stream: it is free again with the
+   * watcher's `cancelled`. A number in use is answered with a `cancelled` FIELD_INVALID, and its watcher goes on. A stream
+   * has a bound of watchers, by default 10000; one more is answered with a `cancelled` LIMIT_EXCEEDED.
    *
    * @generated from field: int64 watch_id = 1;
    */

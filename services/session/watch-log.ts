@@ -1,0 +1,94 @@
+/**
+ * One watcher of one session's log: from its cursor, then live.
+ *
+ * Keeps S1 and S2. Keeps S5: a cursor that can't be served, also one that a trimmed or replaced log leaves behind while it
+ * is watched, ends the watcher with its reason, the oldest event and the head. Keeps S6: what a filter hides is a range.
+ */
+import type { RawWatchResponse } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
+import type { WatchCreate } from "../../gen/atoll/session/v1/watch_pb.ts";
+import { createEventFilter } from "../kernel/event/filter-events.ts";
+import type { Scope } from "../kernel/store/scope.ts";
+import type { LogPage } from "../kernel/store/session-store.ts";
+import { tailLog } from "../kernel/stream/tail-log.ts";
+import { checkCursor } from "./read-log.ts";
+import { sessionNotFound } from "./read-session.ts";
+import type { SessionDeps } from "./session-deps.ts";
+
+const pageEvents = 1_000;
+const pageBytes = 262_144;
+
+export type WatchFrame = RawWatchResponse["frame"];
+
+type Page = Extract<LogPage, { kind: "page" }>;
+
+/** Ends when the signal aborts. Errors: FIELD_INVALID, SESSION_NOT_FOUND, LOG_REPLACED, CURSOR_AHEAD, HISTORY_TRIMMED. */
+export async function* watchLog(
+  deps: SessionDeps,
+  scope: Scope,
+  sessionId: string,
+  watch: WatchCreate,
+  signal: AbortSignal,
+): AsyncGenerator<WatchFrame> {
+  const { watchId } = watch;
+  const filter = createEventFilter(watch.filter);
+  const fromSeq = Number(watch.cursor?.afterSeq ?? 0n);
+  let logId = watch.cursor?.logId ?? "";
+  let firstPage: Page | undefined;
+  const read = async (afterSeq: number): Promise<Page> => {
+    const range = { afterSeq, maxEvents: pageEvents, maxBytes: pageBytes };
+    const page = await deps.store.readEvents(scope, sessionId, range);
+    if (page.kind === "session-not-found") throw sessionNotFound({ sessionId });
+    checkCursor(page, { logId, afterSeq });
+    ({ logId } = page);
+    firstPage ??= page;
+    return page;
+  };
+  const tail = tailLog({
+    afterSeq: fromSeq,
+    clock: deps.clock,
+    signal,
+    progressIntervalMs: deps.settings.progressIntervalMs,
+    source: {
+      read,
+      subscribe: (_, listener) => ({
+        deliveredSeq: undefined,
+        unsubscribe: deps.bus.subscribe(scope.tenant, sessionId, (appended) =>
+          // What is committed to another log is no hint for this one: reading tells what became of it.
+          listener(appended.logId === logId ? appended : { ...appended, events: [] }),
+        ),
+      }),
+    },
+  });
+  let isCreated = false;
+  for await (const { events, headSeq } of tail) {
+    if (!isCreated && firstPage !== undefined) yield createdFrame(watchId, firstPage);
+    isCreated = true;
+    yield events.length === 0
+      ? progressFrame(watchId, headSeq)
+      : {
+          case: "batch",
+          value: {
+            $typeName: "atoll.internal.v1.RawEventBatch",
+            events: filter(events).map(({ bytes }) => bytes),
+            watchId,
+            logId,
+            headSeq: BigInt(headSeq),
+          },
+        };
+  }
+}
+
+export function createdFrame(
+  watchId: bigint,
+  { logId, headSeq, oldestSeq }: Pick<Page, "logId" | "headSeq" | "oldestSeq">,
+): WatchFrame {
+  const place = { logId, headSeq: BigInt(headSeq), oldestSeq: BigInt(oldestSeq) };
+  return { case: "created", value: { $typeName: "atoll.session.v1.WatchCreated", watchId, ...place } };
+}
+
+export function progressFrame(watchId: bigint, headSeq: number): WatchFrame {
+  return {
+    case: "progress",
+    value: { $typeName: "atoll.session.v1.WatchProgress", watchId, headSeq: BigInt(headSeq) },
+  };
+}
