@@ -10,6 +10,8 @@ import { type RawWatchResponse, RawWatchResponseSchema } from "../../gen/atoll/i
 import type { WatchCreate, WatchRequest } from "../../gen/atoll/session/v1/watch_pb.ts";
 import { ErrorReason, failure, failureFacts, reasonName } from "../kernel/errors.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
+import { storeFailure } from "../kernel/rpc/store-failure.ts";
+import { LogDamaged, StoreUnavailable } from "../kernel/store/store-errors.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import { tailLog } from "../kernel/stream/tail-log.ts";
 import { checkCursor } from "./read-log.ts";
@@ -149,8 +151,7 @@ async function runWatcher(
 }
 
 function cancelled(watchId: bigint, error: unknown): Frame {
-  const known =
-    error instanceof ConnectError ? error : failure(ErrorReason.INTERNAL, "a fault of ours; the log has it");
+  const known = knownFailure(error);
   const { reason, metadata } = failureFacts(known);
   return {
     case: "cancelled",
@@ -162,6 +163,12 @@ function cancelled(watchId: bigint, error: unknown): Frame {
       metadata: { ...metadata },
     },
   };
+}
+
+function knownFailure(error: unknown): ConnectError {
+  if (error instanceof ConnectError) return error;
+  if (error instanceof StoreUnavailable || error instanceof LogDamaged) return storeFailure(error);
+  return failure(ErrorReason.INTERNAL, "a fault of ours; the log has it");
 }
 
 function cancelledInit(watchId: bigint) {

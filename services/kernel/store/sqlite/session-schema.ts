@@ -129,4 +129,8 @@ export const sessionMigrations: readonly string[] = [
   `CREATE INDEX sessions_silent ON sessions (idle_timeout_ms > 0, updated_at_ms + idle_timeout_ms)
     WHERE state = 'active' AND active_run_id = '' AND queued_runs = 0;
   CREATE INDEX runs_by_session ON runs (tenant_no, session_no);`,
+
+  // Sessions that are older than the count of their bytes.
+  `UPDATE sessions SET log_bytes = coalesce((SELECT sum(length(e.events)) FROM event_rows e
+    WHERE e.tenant_no = sessions.tenant_no AND e.session_no = sessions.session_no), 0);`,
 ];
