@@ -45,6 +45,7 @@ import { RawSessionService } from "./kernel/rpc/raw-session-service.ts";
 import { reflectionServices, registerReflection } from "./kernel/rpc/reflection.ts";
 import { createServerOptions } from "./kernel/rpc/server-options.ts";
 import { openBlobStore, openCallLedger, openSessionStore } from "./kernel/store/open-stores.ts";
+import type { StoreOptions, StoreUnavailable } from "./kernel/store/store-errors.ts";
 import { startSession } from "./session/register.ts";
 import { startToolRouter } from "./toolrouter/register.ts";
 import { settingsOf } from "./toolrouter/server-settings.ts";
@@ -65,6 +66,8 @@ export interface MeshOptions {
   readonly version: string;
   /** Where the built web page is; it need not be there. */
   readonly webFolder: string;
+  /** See StoreOptions.onBroken: must end the process. */
+  readonly onStoreBroken: (error: StoreUnavailable) => void;
 }
 
 export interface Mesh {
@@ -114,6 +117,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
   const { streamIdleTimeoutMs, progressIntervalMs } = config.limits;
   const server = createServerOptions({ authenticate, clock, log, streamIdleTimeoutMs });
   const instanceId = newId("ins", clock);
+  const broken: StoreOptions = { onBroken: options.onStoreBroken };
   const health = createHealthBoard();
   const served: DescService[] = [];
   const routes: ((router: ConnectRouter) => void)[] = [];
@@ -134,7 +138,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
   const counts = { workers: 0, held: 0 };
   let readCounts = (): typeof counts => counts;
   if (names.has("session")) {
-    const store = await openSessionStore(config.dataDir, nowMs);
+    const store = await openSessionStore(config.dataDir, nowMs, broken);
     await lifecycle.register({ name: "session store", close: () => store.close() });
     const bus = new MemoryBus((error) => log.error({ error: String(error) }, "a reader of the bus failed"));
     const { leaseTtlMs, renewIntervalMs, reattachGraceMs, cancelGraceMs, maxAttempts, maxQueuedRuns } = config.runs;
@@ -172,7 +176,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
 
   if (names.has("toolrouter")) {
     await makeWorkspaceDir(config.workspaceDir);
-    const ledger = await openCallLedger(config.dataDir, nowMs);
+    const ledger = await openCallLedger(config.dataDir, nowMs, broken);
     await lifecycle.register({ name: "call ledger", close: () => ledger.close() });
     const toolRouter = startToolRouter({
       ledger,

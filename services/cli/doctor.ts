@@ -1,13 +1,14 @@
-/** `atoll doctor`: what is wrong and what to do. Every check says one line. */
-import { existsSync } from "node:fs";
+/** `atoll doctor`: what is wrong and what to do. Every check says one line. Makes and changes nothing. */
+import { constants, existsSync } from "node:fs";
+import { access, stat } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { AdminService, Health } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
 import { AgentService } from "../../gen/atoll/agent/v1/agent_service_pb.ts";
 import { ConfigError } from "../kernel/config/config-error.ts";
-import { makeDataDir, makeWorkspaceDir } from "../kernel/config/data-dir.ts";
 import type { ResolvedConfig } from "../kernel/config/resolved-config.ts";
+import { checkLogs } from "../kernel/store/open-stores.ts";
 import type { Command, CommandInput } from "./command.ts";
 import { connectMesh, meshUrl } from "./connect-mesh.ts";
 import { packageFolder, readVersion } from "./version.ts";
@@ -33,6 +34,7 @@ export const doctor: Command = {
     const config = readConfig(input, say);
     if (config !== undefined) {
       await checkFolders(config, say);
+      await checkStoredLogs(config.dataDir, say);
       checkModel(config, say);
       await checkMesh(input, config, say);
     }
@@ -68,18 +70,48 @@ function readConfig(input: CommandInput, say: Say): ResolvedConfig | undefined {
   }
 }
 
-async function checkFolders(config: ResolvedConfig, say: Say): Promise<void> {
-  for (const [name, folder, make] of [
-    ["data folder", config.dataDir, makeDataDir],
-    ["workspace", config.workspaceDir, makeWorkspaceDir],
+const groupAndOthers = 0o077;
+
+async function checkFolders({ dataDir, workspaceDir }: ResolvedConfig, say: Say): Promise<void> {
+  for (const [name, folder] of [
+    ["data folder", dataDir],
+    ["workspace", workspaceDir],
   ] as const) {
     try {
-      await make(folder);
-      say("ok", `${name}: ${folder}`);
+      const { mode } = await stat(folder);
+      await access(folder, constants.W_OK | constants.X_OK);
+      const isOpen = folder === dataDir && process.platform !== "win32" && (mode & groupAndOthers) !== 0;
+      if (isOpen) say("wrong", `${name}: other users of this machine can enter ${folder}: chmod 700 it`);
+      else say("ok", `${name}: ${folder}`);
     } catch (error) {
-      say("wrong", `${name}: ${error instanceof Error ? error.message : String(error)}`);
+      const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
+      if (isMissing) say("note", `${name}: ${folder} is not there yet; the first start makes it`);
+      else say("wrong", `${name}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
+}
+
+async function checkStoredLogs(dataDir: string, say: Say): Promise<void> {
+  const check = await checkLogs(dataDir);
+  switch (check.kind) {
+    case "absent":
+      return say("note", "logs: none are stored here yet");
+    case "in-use":
+      return say("note", "logs: not checked, because a mesh has them open: stop it, then run `atoll doctor` again");
+    case "unreadable":
+      return say("wrong", `logs: ${check.problem}`);
+    case "checked":
+      break;
+  }
+  for (const { tenant, sessionId, seq, problem } of check.findings) {
+    const event = seq === 0 ? "" : `event ${seq}: `;
+    say(
+      "wrong",
+      sessionId === "" ? `logs: ${problem}` : `session ${sessionId} of tenant ${tenant}: ${event}${problem}`,
+    );
+  }
+  if (check.more > 0) say("wrong", `logs: ${check.more} more like these`);
+  if (check.findings.length === 0) say("ok", `logs: ${check.sessions} sessions with ${check.events} events are sound`);
 }
 
 function checkModel(config: ResolvedConfig, say: Say): void {

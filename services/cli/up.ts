@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { ResolvedConfig } from "../kernel/config/resolved-config.ts";
 import { createLog, type Log } from "../kernel/log.ts";
 import { onSignals } from "../kernel/signals.ts";
+import type { StoreUnavailable } from "../kernel/store/store-errors.ts";
 import { addressFile, type Mesh, type ServiceName, serviceNames, startMesh } from "../mesh.ts";
 import { buildWebPage } from "./build-web-page.ts";
 import { type Command, type CommandInput, UsageError } from "./command.ts";
@@ -49,7 +50,10 @@ async function run({ config: readConfig, output }: CommandInput, services: reado
   if (hasGateway && !existsSync(join(webFolder, "index.html"))) await buildWebPage(packageFolder(), output);
   if (services.includes("toolrouter")) seedWorkspace(config.workspaceDir);
   const startedAtMs = performance.now();
-  const mesh = await startMesh({ config, services, log, version: readVersion(), webFolder });
+  const mesh = await startMesh({
+    ...{ config, services, log, version: readVersion(), webFolder },
+    onStoreBroken: (error) => stopAtOnce(error, log),
+  });
   const watch = onSignals(mesh.lifecycle, { log, drainTimeoutMs: config.lifecycle.drainTimeoutMs });
   if (hasGateway) writeFileSync(addressFile(config.dataDir), `${mesh.url}\n`, { mode: 0o600 });
   log.info({ url: mesh.url, services, inMs: Math.round(performance.now() - startedAtMs) }, "ready");
@@ -59,6 +63,12 @@ async function run({ config: readConfig, output }: CommandInput, services: reado
   if (hasGateway) rmSync(addressFile(config.dataDir), { force: true });
   leaveInAnyCase(exitCode, log);
   return exitCode;
+}
+
+/** Nothing may be written, answered or drained any more: the next start reads what the disk really has. */
+function stopAtOnce(error: StoreUnavailable, log: Log): never {
+  log.error({ error }, "the disk did not confirm a write: the process stops at once; check the disk, then start again");
+  process.exit(1);
 }
 
 const leaveWithinMs = 2_000;

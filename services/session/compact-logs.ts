@@ -14,8 +14,11 @@ export function compactLogs({ store, log }: Pick<SessionDeps, "store" | "log">):
     intervalMs,
     moreMs,
     async round() {
-      const done = await store.compactLogs({ maxWindows: windowsAtOnce });
+      const { damaged, ...done } = await store.compactLogs({ maxWindows: windowsAtOnce });
       if (done.windows > 0) log.debug({ ...done }, "logs compacted");
+      for (const { sessionId, seq, message } of damaged) {
+        log.error({ sessionId, seq, damage: message }, "a log is damaged: stop the mesh and run `atoll doctor`");
+      }
       return done.windows < windowsAtOnce ? "done" : "more";
     },
   };

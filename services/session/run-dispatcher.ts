@@ -14,6 +14,7 @@ import { encodeEvent } from "../kernel/event/encode-event.ts";
 import { holdsLease, isExpired, judgeOrphan } from "../kernel/run-rules/judge-lease.ts";
 import type { Claimed, Commanded } from "../kernel/store/changes.ts";
 import type { RunRow, SessionRow } from "../kernel/store/rows.ts";
+import { LogDamaged } from "../kernel/store/store-errors.ts";
 import { endRunHere } from "./end-run-here.ts";
 import { closeCommands, type LeaseHolder, newLease, type RunLease, tellHolder } from "./run-lease.ts";
 import type { SessionDeps } from "./session-deps.ts";
@@ -305,12 +306,15 @@ export class RunDispatcher {
 
   /** The newest events through the head that the offer states. */
   async #readRecent({ tenant, sessionId, headSeq }: SessionRow): Promise<Uint8Array[]> {
-    const page = await this.#deps.store.readEvents({ tenant }, sessionId, {
-      afterSeq: Math.max(0, headSeq - recentEvents),
-      throughSeq: headSeq,
-      maxEvents: recentEvents,
-      maxBytes: recentBytes,
-    });
+    const range = { afterSeq: Math.max(0, headSeq - recentEvents), throughSeq: headSeq };
+    const bounds = { maxEvents: recentEvents, maxBytes: recentBytes };
+    // The worker reads a log that is damaged by itself, and learns how.
+    const page = await this.#deps.store
+      .readEvents({ tenant }, sessionId, { ...range, ...bounds })
+      .catch((error: unknown) => {
+        if (error instanceof LogDamaged) return { kind: "damaged" } as const;
+        throw error;
+      });
     if (page.kind !== "page" || page.events.at(-1)?.seq !== headSeq) return [];
     return page.events.map(({ bytes }) => bytes);
   }

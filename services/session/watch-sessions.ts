@@ -11,8 +11,8 @@ import { type RawWatchResponse, RawWatchResponseSchema } from "../../gen/atoll/i
 import type { WatchCreate, WatchRequest } from "../../gen/atoll/session/v1/watch_pb.ts";
 import { ErrorReason, failure, failureFacts, reasonName } from "../kernel/errors.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
-import { storeFailure } from "../kernel/rpc/fault-interceptor.ts";
-import { StoreUnavailable } from "../kernel/store/store-errors.ts";
+import { storeFailure } from "../kernel/rpc/store-failure.ts";
+import { LogDamaged, StoreUnavailable } from "../kernel/store/store-errors.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import { refuseUnserved, requireOpened } from "./read-session.ts";
 import type { SessionDeps } from "./session-deps.ts";
@@ -121,7 +121,7 @@ class WatchStream {
   #explain(error: unknown): ConnectError {
     if (error instanceof ConnectError) return error;
     this.#deps.log.error({ error: String(error) }, "a watcher failed");
-    if (error instanceof StoreUnavailable) return storeFailure(error);
+    if (error instanceof StoreUnavailable || error instanceof LogDamaged) return storeFailure(error);
     return failure(ErrorReason.INTERNAL, "a fault of ours; the log has it");
   }
 

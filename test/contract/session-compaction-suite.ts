@@ -103,7 +103,12 @@ export function sessionCompactionSuite(driver: SessionStoreDriver): void {
       const writer = new Writer(store, run);
       // Three events come before: the message, the queued and the started run.
       for (let batch = 0; batch < 100; batch++) await writer.deltas("a", "b", "c", "d", "e", "f");
-      expect(await store.compactLogs({ maxWindows: 10 })).toEqual({ windows: 2, eventsBefore: 512, eventsAfter: 5 });
+      expect(await store.compactLogs({ maxWindows: 10 })).toEqual({
+        windows: 2,
+        eventsBefore: 512,
+        eventsAfter: 5,
+        damaged: [],
+      });
       const events = await readFrom(store, run.sessionId, 0, whole);
       expect(events.slice(0, 6).map(({ firstSeq, seq }) => [firstSeq, seq])).toEqual([
         [1, 1],
@@ -114,7 +119,12 @@ export function sessionCompactionSuite(driver: SessionStoreDriver): void {
         [513, 513],
       ]);
       expect(textOf(events)).toBe(writer.text);
-      expect(await store.compactLogs({ maxWindows: 10 })).toEqual({ windows: 0, eventsBefore: 0, eventsAfter: 0 });
+      expect(await store.compactLogs({ maxWindows: 10 })).toEqual({
+        windows: 0,
+        eventsBefore: 0,
+        eventsAfter: 0,
+        damaged: [],
+      });
     });
 
     it("replaces no more windows at once than it is told", async () => {

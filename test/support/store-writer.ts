@@ -1,7 +1,10 @@
-// A process that writes to a session store until it is killed. Started by test/contract/kill-session-store.test.ts with
-// the data folder; prints one line for each acknowledged change: `message <runId> <seq>` or `batch <runId> <lastSeq>`.
+// A process that writes to a session store until it is killed. Started by test/contract/kill-session-store.test.ts and by
+// test/faults with the data folder; prints one line for each acknowledged change: `message <runId> <seq>` or
+// `batch <runId> <lastSeq>`. It ends with 3 when the disk did not confirm a write.
 import { randomUUID } from "node:crypto";
 import { writeSync } from "node:fs";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
 import type { SessionStore } from "../../services/kernel/store/session-store.ts";
 
@@ -9,6 +12,8 @@ const parallelSessions = 8;
 const dataDir = process.argv[2] ?? "";
 const scope = { tenant: "local", principal: "user:local" };
 const stdout = 1;
+const endedRun = (runId: string) =>
+  toBinary(EventSchema, create(EventSchema, { runId, body: { case: "runFinished", value: { status: 1 } } }));
 /** An event of this test needs no more than a body: field 32, three bytes. */
 const event = Uint8Array.of(0x82, 0x02, 0x03, 0x0a, 0x01, 0x61);
 
@@ -62,7 +67,7 @@ async function workOnRuns(store: SessionStore): Promise<void> {
         runId,
         epoch,
         batchNo,
-        events: [event, event, event],
+        events: [event, event, finish === undefined ? event : endedRun(runId)],
         actedCommandId: 0,
         finish,
       };
@@ -75,7 +80,7 @@ async function workOnRuns(store: SessionStore): Promise<void> {
   }
 }
 
-const store = await openSessionStore(dataDir, Date.now);
+const store = await openSessionStore(dataDir, Date.now, { onBroken: () => process.exit(3) });
 const sessions = Array.from({ length: parallelSessions }, async () => {
   const sessionId = randomUUID();
   await store.createSession(scope, onceRequest(), {

@@ -7,9 +7,10 @@
 import { Code, ConnectError, type Interceptor, type StreamRequest, type UnaryRequest } from "@connectrpc/connect";
 import { ErrorReason, failure, failureFacts } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { InvalidPageToken, StoreUnavailable } from "../store/store-errors.ts";
+import { InvalidPageToken, LogDamaged, StoreUnavailable } from "../store/store-errors.ts";
 import { traceIdKey } from "./call-context.ts";
 import { decodedKey, explainReadFailure } from "./request-gate.ts";
+import { storeFailure } from "./store-failure.ts";
 
 export function createFaultInterceptor(log: Log): Interceptor {
   return (next) => async (request) => {
@@ -51,6 +52,10 @@ function explainFault(error: unknown, request: UnaryRequest | StreamRequest, log
     log.error({ traceId, method, problem: error.problem, cause: String(error.cause) }, "the store is unavailable");
     return storeFailure(error);
   }
+  if (error instanceof LogDamaged) {
+    log.error({ traceId, method, error }, "a log is damaged: stop the mesh and run `atoll doctor`");
+    return storeFailure(error);
+  }
   if (error instanceof InvalidPageToken) {
     return failure(ErrorReason.FIELD_INVALID, "page_token: not a token of this list: start again without one", {
       fields: [{ path: "page_token", problem: "not a token of this list" }],
@@ -76,18 +81,3 @@ function explainFault(error: unknown, request: UnaryRequest | StreamRequest, log
     metadata: { trace_id: traceId },
   });
 }
-
-/** What a caller is told of a store that can't commit or read now. */
-export function storeFailure({ problem }: StoreUnavailable): ConnectError {
-  return failure(ErrorReason.STORE_UNAVAILABLE, storeAdvice[problem], { metadata: { problem }, retryAfterMs: 1_000 });
-}
-
-const storeAdvice: Readonly<Record<StoreUnavailable["problem"], string>> = {
-  "read-only": "the store can't be written: make the data folder writable; nothing was changed",
-  "disk-full": "the disk is full: free some space; nothing was changed, and the mesh goes on by itself",
-  "io-error": "the disk failed: check it; nothing was changed",
-  busy: "the store is busy: try again",
-  closed: "the mesh is stopping: try again later",
-  corrupt: "the store is damaged: run `atoll doctor`",
-  "too-new": "the store was written by a newer Atoll: run that one",
-};

@@ -5,7 +5,7 @@ import { SessionService } from "../../../gen/atoll/session/v1/session_service_pb
 import { verifies } from "../../../test/requirements.ts";
 import { ErrorReason, failure } from "../errors.ts";
 import { manualClock } from "../manual-clock.fixture.ts";
-import { InvalidPageToken, StoreUnavailable } from "../store/store-errors.ts";
+import { InvalidPageToken, LogDamaged, StoreUnavailable } from "../store/store-errors.ts";
 import {
   administrator,
   drained,
@@ -97,6 +97,20 @@ describe.each(ways)("what a handler throws, %s", (way) => {
       expect(JSON.stringify(seen)).not.toContain("secret");
     }
     expect(mesh.logLines.join("")).toContain("SQLITE_FULL");
+  });
+
+  it("is DATA_LOSS with the session and the event when a log is damaged", async () => {
+    const mesh = await serveThrowing(() => new LogDamaged("ses_1", 17, "a checksum", new Error("secret bytes")));
+    for (const seen of await bothFailures(mesh, way)) {
+      expect(seen).toMatchObject({
+        code: Code.DataLoss,
+        reason: "LOG_DAMAGED",
+        metadata: { session_id: "ses_1", seq: "17" },
+        retryAfterMs: 0,
+      });
+      expect(JSON.stringify(seen)).not.toContain("secret");
+    }
+    expect(mesh.logLines.join("")).toContain("a checksum");
   });
 
   it("is the caller's fault when the page token is none of ours", async () => {

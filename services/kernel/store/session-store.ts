@@ -5,7 +5,11 @@
  * - A method that changes something is one atomic change: everything that it names is committed when its promise
  *   resolves (fsync), or nothing is.
  * - A refusal is a value, never an exception, changes nothing and never fails a neighbour in a group commit (L4).
- * - What throws is a `StoreUnavailable`: nothing was changed, and the caller may try again later.
+ * - What throws is a `StoreUnavailable`: nothing was changed, and the caller may try again later. Reading events may also
+ *   throw `LogDamaged`: what is stored is not what was written, and is never passed on.
+ * - When the disk is full or fails, changes are refused until a write that is larger than any of them has committed (tried
+ *   at most once a second), and reading goes on. When the disk does not confirm a write, changes are refused for good and
+ *   the owner is told (StoreOptions).
  * - Callbacks (`events`, `answer`) are called inside the transaction, must be pure and synchronous, and may be called
  *   more than once.
  * - `seq` is given inside the transaction that stores the event (S4); it is dense per session and starts at 1.
@@ -36,6 +40,7 @@ import type {
 } from "./changes.ts";
 import type { RunCommandRow, RunRow, SessionRow, SessionState } from "./rows.ts";
 import type { Scope } from "./scope.ts";
+import type { LogDamaged } from "./store-errors.ts";
 
 /** A call that must happen once (R1). */
 export interface Request<Outcome> {
@@ -112,6 +117,8 @@ export interface Compaction {
   readonly windows: number;
   readonly eventsBefore: number;
   readonly eventsAfter: number;
+  /** Windows that were left as they are, because an event of theirs is not what was written. */
+  readonly damaged: readonly LogDamaged[];
 }
 
 export interface SessionStore {

@@ -4,11 +4,13 @@
  * Keeps S3: a window's rows become one row, in which adjacent deltas of a block are one; nothing merges across a border,
  * so whoever reads a window gets the same bytes. Keeps S1: the row covers exactly the window's numbers; a row over the
  * border is split. Keeps S4: a window is replaced in one transaction. Keeps L7: one call replaces a bounded number of
- * windows.
+ * windows. What is merged was checked first and has a checksum of its own; a damaged window is left as it is, for
+ * whoever wants to rescue it, and is named (L9).
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { mergeDeltas } from "../../event/merge-deltas.ts";
 import type { Compaction } from "../session-store.ts";
+import { LogDamaged } from "../store-errors.ts";
 import type { EventRows } from "./event-rows.ts";
 import type { SessionRows, StoredSession } from "./session-rows.ts";
 
@@ -30,6 +32,7 @@ export class LogCompaction {
     let windows = 0;
     let eventsBefore = 0;
     let eventsAfter = 0;
+    const damaged: LogDamaged[] = [];
     while (windows < maxWindows) {
       const next = this.selectNext.get();
       if (next === undefined) break;
@@ -39,10 +42,11 @@ export class LogCompaction {
         session = compacted.session;
         eventsBefore += compacted.before;
         eventsAfter += compacted.after;
+        if (compacted.damage !== undefined) damaged.push(compacted.damage);
       }
       tables.sessions.save(session);
     }
-    return { windows, eventsBefore, eventsAfter };
+    return { windows, eventsBefore, eventsAfter, damaged };
   }
 }
 
@@ -50,12 +54,25 @@ function isDue({ row }: StoredSession): boolean {
   return row.headSeq - row.compactedSeq >= windowSeqs;
 }
 
-function compactWindow(
-  events: EventRows,
-  session: StoredSession,
-): { readonly session: StoredSession; readonly before: number; readonly after: number } {
+interface CompactedWindow {
+  readonly session: StoredSession;
+  readonly before: number;
+  readonly after: number;
+  readonly damage?: LogDamaged;
+}
+
+function compactWindow(events: EventRows, session: StoredSession): CompactedWindow {
   const firstSeq = session.row.compactedSeq + 1;
   const border = Math.ceil(firstSeq / windowSeqs) * windowSeqs;
+  try {
+    return mergeWindow(events, session, firstSeq, border);
+  } catch (damage) {
+    if (!(damage instanceof LogDamaged)) throw damage;
+    return { session: { ...session, row: { ...session.row, compactedSeq: border } }, before: 0, after: 0, damage };
+  }
+}
+
+function mergeWindow(events: EventRows, session: StoredSession, firstSeq: number, border: number): CompactedWindow {
   const found = events.readRows(session, firstSeq, border);
   const inside = found.filter((event) => event.firstSeq <= border);
   const merged = mergeDeltas(inside);

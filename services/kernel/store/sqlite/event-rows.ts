@@ -3,7 +3,7 @@
  *
  * Keeps:
  * - S1, S4: `seq` is given here, inside the transaction, from the head that the same transaction stores.
- * - A row whose checksum or numbers do not fit is never passed on: reading it throws `StoreUnavailable("corrupt")`.
+ * - A row whose checksum or numbers do not fit is never passed on: reading it throws `LogDamaged`.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
@@ -11,7 +11,7 @@ import { packEvents, unpackEvents } from "../../event/event-batch.ts";
 import { stampEvents } from "../../event/stamp-event.ts";
 import type { StoredEvent } from "../../event/stored-event.ts";
 import type { Appended } from "../changes.ts";
-import { StoreUnavailable } from "../store-errors.ts";
+import { LogDamaged } from "../store-errors.ts";
 import type { StoredSession } from "./session-rows.ts";
 
 /** Which part of a log to read. */
@@ -22,7 +22,8 @@ export interface LogRange {
   readonly maxBytes: number;
 }
 
-interface EventRow {
+/** A row as it is stored. */
+export interface EventRow {
   readonly firstSeq: number;
   readonly lastSeq: number;
   readonly crc32: number;
@@ -74,13 +75,14 @@ export class EventRows {
   }
 
   /** All events of the rows that hold a number of the range, which may reach past its end; the first row begins it. */
-  readRows({ tenantNo, sessionNo }: StoredSession, fromSeq: number, throughSeq: number): StoredEvent[] {
+  readRows({ tenantNo, sessionNo, row }: StoredSession, fromSeq: number, throughSeq: number): StoredEvent[] {
+    const { sessionId } = row;
     const rows = this.selectFrom.all({ tenantNo, sessionNo, fromSeq, throughSeq });
-    const found = rows.flatMap((row) => unpackRow(row as unknown as EventRow));
+    const found = rows.flatMap((each) => unpackRow(each as unknown as EventRow, sessionId));
     let next = fromSeq;
     for (const { firstSeq, seq } of found) {
       if (firstSeq !== next) {
-        throw new StoreUnavailable("corrupt", new Error(`event ${firstSeq} stands where ${next} should`));
+        throw new LogDamaged(sessionId, next, `event ${firstSeq} stands in its place`);
       }
       next = seq + 1;
     }
@@ -150,7 +152,7 @@ export class EventRows {
       throughSeq: range.throughSeq,
     });
     for (const row of rows) {
-      for (const event of unpackRow(row as unknown as EventRow)) {
+      for (const event of unpackRow(row as unknown as EventRow, session.sessionId)) {
         if (event.seq <= range.afterSeq) {
           continue;
         }
@@ -161,7 +163,7 @@ export class EventRows {
         }
         // Only the first event may begin earlier (S2).
         if (found.length === 0 ? event.firstSeq > before + 1 : event.firstSeq !== before + 1) {
-          throw new StoreUnavailable("corrupt", new Error(`event ${event.firstSeq} follows event ${before}`));
+          throw new LogDamaged(session.sessionId, before + 1, `event ${event.firstSeq} stands in its place`);
         }
         before = event.seq;
         found.push(event);
@@ -169,27 +171,29 @@ export class EventRows {
     }
     const lastSeq = Math.min(range.throughSeq, session.headSeq);
     if (before < lastSeq) {
-      throw new StoreUnavailable("corrupt", new Error(`events ${before + 1}..${lastSeq} are missing`));
+      throw new LogDamaged(session.sessionId, before + 1, `the events up to ${lastSeq} are missing`);
     }
     return found;
   }
 }
 
-function unpackRow(row: EventRow): StoredEvent[] {
+/** The events of a row, when its checksum and its numbers fit. Throws `LogDamaged`. */
+export function unpackRow(row: EventRow, sessionId: string): StoredEvent[] {
+  const { firstSeq, lastSeq } = row;
   if (crc32(row.events) !== row.crc32) {
-    throw new StoreUnavailable("corrupt", new Error(`the checksum of events ${row.firstSeq}..${row.lastSeq} is wrong`));
+    throw new LogDamaged(sessionId, firstSeq, `the checksum of events ${firstSeq}..${lastSeq} does not fit`);
   }
-  const events = unpack(row.events);
-  if (events[0]?.firstSeq !== row.firstSeq || events.at(-1)?.seq !== row.lastSeq) {
-    throw new StoreUnavailable("corrupt", new Error(`a row of events ${row.firstSeq}..${row.lastSeq} holds others`));
+  const events = unpack(row, sessionId);
+  if (events[0]?.firstSeq !== firstSeq || events.at(-1)?.seq !== lastSeq) {
+    throw new LogDamaged(sessionId, firstSeq, `the row of events ${firstSeq}..${lastSeq} holds others`);
   }
   return events;
 }
 
-function unpack(packed: Uint8Array): StoredEvent[] {
+function unpack(row: EventRow, sessionId: string): StoredEvent[] {
   try {
-    return unpackEvents(packed);
+    return unpackEvents(row.events);
   } catch (error) {
-    throw new StoreUnavailable("corrupt", error);
+    throw new LogDamaged(sessionId, row.firstSeq, `the row of events up to ${row.lastSeq} holds no events`, error);
   }
 }

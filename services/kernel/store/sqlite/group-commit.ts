@@ -7,9 +7,11 @@
  * - L7: a group and the queue have bounds; over the queue's bound a change is refused as `busy`.
  * - After a full or failing disk nothing is written until a probe commits: smaller changes could still succeed there, and
  *   the log would keep the small ones and lose the large ones.
+ * - After a failed fsync nothing is written any more: the system may have dropped the pages and marked them clean, so that
+ *   the next fsync would succeed over a hole. The owner is told and must end the process.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { StoreUnavailable } from "../store-errors.ts";
+import { type StoreOptions, type StoreProblem, StoreUnavailable } from "../store-errors.ts";
 import { toStoreUnavailable } from "./sqlite-errors.ts";
 
 const maxChangesPerCommit = 512;
@@ -26,7 +28,8 @@ export type Change<T> = (nowMs: number) => T;
 
 type Phase =
   | { readonly kind: "open" }
-  | { readonly kind: "blocked"; readonly problem: StoreUnavailable["problem"]; readonly probeAtMs: number }
+  | { readonly kind: "blocked"; readonly problem: StoreProblem; readonly probeAtMs: number }
+  | { readonly kind: "broken" }
   | { readonly kind: "closed" };
 
 /** Runs one change and returns the function that settles its promise, or throws. */
@@ -39,16 +42,23 @@ export class GroupCommit {
   private readonly database: DatabaseSync;
   private readonly nowMs: () => number;
   private readonly onRollback: () => void;
+  private readonly onBroken: (error: StoreUnavailable) => void;
   private readonly begin: StatementSync;
   private readonly commit: StatementSync;
   private phase: Phase = { kind: "open" };
   private queue: Queued[] = [];
 
   /** `onRollback` forgets what was remembered of rows that are gone now. */
-  constructor(database: DatabaseSync, nowMs: () => number, onRollback: () => void) {
+  constructor(
+    database: DatabaseSync,
+    nowMs: () => number,
+    onRollback: () => void,
+    { onBroken = () => undefined }: StoreOptions = {},
+  ) {
     this.database = database;
     this.nowMs = nowMs;
     this.onRollback = onRollback;
+    this.onBroken = onBroken;
     this.begin = database.prepare("BEGIN IMMEDIATE");
     this.commit = database.prepare("COMMIT");
   }
@@ -161,6 +171,9 @@ export class GroupCommit {
       case "read-only":
         this.block(unavailable.problem);
         return unavailable;
+      case "sync-failed":
+        this.break(unavailable);
+        return unavailable;
       default:
         return undefined;
     }
@@ -172,6 +185,9 @@ export class GroupCommit {
         return true;
       case "closed":
         rejectAll(group, new StoreUnavailable("closed"));
+        return false;
+      case "broken":
+        rejectAll(group, new StoreUnavailable("sync-failed"));
         return false;
       case "blocked":
         if (performance.now() >= this.phase.probeAtMs && this.probe()) {
@@ -188,7 +204,7 @@ export class GroupCommit {
       this.runInTransaction([{ run: () => this.writeProbe(), reject: () => {} }]);
       return true;
     } catch (error) {
-      this.block(toStoreUnavailable(error)?.problem ?? "io-error");
+      if (this.noteFailure(error) === undefined) this.block("io-error");
       return false;
     }
   }
@@ -200,7 +216,12 @@ export class GroupCommit {
     };
   }
 
-  private block(problem: StoreUnavailable["problem"]): void {
+  private break(error: StoreUnavailable): void {
+    this.phase = { kind: "broken" };
+    this.onBroken(error);
+  }
+
+  private block(problem: StoreProblem): void {
     this.phase = { kind: "blocked", problem, probeAtMs: performance.now() + probeIntervalMs };
   }
 }

@@ -3,9 +3,12 @@
  *
  * Keeps: one process owns a file. `locking_mode=EXCLUSIVE` holds SQLite's own file lock until the connection closes, and
  * the operating system drops it with the process, so kill -9 leaves nothing to clean up. Every commit is synced
- * (WAL, synchronous=FULL): S4. The folder and the files are open to their owner alone.
+ * (WAL, synchronous=FULL): S4. What an earlier process left in the write-ahead log is copied into the database and synced
+ * before anything is built on it, because a process that ended over a failed fsync leaves bytes there that may be in the
+ * system's memory only. SQLite's own copying after a commit moves nothing forward unless its fsync succeeded, and writes
+ * every page again the next time. The folder and the files are open to their owner alone.
  */
-import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
+import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { toFileStoreUnavailable } from "../file-errors.ts";
@@ -38,6 +41,8 @@ export function openDatabase(dataDir: string, fileName: string, migrations: read
       PRAGMA journal_size_limit = ${maxIdleLogBytes};
       PRAGMA trusted_schema = OFF`);
     migrate(database, migrations, filePath);
+    database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    syncFolder(dataDir, filePath);
     database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
     return database;
   } catch (error) {
@@ -64,6 +69,22 @@ function claimFile(dataDir: string, filePath: string): void {
   }
 }
 
+/** Makes the names of the files durable; SQLite does not look whether that worked. */
+function syncFolder(dataDir: string, filePath: string): void {
+  // Windows can't open a folder, and does not need it.
+  if (process.platform === "win32") return;
+  try {
+    const folder = openSync(dataDir, "r");
+    try {
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
+  } catch (error) {
+    throw toFileStoreUnavailable(error, `the folder of ${filePath} can't be synced; check the disk`);
+  }
+}
+
 function explain(error: unknown, filePath: string): unknown {
   const unavailable = toStoreUnavailable(error);
   switch (unavailable?.problem) {
@@ -81,6 +102,7 @@ function explain(error: unknown, filePath: string): unknown {
       return new StoreUnavailable("corrupt", error, `${filePath} is not a sound database; restore a backup`);
     case "disk-full":
     case "io-error":
+    case "sync-failed":
     case "closed":
     case "too-new":
       return unavailable;

@@ -158,4 +158,8 @@ export const sessionMigrations: readonly string[] = [
   `ALTER TABLE sessions ADD COLUMN forked_from_session_id TEXT NOT NULL DEFAULT '';
   ALTER TABLE sessions ADD COLUMN forked_at_seq INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE sessions ADD COLUMN trimmed_at_ms INTEGER NOT NULL DEFAULT 0;`,
+
+  // Sessions that are older than the count of their bytes.
+  `UPDATE sessions SET log_bytes = coalesce((SELECT sum(length(e.events)) FROM event_rows e
+    WHERE e.tenant_no = sessions.tenant_no AND e.session_no = sessions.session_no), 0);`,
 ];

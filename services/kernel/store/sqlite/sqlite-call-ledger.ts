@@ -8,6 +8,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { BeginOutcome, CallIntent, CallLedger } from "../call-ledger.ts";
 import type { Scope } from "../scope.ts";
+import type { StoreOptions } from "../store-errors.ts";
 import { type CallRow, CallRows } from "./call-rows.ts";
 import { callMigrations } from "./call-schema.ts";
 import { GroupCommit } from "./group-commit.ts";
@@ -16,17 +17,17 @@ import { openDatabase } from "./open-database.ts";
 type ReattachOutcome = Awaited<ReturnType<CallLedger["reattach"]>>;
 
 /** Opens `toolrouter.db` in `dataDir`; `nowMs` gives milliseconds since 1970. Throws `StoreUnavailable`. */
-export function openSqliteCallLedger(dataDir: string, nowMs: () => number): CallLedger {
-  return new SqliteCallLedger(openDatabase(dataDir, "toolrouter.db", callMigrations), nowMs);
+export function openSqliteCallLedger(dataDir: string, nowMs: () => number, options: StoreOptions = {}): CallLedger {
+  return new SqliteCallLedger(openDatabase(dataDir, "toolrouter.db", callMigrations), nowMs, options);
 }
 
 class SqliteCallLedger implements CallLedger {
   private readonly rows: CallRows;
   private readonly commits: GroupCommit;
 
-  constructor(database: DatabaseSync, nowMs: () => number) {
+  constructor(database: DatabaseSync, nowMs: () => number, options: StoreOptions) {
     this.rows = new CallRows(database);
-    this.commits = new GroupCommit(database, nowMs, () => {});
+    this.commits = new GroupCommit(database, nowMs, () => {}, options);
   }
 
   begin(scope: Scope, instanceId: string, call: CallIntent): Promise<BeginOutcome> {

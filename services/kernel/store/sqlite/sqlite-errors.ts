@@ -3,10 +3,13 @@
  *
  * Keeps: an error is known by its number, never by its text.
  */
-import { StoreUnavailable } from "../store-errors.ts";
+import { type StoreProblem, StoreUnavailable } from "../store-errors.ts";
+
+// Extended result codes: a sync of a file or of its folder failed.
+const syncFailures: ReadonlySet<number> = new Set([1034, 1290]); // SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC
 
 // Primary result codes, https://www.sqlite.org/rescode.html
-const problemOfCode: ReadonlyMap<number, StoreUnavailable["problem"]> = new Map([
+const problemOfCode: ReadonlyMap<number, StoreProblem> = new Map([
   [3, "read-only"], // SQLITE_PERM
   [5, "busy"], // SQLITE_BUSY
   [6, "busy"], // SQLITE_LOCKED
@@ -31,6 +34,9 @@ export function toStoreUnavailable(error: unknown): StoreUnavailable | undefined
     return new StoreUnavailable("closed", error);
   }
   if ("errcode" in error && typeof error.errcode === "number") {
+    if (syncFailures.has(error.errcode)) {
+      return new StoreUnavailable("sync-failed", error);
+    }
     // The lower byte is the primary code, the rest refines it.
     const problem = problemOfCode.get(error.errcode & 0xff);
     return problem === undefined ? undefined : new StoreUnavailable(problem, error);

@@ -35,42 +35,55 @@ async function damage(sql: string): Promise<void> {
 }
 
 const readAll = () => store.readEvents(scope, run.sessionId, { afterSeq: 0, maxEvents: 100, maxBytes: 1e6 });
-const corrupt = { name: "StoreUnavailable", problem: "corrupt" };
+/** What names the session and the first event that can't be read. */
+const damagedAt = (seq: number) => ({ name: "LogDamaged", sessionId: run.sessionId, seq });
 
 describe(`a damaged session.db ${verifies("L9")}`, () => {
   it("is noticed when the bytes of an event changed", async () => {
     await damage("UPDATE event_rows SET events = CAST(events || x'00' AS BLOB) WHERE first_seq = 4");
-    await expect(readAll()).rejects.toMatchObject(corrupt);
+    await expect(readAll()).rejects.toMatchObject(damagedAt(4));
   });
 
   it("is noticed when the bytes are no events, though their checksum fits", async () => {
     // CRC-32 of one zero byte.
     await damage("UPDATE event_rows SET events = x'00', crc32 = 3523407757 WHERE first_seq = 4");
-    await expect(readAll()).rejects.toMatchObject(corrupt);
+    await expect(readAll()).rejects.toMatchObject(damagedAt(4));
   });
 
   it("is noticed when a row in the middle is missing", async () => {
     await damage("DELETE FROM event_rows WHERE first_seq = 4");
-    await expect(readAll()).rejects.toMatchObject(corrupt);
+    await expect(readAll()).rejects.toMatchObject(damagedAt(4));
   });
 
   it("is noticed when the first or the last row is missing", async () => {
     await damage("DELETE FROM event_rows WHERE first_seq = 5");
-    await expect(readAll()).rejects.toMatchObject(corrupt);
+    await expect(readAll()).rejects.toMatchObject(damagedAt(5));
     await damage("DELETE FROM event_rows WHERE first_seq = 1");
-    await expect(readAll()).rejects.toMatchObject(corrupt);
+    await expect(readAll()).rejects.toMatchObject(damagedAt(1));
   });
 
   it("is noticed when a row stands at the place of another", async () => {
     await damage("UPDATE event_rows SET first_seq = 40, last_seq = 40 WHERE first_seq = 5");
     await damage("UPDATE event_rows SET first_seq = 5, last_seq = 5 WHERE first_seq = 4");
-    await expect(readAll()).rejects.toMatchObject(corrupt);
+    await expect(readAll()).rejects.toMatchObject(damagedAt(5));
   });
 
-  it("still serves other sessions", async () => {
+  it("still serves other sessions, and the sound events of this one", async () => {
     const other = await startRun(store);
     await damage(`UPDATE event_rows SET crc32 = 0 WHERE first_seq = 4`);
     expect((await readLog(store, other.session.sessionId)).length).toBe(3);
+    const sound = { afterSeq: 0, throughSeq: 3, maxEvents: 100, maxBytes: 1e6 };
+    expect(await store.readEvents(scope, run.sessionId, sound)).toMatchObject({ events: [{}, {}, {}] });
+  });
+
+  it(`is not merged where it is damaged, and is merged behind that ${verifies("S3")}`, async () => {
+    for (let batchNo = 3; batchNo <= 700; batchNo++) await append(store, batchOf(run, batchNo));
+    await damage("UPDATE event_rows SET crc32 = 0 WHERE first_seq = 4");
+    const first = await store.compactLogs({ maxWindows: 1 });
+    expect(first).toMatchObject({ windows: 1, eventsBefore: 0, damaged: [damagedAt(4)] });
+    const second = await store.compactLogs({ maxWindows: 8 });
+    expect(second).toMatchObject({ windows: 1, eventsBefore: 256, damaged: [] });
+    await expect(readAll()).rejects.toMatchObject(damagedAt(4));
   });
 });
 

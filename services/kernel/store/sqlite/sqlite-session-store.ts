@@ -9,6 +9,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { RunRow, SessionRow } from "../rows.ts";
 import type { Scope } from "../scope.ts";
 import type { ListSessionsInput, SessionPage, SessionStore } from "../session-store.ts";
+import type { StoreOptions } from "../store-errors.ts";
 import { appendBatch } from "./append-batch.ts";
 import { cancelRun } from "./cancel-run.ts";
 import { changeSession } from "./change-session.ts";
@@ -30,8 +31,8 @@ import { submitMessage } from "./submit-message.ts";
 import { sweepIdle } from "./sweep-idle.ts";
 
 /** Opens `session.db` in `dataDir`; `nowMs` gives milliseconds since 1970. Throws `StoreUnavailable`. */
-export function openSqliteSessionStore(dataDir: string, nowMs: () => number): SessionStore {
-  return new SqliteSessionStore(openDatabase(dataDir, "session.db", sessionMigrations), nowMs);
+export function openSqliteSessionStore(dataDir: string, nowMs: () => number, options: StoreOptions = {}): SessionStore {
+  return new SqliteSessionStore(openDatabase(dataDir, "session.db", sessionMigrations), nowMs, options);
 }
 
 class SqliteSessionStore implements SessionStore {
@@ -39,11 +40,11 @@ class SqliteSessionStore implements SessionStore {
   private readonly lists: SessionLists;
   private readonly commits: GroupCommit;
 
-  constructor(database: DatabaseSync, nowMs: () => number) {
+  constructor(database: DatabaseSync, nowMs: () => number, options: StoreOptions) {
     const tables = prepareSessionTables(database);
     this.tables = tables;
     this.lists = new SessionLists(database);
-    this.commits = new GroupCommit(database, nowMs, () => tables.tenants.forget());
+    this.commits = new GroupCommit(database, nowMs, () => tables.tenants.forget(), options);
   }
 
   createSession: SessionStore["createSession"] = (scope, request, session) =>
