@@ -19,6 +19,8 @@ export interface CommandFlags {
   readonly to?: string | undefined;
   readonly model?: string | undefined;
   readonly call?: string | undefined;
+  readonly format?: string | undefined;
+  readonly output?: string | undefined;
   readonly help?: boolean | undefined;
   readonly version?: boolean | undefined;
 }

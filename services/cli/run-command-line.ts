@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import("./up.ts")).serve,
   chat: async () => (await import("./chat.ts")).chat,
   tail: async () => (await import("./tail.ts")).tail,
+  export: async () => (await import("./export.ts")).exportSession,
   sessions: async () => (await import("./sessions.ts")).sessions,
   tools: async () => (await import("./tools.ts")).tools,
   token: async () => (await import("./token.ts")).token,
@@ -41,6 +42,8 @@ const options = {
   to: { type: "string" },
   model: { type: "string" },
   call: { type: "string" },
+  format: { type: "string" },
+  output: { type: "string", short: "o" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 } as const;
@@ -62,6 +65,8 @@ const flagTexts: Readonly<Record<keyof CommandFlags, string>> = {
   to: "--to SESSION           the session: an id (ses_…), or a key such as boats (default agent:main:cli)",
   model: "--model NAME           the model of this run",
   call: "--call JSON            call the tool with these arguments",
+  format: "--format FORMAT        jsonl (default) or markdown",
+  output: "--output, -o FILE      where to write it (default: standard output)",
   help: "--help, -h             this text",
   version: "--version, -v          the version",
 };

@@ -6,6 +6,7 @@ import { subscribeEvents } from "../../web/client/subscribe.ts";
 import { type Command, type CommandInput, UsageError } from "./command.ts";
 import { connectMesh } from "./connect-mesh.ts";
 import { EventPrinter } from "./event-printer.ts";
+import { sessionNamed } from "./session-name.ts";
 
 const defaultKey = "agent:main:cli";
 
@@ -37,8 +38,7 @@ export const tail: Command = {
 };
 
 function sessionOf({ words, flags }: CommandInput) {
-  const name = words[0] ?? flags.to ?? defaultKey;
-  return name.startsWith("ses_") ? { case: "sessionId" as const, value: name } : { case: "key" as const, value: name };
+  return sessionNamed(words[0] ?? flags.to ?? defaultKey);
 }
 
 function readSeq(text: string | undefined): number {

@@ -1,0 +1,94 @@
+/**
+ * `atoll export`: a session as JSON lines, or as a transcript to read.
+ *
+ * Keeps L7: pages of the log go through to a file or pipe no faster than it takes them. A file has its name only when it
+ * is whole. Keeps L9: what can't be shown is said.
+ */
+import { createWriteStream } from "node:fs";
+import { rename, rm } from "node:fs/promises";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { create, toJsonString } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
+import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { type Command, type Output, UsageError } from "./command.ts";
+import { connectMesh } from "./connect-mesh.ts";
+import { LogBroken, readWholeLog } from "./read-whole-log.ts";
+import { sessionNamed } from "./session-name.ts";
+import { writeTranscript } from "./transcript.ts";
+
+export const exportSession: Command = {
+  usage: "SESSION [--format jsonl|markdown] [--output FILE]",
+  summary: "Write a session's whole log as JSON lines, or as a transcript.",
+  flags: ["format", "output", "url"],
+  async run({ words, flags, output, config }) {
+    const [name, ...others] = words;
+    if (name === undefined || others.length > 0) throw new UsageError("atoll export SESSION: one id (ses_…) or key");
+    const { format = "jsonl" } = flags;
+    if (format !== "jsonl" && format !== "markdown") {
+      throw new UsageError(`--format must be jsonl or markdown, not ${format}`);
+    }
+    const client = createClient(SessionService, connectMesh({ flags, config }));
+    const { session } = await client.getSession({ by: sessionNamed(name) });
+    if (session === undefined) return 1;
+    const pages = readWholeLog(client, session.sessionId);
+    const text = format === "jsonl" ? writeLines(pages, output) : writeParagraphs(writeTranscript(session, pages));
+    try {
+      if (flags.output === undefined) await pipeline(Readable.from(text), process.stdout, { end: false });
+      else await writeToFile(text, flags.output);
+      return 0;
+    } catch (error) {
+      if (!(error instanceof LogBroken)) throw error;
+      output.note(`atoll: ${error.message}`);
+      return 1;
+    }
+  },
+};
+
+async function* writeLines(pages: AsyncIterable<readonly Event[]>, output: Pick<Output, "note">) {
+  let hidden = 0;
+  for await (const events of pages) {
+    let lines = "";
+    for (const event of events) {
+      const json = toJson(event);
+      if (json === undefined) hidden += 1;
+      lines += `${json ?? toJsonString(EventSchema, withoutBody(event))}\n`;
+    }
+    yield lines;
+  }
+  if (hidden > 0)
+    output.note(`atoll: ${hidden} events have content that JSON can't carry; they are there without a body`);
+}
+
+/** Undefined for content of a type that only its maker knows (google.protobuf.Any). */
+function toJson(event: Event): string | undefined {
+  try {
+    return toJsonString(EventSchema, event);
+  } catch {
+    return undefined;
+  }
+}
+
+function withoutBody({ body: _, $typeName: __, ...place }: Event): Event {
+  return create(EventSchema, place);
+}
+
+async function* writeParagraphs(paragraphs: AsyncIterable<string>) {
+  for await (const paragraph of paragraphs) yield `${paragraph}\n\n`;
+}
+
+async function writeToFile(text: AsyncIterable<string>, path: string): Promise<void> {
+  const unfinished = `${path}.${process.pid}.part`;
+  try {
+    await pipeline(Readable.from(text), createWriteStream(unfinished, { flags: "wx" }));
+    await rename(unfinished, path);
+  } catch (error) {
+    await rm(unfinished, { force: true });
+    throw isFileError(error) ? new UsageError(`--output ${path} can't be written: ${error.message}`) : error;
+  }
+}
+
+function isFileError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error;
+}

@@ -1,0 +1,240 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { create, fromBinary, fromJson, type JsonValue } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { lexer } from "marked";
+import { describe, expect, it } from "vitest";
+import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
+import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
+import { SessionSchema } from "../../gen/atoll/session/v1/session_pb.ts";
+import { verifies } from "../../test/requirements.ts";
+import { type EventBody, encodeEvent } from "../kernel/event/encode-event.ts";
+import { stampEvents } from "../kernel/event/stamp-event.ts";
+import { writeTranscript } from "./transcript.ts";
+
+const session = create(SessionSchema, { sessionId: "ses_1", agentId: "main", title: "Boats # [now](http://a.b)" });
+
+async function transcript(pages: readonly (readonly Event[])[], of = session): Promise<string> {
+  const serve = async function* () {
+    yield* pages;
+  };
+  const paragraphs: string[] = [];
+  for await (const paragraph of writeTranscript(of, serve())) paragraphs.push(paragraph);
+  return paragraphs.join("\n\n");
+}
+
+type Written = readonly [body: EventBody, place?: { runId?: string; step?: number; attempt?: number }];
+
+function logOf(...written: readonly Written[]): Event[] {
+  const encoded = written.map(([body, place]) => encodeEvent({ runId: "run_1", step: 1, attempt: 1, ...place, body }));
+  return stampEvents(encoded, 0, Date.UTC(2026, 0, 2)).map(({ bytes }) => fromBinary(EventSchema, bytes));
+}
+
+const text = (words: string) => ({ block: { case: "text" as const, value: { text: words } } });
+const outside = { runId: "", step: 0, attempt: 0 };
+const said = (words: string, runId = "run_1"): Written => [
+  {
+    case: "messageReceived",
+    value: { runId, messageId: words, content: [text(words)], origin: { principal: "user:ada" } },
+  },
+  outside,
+];
+const started = (runId = "run_1"): Written => [
+  { case: "runStarted", value: { agentId: "main" } },
+  { runId, step: 0 },
+];
+const queued = (runId = "run_1"): Written => [
+  { case: "runQueued", value: { agentId: "main" } },
+  { runId, step: 0 },
+];
+const step: Written = [{ case: "stepStarted", value: { model: "offline" } }];
+const answer = (words: string): Written => [{ case: "textDelta", value: { blockId: "1.1.0", text: words } }];
+const proposed = (callId: string): Written => [
+  { case: "toolCallProposed", value: { callId, tool: "files.read", arguments: { path: "a`b" } } },
+];
+const finished = (callId: string, outcome: ToolOutcome, words: string): Written => [
+  { case: "toolCallFinished", value: { callId, outcome, content: [text(words)], durationMs: 12 } },
+];
+const ended = (status: RunStatus, more: object = {}, runId = "run_1"): Written => [
+  { case: "runFinished", value: { status, ...more } },
+  { runId },
+];
+
+describe("a transcript", () => {
+  it("has the title, messages, answers, tool calls with results, and how each run ended", async () => {
+    const log = logOf(
+      said("what is in a?"),
+      queued(),
+      started(),
+      step,
+      proposed("c1"),
+      finished("c1", ToolOutcome.SUCCEEDED, "the words"),
+      proposed("c2"),
+      finished("c2", ToolOutcome.UNKNOWN, ""),
+      answer("The **words**."),
+      ended(RunStatus.COMPLETED),
+      said("and b?", "run_2"),
+      queued("run_2"),
+      ended(RunStatus.CANCELLED, { cancelledBy: "user:ada" }, "run_2"),
+    );
+    expect(await transcript([log])).toBe(`# Boats \\# \\[now\\]\\(http\\://a.b\\)
+
+- Session: \`ses_1\`
+- Agent: \`main\`
+
+## Message from \`user:ada\`, 2026-01-02T00:00:00.000Z
+
+\`\`\`text
+what is in a?
+\`\`\`
+
+## Answer of \`main\`, model \`offline\`
+
+### Tool \`files.read\`
+
+\`\`\`json
+{
+  "path": "a\`b"
+}
+\`\`\`
+
+_It ended as succeeded after 12 ms._
+
+\`\`\`text
+the words
+\`\`\`
+
+### Tool \`files.read\`
+
+\`\`\`json
+{
+  "path": "a\`b"
+}
+\`\`\`
+
+_It may or may not have had its effect after 12 ms._
+
+\`\`\`markdown
+The **words**.
+\`\`\`
+
+_This text is not whole._
+
+_Completed._
+
+## Message from \`user:ada\`, 2026-01-02T00:00:00.000Z
+
+\`\`\`text
+and b?
+\`\`\`
+
+## Answer of \`main\`
+
+_Cancelled by \`user:ada\`._
+
+_End of the log at event 13._`);
+  });
+
+  it(`shows nothing that was withdrawn, and says that it was ${verifies("S8")}`, async () => {
+    const log = logOf(
+      said("q"),
+      started(),
+      step,
+      answer("wrong"),
+      [{ case: "stepDiscarded", value: { step: 1, attempt: 1 } }],
+      [{ case: "stepStarted", value: { model: "offline" } }, { attempt: 2 }],
+      [{ case: "textDelta", value: { blockId: "1.2.0", text: "right" } }, { attempt: 2 }],
+    );
+    const shown = await transcript([log]);
+    expect(shown).toContain("right");
+    expect(shown).not.toContain("wrong");
+    expect(shown).toContain("was void");
+    expect(shown).toContain("_It is not at its end._");
+  });
+
+  it("summarises a long result, and a failure, on places of their own", async () => {
+    const log = logOf(
+      said("q"),
+      started(),
+      step,
+      proposed("c1"),
+      finished("c1", ToolOutcome.FAILED, "x".repeat(5_000)),
+      ended(RunStatus.FAILED, { failure: { message: "no\n# way" } }),
+    );
+    const shown = await transcript([log]);
+    expect(shown).toContain("… (4000 more characters)");
+    expect(shown).toContain("_Failed: no \\# way._");
+    expect(shown.length).toBeLessThan(3_000);
+  });
+
+  it("keeps whatever is said in its place", async () => {
+    const parts = fc.constantFrom("```", "~~~", "\n", "# H", "<!--", "<script>", "![](http://x)", "> ", "_", "`", "a");
+    const hostile = fc.array(parts, { minLength: 1, maxLength: 10 }).map((each) => each.join(""));
+    await fc.assert(
+      fc.asyncProperty(hostile, hostile, hostile, async (question, result, reply) => {
+        const log = logOf(
+          said(question),
+          started(),
+          step,
+          proposed("c1"),
+          finished("c1", ToolOutcome.SUCCEEDED, result),
+          answer(reply),
+          ended(RunStatus.FAILED, { failure: { message: reply } }),
+        );
+        const of = create(SessionSchema, { sessionId: "ses_1", key: "k", title: question });
+        const kinds = lexer(await transcript([log], of)).flatMap(({ type }) => (type === "space" ? [] : [type]));
+        expect(kinds).toEqual([
+          ...["heading", "list", "heading", "code", "heading", "heading", "code", "paragraph", "code", "code"],
+          ...["paragraph", "paragraph", "paragraph"],
+        ]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  const folder = new URL("../../test/contract/fold-vectors/", import.meta.url);
+  const vectors = readdirSync(folder)
+    .filter((file) => file.endsWith(".json"))
+    .map((file) => JSON.parse(readFileSync(new URL(file, folder), "utf8")) as Vector)
+    .filter(({ streams, expectError }) => streams.length === 1 && expectError === undefined);
+
+  it("is the same wherever the pages of the log end", async () => {
+    const logs = vectors.map(({ streams: [stream = []] }) =>
+      stream.map((json) => fromJson(EventSchema, json, { ignoreUnknownFields: true })),
+    );
+    expect(logs.length).toBeGreaterThan(8);
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...logs), fc.array(fc.nat(40)), async (log, cuts) => {
+        const borders = [0, ...new Set(cuts.map((cut) => cut % log.length)), log.length].sort((a, b) => a - b);
+        const pages = borders.slice(1).map((to, index) => log.slice(borders[index], to));
+        expect(await transcript(pages)).toBe(await transcript([log]));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it(`forgets what it has written ${verifies("L7")}`, async () => {
+    // Every page is a run; what is written of it comes with the next page, not at the end.
+    const log = logOf(
+      ...Array.from({ length: 30 }, (_, n): Written[] => {
+        const runId = `run_${n}`;
+        return [said(`m${n}`, runId), started(runId), ended(RunStatus.COMPLETED, {}, runId)];
+      }).flat(),
+    );
+    let served = 0;
+    const serve = async function* () {
+      for (; served < 30; served++) yield log.slice(3 * served, 3 * served + 3);
+    };
+    let written = 0;
+    for await (const paragraph of writeTranscript(session, serve())) {
+      if (paragraph.includes("\nm")) written += 1;
+      expect(served - written).toBeLessThanOrEqual(2);
+    }
+    expect(written).toBe(30);
+  });
+});
+
+interface Vector {
+  readonly streams: readonly (readonly JsonValue[])[];
+  readonly expectError?: string;
+}
