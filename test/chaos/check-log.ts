@@ -49,6 +49,11 @@ function checkSnapshot({ sessionId, headSeq, events, snapshot }: FinalLog, repor
   if (read.digest() !== told.digest()) report(`S5 ${sessionId}: the snapshot says something else than the log`);
 }
 
+interface BlockView {
+  bytes: number;
+  isWhole: boolean;
+}
+
 class RunView implements RunFacts {
   readonly runId: string;
   readonly sessionId: string;
@@ -57,8 +62,8 @@ class RunView implements RunFacts {
   takeovers = 0;
   #attempt = 0;
   #queued = 0;
-  /** Steps that were begun and not discarded: their blocks, and whether each is whole. */
-  readonly #steps = new Map<number, Map<string, boolean>>();
+  /** Steps that were begun and not discarded, with their blocks. */
+  readonly #steps = new Map<number, Map<string, BlockView>>();
   readonly #calls = new Set<string>();
 
   constructor(runId: string, sessionId: string) {
@@ -96,16 +101,19 @@ class RunView implements RunFacts {
         this.#steps.delete(event.step);
         break;
       case "blockCompleted": {
-        const whole = this.#steps.get(event.step);
-        const block = event.block ?? "";
-        if (whole?.get(block) === true) report(`R4 ${at}: block ${block} is completed twice`);
-        whole?.set(block, true);
+        const block = this.#blockOf(event);
+        if (block.isWhole) report(`R4 ${at}: block ${event.block} is completed twice`);
+        block.isWhole = true;
         break;
       }
       case "textDelta":
-      case "thinkingDelta":
-        this.#steps.get(event.step)?.set(event.block ?? "", false);
+      case "thinkingDelta": {
+        const block = this.#blockOf(event);
+        // Readers may be told a part again, the log says everything once.
+        if (event.offset !== block.bytes) report(`S3 ${at}: byte ${event.offset} where ${block.bytes} should follow`);
+        block.bytes = (event.offset ?? 0) + Buffer.byteLength(event.text ?? "");
         break;
+      }
       case "toolCallFinished": {
         const call = event.call ?? "";
         if (this.#calls.has(call)) report(`T1 ${at}: call ${call} has two outcomes`);
@@ -119,11 +127,19 @@ class RunView implements RunFacts {
     }
   }
 
+  #blockOf({ step, block = "" }: AppliedEvent): BlockView {
+    const blocks = this.#steps.get(step) ?? new Map<string, BlockView>();
+    this.#steps.set(step, blocks);
+    const known = blocks.get(block) ?? { bytes: 0, isWhole: false };
+    blocks.set(block, known);
+    return known;
+  }
+
   /** A run that is said to be complete left nothing half said. */
   #checkWhole(at: string, report: (problem: string) => void): void {
     for (const [step, blocks] of this.#steps) {
-      for (const [block, whole] of blocks) {
-        if (!whole) report(`S8 ${at}: complete, yet block ${block} of step ${step} was cut short`);
+      for (const [block, { isWhole }] of blocks) {
+        if (!isWhole) report(`S8 ${at}: complete, yet block ${block} of step ${step} was cut short`);
       }
     }
   }
