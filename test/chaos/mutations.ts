@@ -152,8 +152,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: "services/kernel/event/merge-deltas.ts",
-        find: "for (const { text } of parts) {",
-        replace: "for (const { text } of parts.slice(0, -1)) {",
+        find: "  for (const part of parts) {\n    text.set(",
+        replace: "  for (const part of parts.slice(0, -1)) {\n    text.set(",
       },
     ],
     caughtAs: /^(S3|S5|S6)/,

@@ -19,7 +19,6 @@ export interface ReaderOptions {
 }
 
 const filteredBodies = ["text_delta", "phase_changed"];
-const settleMs = 6_000;
 /** A slow reader stays, so that what waits for it grows. */
 const longestMs: Readonly<Record<ReaderKind, number>> = { plain: 6_000, filtered: 6_000, slow: 30_000 };
 
@@ -31,7 +30,6 @@ export class Reader {
   readonly ended = new Set<string>();
   #logId = "";
   #afterSeq = 0;
-  #headSeq = 0;
   #stopped = false;
   #control = new AbortController();
 
@@ -42,10 +40,8 @@ export class Reader {
   }
 
   /** Reads to the head and ends; gives up when the time comes. */
-  async finish(untilMs: number): Promise<void> {
-    // A while, so that the head that it knows is no old one.
-    await sleep(settleMs);
-    while (this.#afterSeq < this.#headSeq && performance.now() < untilMs) await sleep(100);
+  async finish(headSeq: number, untilMs: number): Promise<void> {
+    while (this.#afterSeq < headSeq && performance.now() < untilMs) await sleep(100);
     this.#stopped = true;
     this.#control.abort();
     await this.#loop;
@@ -79,8 +75,7 @@ export class Reader {
       { sessionId, afterSeq: BigInt(this.#afterSeq), logId: this.#logId, ...filter },
       { signal },
     );
-    for await (const { events, logId, headSeq } of stream) {
-      this.#headSeq = Math.max(this.#headSeq, Number(headSeq));
+    for await (const { events, logId } of stream) {
       if (events.length === 0) {
         this.#history.write({ kind: "life", atMs: nowMs() });
         continue;

@@ -7,6 +7,7 @@
 import { createInterface } from "node:readline";
 import { createClient } from "@connectrpc/connect";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
+import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { transportTo } from "../support/mesh-process.ts";
 import { createRandom } from "./random.ts";
 import { Reader, type ReaderKind } from "./reader.ts";
@@ -31,6 +32,7 @@ const quietMs = 90_000;
 const options = JSON.parse(process.argv[2] ?? "{}") as WorkloadOptions;
 const random = createRandom(options.seed);
 const clients = options.gatewayUrls.map((url) => createClient(GatewayService, transportTo(url, options.token)));
+const sessions = options.gatewayUrls.map((url) => createClient(SessionService, transportTo(url, options.token)));
 // So little fits on the way to them that the gateway feels it when they stop reading.
 const slowClients = options.gatewayUrls.map((url) =>
   createClient(GatewayService, transportTo(url, options.token, slowWindowBytes)),
@@ -82,7 +84,24 @@ const untilMs = performance.now() + quietMs;
 await Promise.all(
   lanes.map(async ({ writer, readers }) => {
     await writer.rest(untilMs);
-    await Promise.all([...readers.values()].map((reader) => reader.finish(untilMs)));
+    const headSeq = await readHead(writer.sessionId, untilMs);
+    await Promise.all([...readers.values()].map((reader) => reader.finish(headSeq, untilMs)));
   }),
 );
 process.stdout.write("done\n", () => process.exit(0));
+
+/** The head of a session in which nothing runs any more, or the one of the moment when the time came. */
+async function readHead(sessionId: string, untilMs: number): Promise<number> {
+  if (sessionId === "") return 0;
+  for (;;) {
+    const by = { case: "sessionId", value: sessionId } as const;
+    // A gateway that has just started may not have found the session service yet.
+    const { session } = await random
+      .pick(sessions)
+      .getSession({ by })
+      .catch(() => ({ session: undefined }));
+    const isQuiet = session?.activeRunId === "" && session.queuedRuns === 0;
+    if (isQuiet || performance.now() >= untilMs) return Number(session?.headSeq ?? 0n);
+    await new Promise((settle) => setTimeout(settle, 100));
+  }
+}

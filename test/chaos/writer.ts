@@ -49,7 +49,8 @@ export class Writer {
   readonly #history: History<WriterRecord>;
   readonly #pending = new Set<string>();
   #sent = 0;
-  #sessionId = "";
+  /** Empty until the first answer. */
+  sessionId = "";
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -130,8 +131,8 @@ export class Writer {
 
   async #accepted(answer: Answer): Promise<void> {
     const { random, clients, onSession } = this.#options;
-    if (this.#sessionId === "") {
-      this.#sessionId = answer.sessionId;
+    if (this.sessionId === "") {
+      this.sessionId = answer.sessionId;
       onSession(answer.sessionId);
     }
     this.#pending.add(answer.runId);
