@@ -36,7 +36,7 @@ export const requirements = {
   S2: holds("A cursor yields all that follows, in order, then live, on any gateway and after any restart."),
   S3: holds("Only adjacent deltas of one block merge, and a delta applies by truncating to its offset."),
   S4: holds("An event is visible only once its append is durable, and no seq is used twice."),
-  S5: later(sessionWork, "A cursor that cannot be served is refused with its reason, the oldest event and the head."),
+  S5: holds("A cursor that cannot be served is refused with its reason, the oldest event and the head."),
   S6: later(sessionWork, "All subscribers see the same events; filters hide bodies, never places in the sequence."),
   S7: holds("A reader that meets an unknown body keeps counting and goes on."),
   S8: holds("What was shown is withdrawn only by an event that says so."),

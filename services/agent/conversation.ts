@@ -3,7 +3,8 @@
  *
  * Keeps S8: what a StepDiscarded names is gone. Runs stand in the order in which they were started, each with the
  * messages that it answers in front, so that a message that waits is never read early; what steers a run stands where a
- * model call read it first, as StepStarted says.
+ * model call read it first, as StepStarted says. What retention removed is forgotten, and with it what began there: half
+ * a run would make the model answer what it can't see.
  */
 import { fromBinary, type JsonObject } from "@bufbuild/protobuf";
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
@@ -69,6 +70,7 @@ export class ConversationFold implements Conversation {
   readonly runs: ConversationRun[] = [];
   readonly #waiting = new Map<string, ConversationRun>();
   readonly #started = new Map<string, ConversationRun>();
+  #isTrimmed = false;
 
   apply(encoded: Uint8Array): void {
     this.applyEvent(fromBinary(EventSchema, encoded));
@@ -96,6 +98,9 @@ export class ConversationFold implements Conversation {
         if (run !== undefined) discardStep(run, body.value.step, body.value.attempt);
         return;
       }
+      case "historyTrimmed":
+        this.#trim();
+        return;
       case undefined:
         return;
       default: {
@@ -144,7 +149,17 @@ export class ConversationFold implements Conversation {
     return run;
   }
 
+  /** HistoryTrimmed covers everything before it. */
+  #trim(): void {
+    this.runs.length = 0;
+    this.#waiting.clear();
+    this.#started.clear();
+    this.#isTrimmed = true;
+  }
+
   #start(runId: string, seq: number): void {
+    // Its messages are gone.
+    if (this.#isTrimmed && !this.#waiting.has(runId)) return;
     const run = this.#runOf(runId, seq);
     this.#waiting.delete(runId);
     this.#started.set(runId, run);

@@ -104,10 +104,12 @@ async function runWatcher(
           maxBytes: pageBytes,
         });
         if (page.kind === "session-not-found") throw sessionNotFound({ sessionId });
+        // Also later: the log may have been trimmed past a watcher that stayed behind.
+        checkCursor(page, { ...cursor, afterSeq });
         if (!created) {
-          checkCursor(page, cursor);
           created = true;
           const { logId, headSeq, oldestSeq } = page;
+          cursor.logId = logId;
           await queue.push({
             case: "created",
             value: {

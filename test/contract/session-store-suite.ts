@@ -9,6 +9,7 @@ import { sessionForkSuite } from "./session-fork-suite.ts";
 import { sessionListSuite } from "./session-list-suite.ts";
 import { sessionLogSuite } from "./session-log-suite.ts";
 import { sessionModelSuite } from "./session-model-suite.ts";
+import { sessionRetentionSuite } from "./session-retention-suite.ts";
 import { sessionRunsSuite } from "./session-runs-suite.ts";
 import { sessionSearchSuite } from "./session-search-suite.ts";
 import {
@@ -39,6 +40,7 @@ export function sessionStoreSuite(name: string, driver: SessionStoreDriver): voi
     sessionListSuite(driver);
     sessionSearchSuite(driver);
     sessionForkSuite(driver);
+    sessionRetentionSuite(driver);
     messagesSuite(driver);
     sessionRunsSuite(driver);
     sessionCommandsSuite(driver);

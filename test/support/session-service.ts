@@ -22,6 +22,7 @@ import { defaultListenerLimits } from "../../services/kernel/rpc/listener-limits
 import { RawSessionService } from "../../services/kernel/rpc/raw-session-service.ts";
 import { createServerOptions } from "../../services/kernel/rpc/server-options.ts";
 import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
+import type { SessionStore } from "../../services/kernel/store/session-store.ts";
 import { startSession } from "../../services/session/register.ts";
 import type { SessionSettings } from "../../services/session/session-deps.ts";
 
@@ -65,6 +66,8 @@ export interface RunningSession {
   readonly client: Client<typeof RawSessionService>;
   readonly counts: () => { readonly workers: number; readonly held: number };
   readonly folder: string;
+  /** Its own, for what a background job would do. */
+  readonly store: SessionStore;
   readonly drain: (deadlineMs: number) => Promise<void>;
   /** Cuts every connection and closes the store; the data stay. */
   readonly stop: () => Promise<void>;
@@ -122,6 +125,7 @@ export async function startSessionService(
     counts: part.counts,
     drain: part.drain,
     folder,
+    store,
     stop,
   };
 }
