@@ -3,7 +3,8 @@
  *
  * Keeps S1: only a beginning is removed, so what is kept has no gap. Keeps R2 and R4: events of a run that has not ended
  * stay, with the messages that it answers and all that comes behind them. Keeps L7: one call looks at a bounded number of
- * sessions and rows. Bytes, words and the oldest seq change in the transaction that removes the events.
+ * sessions and rows. Bytes, words and the oldest seq change in the transaction that removes the events. What was done
+ * before a log that can't be read is kept, so that it holds up no other.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { fromBinary } from "@bufbuild/protobuf";
@@ -19,6 +20,8 @@ type Trim = Parameters<SessionStore["trimLogs"]>[0];
 
 export class LogRetention {
   private readonly selectPage: StatementSync;
+  /** A session that made the last call fail; the next one goes on behind it. */
+  private unreadableNo: number | undefined;
 
   constructor(database: DatabaseSync) {
     this.selectPage = database.prepare(`SELECT session_no AS sessionNo, oldest_seq <= head_seq AND (
@@ -29,48 +32,68 @@ export class LogRetention {
 
   /** See SessionStore.trimLogs; inside a transaction. */
   trim(tables: SessionTables, { bounds, cursor, maxSessions, maxRows }: Trim, nowMs: number): Trimming {
-    const page = this.selectPage.all({ ...bounds, after: Number(cursor), limit: maxSessions });
+    const after = this.unreadableNo ?? Number(cursor);
+    this.unreadableNo = undefined;
+    const page = this.selectPage.all({ ...bounds, after, limit: maxSessions });
     const trimmed: TrimmedLog[] = [];
     let rowsLeft = maxRows;
     for (const { sessionNo, mayBeDue } of page) {
       if (mayBeDue !== 1) continue;
-      // The rest of it is for the next call.
-      if (rowsLeft <= 0) return { trimmed, cursor: String(Number(sessionNo) - 1) };
-      const done = trimLog(tables, tables.sessions.get(Number(sessionNo)), bounds, rowsLeft, nowMs);
-      rowsLeft -= done.rows;
-      if (done.log !== undefined) trimmed.push(done.log);
-      if (done.more) return { trimmed, cursor: String(Number(sessionNo) - 1) };
+      const before = { trimmed, cursor: String(Number(sessionNo) - 1) };
+      if (rowsLeft <= 0) return before;
+      const session = tables.sessions.get(Number(sessionNo));
+      let plan: TrimPlan;
+      try {
+        plan = planTrim(tables, session, bounds, rowsLeft);
+      } catch (error) {
+        // The next call begins with it and fails.
+        if (trimmed.length > 0) return before;
+        this.unreadableNo = Number(sessionNo);
+        throw error;
+      }
+      rowsLeft -= plan.rows;
+      if (plan.throughSeq >= session.row.oldestSeq) trimmed.push(trimLog(tables, session, plan, nowMs));
+      if (plan.more) return before;
     }
     const last = page.at(-1);
     return { trimmed, cursor: last === undefined || page.length < maxSessions ? "" : String(last.sessionNo) };
   }
 }
 
+/** What is to go of one log. */
+interface TrimPlan {
+  /** Before the oldest seq when nothing is. */
+  readonly throughSeq: number;
+  readonly bytes: number;
+  /** Rows that were looked at. */
+  readonly rows: number;
+  /** There may be more to go, behind the last row that was looked at. */
+  readonly more: boolean;
+}
+
+function planTrim(tables: SessionTables, session: StoredSession, bounds: LogBounds, maxRows: number): TrimPlan {
+  const { oldestSeq, headSeq, logBytes } = session.row;
+  const isNeeded = unfinishedIn(tables, session);
+  let rows = 0;
+  let bytes = 0;
+  let throughSeq = oldestSeq - 1;
+  for (const stored of tables.events.iterateRows(session, oldestSeq)) {
+    if (rows === maxRows) return { throughSeq, bytes, rows, more: true };
+    rows += 1;
+    if (!isDue(stored, { ...bounds, headSeq, logBytes: logBytes - bytes }) || isNeeded(stored)) break;
+    throughSeq = stored.lastSeq;
+    bytes += stored.bytes;
+  }
+  return { throughSeq, bytes, rows, more: false };
+}
+
 function trimLog(
   tables: SessionTables,
   session: StoredSession,
-  bounds: LogBounds,
-  maxRows: number,
+  { throughSeq, bytes }: TrimPlan,
   nowMs: number,
-): { readonly rows: number; readonly log: TrimmedLog | undefined; readonly more: boolean } {
+): TrimmedLog {
   const { row } = session;
-  const isNeeded = unfinishedIn(tables, session);
-  let rows = 0;
-  let more = true;
-  let { logBytes } = row;
-  let throughSeq = row.oldestSeq - 1;
-  for (const stored of tables.events.iterateRows(session, row.oldestSeq)) {
-    if (rows === maxRows) break;
-    rows += 1;
-    if (!isDue(stored, { ...bounds, headSeq: row.headSeq, logBytes }) || isNeeded(stored)) {
-      more = false;
-      break;
-    }
-    throughSeq = stored.lastSeq;
-    logBytes -= stored.bytes;
-  }
-  more &&= throughSeq < row.headSeq;
-  if (throughSeq < row.oldestSeq) return { rows, log: undefined, more };
   tables.events.replaceRows(session, row.oldestSeq, throughSeq, []);
   tables.search.removeBefore(session, throughSeq + 1);
   // What was trimmed before it could be searched has parts of answers that never end.
@@ -80,16 +103,14 @@ function trimLog(
     row: {
       ...row,
       oldestSeq: throughSeq + 1,
-      logBytes,
+      logBytes: row.logBytes - bytes,
       compactedSeq: Math.max(row.compactedSeq, throughSeq),
       searchedSeq: Math.max(row.searchedSeq, throughSeq),
       trimmedAtMs: nowMs,
     },
   });
-  const { tenant, sessionId } = row;
-  const events = throughSeq - row.oldestSeq + 1;
-  const log = { tenant, sessionId, oldestSeq: throughSeq + 1, events, bytes: row.logBytes - logBytes };
-  return { rows, log, more };
+  const { tenant, sessionId, oldestSeq } = row;
+  return { tenant, sessionId, oldestSeq: throughSeq + 1, events: throughSeq - oldestSeq + 1, bytes };
 }
 
 function isDue(
