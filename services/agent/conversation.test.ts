@@ -264,4 +264,25 @@ describe("a run in work", () => {
     const fold = foldOf(said("q"), started(), said("later", "run_2"), started("run_2"));
     expect(fold.workOn("run_1")?.runs.map(({ runId }) => runId)).toEqual(["run_1"]);
   });
+
+  it(`forgets what retention removed, and runs that began there ${verifies("S5")}`, () => {
+    const trimmed: Written = [{ case: "historyTrimmed", value: { count: 9n } }, { runId: "" }];
+    const rest: Written[] = [
+      step(2),
+      delta("half an answer", 0, "1.2.0"),
+      said("new", "run_2"),
+      started("run_2"),
+      step(1, 1, "run_2"),
+      delta("whole", 0, "1.1.0", "run_2"),
+    ];
+    const expected = [
+      ["user", "new"],
+      ["assistant", "whole"],
+    ];
+    expect(shown(foldOf(trimmed, ...rest))).toEqual(expected);
+    // A worker that knew the beginning shows the same.
+    expect(shown(foldOf(said("old"), started(), step(), delta("gone"), trimmed, ...rest))).toEqual(expected);
+    // The message is gone, the start of its run is not.
+    expect(shown(foldOf(trimmed, started(), ...rest))).toEqual(expected);
+  });
 });

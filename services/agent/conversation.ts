@@ -3,7 +3,8 @@
  *
  * Keeps S8: what a StepDiscarded names is gone. Runs stand in the order in which they were started, each with the
  * messages that it answers in front, so that a message that waits is never read early; what steers a run stands where a
- * model call read it first, as StepStarted says. Keeps L7: it remembers a bounded number of runs, the newest.
+ * model call read it first, as StepStarted says. What retention removed is forgotten, and with it what began there: half
+ * a run would make the model answer what it can't see. Keeps L7: it remembers a bounded number of runs, the newest.
  */
 import { fromBinary, type JsonObject } from "@bufbuild/protobuf";
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
@@ -70,6 +71,7 @@ export class ConversationFold implements Conversation {
   readonly #waiting = new Map<string, ConversationRun>();
   readonly #started = new Map<string, ConversationRun>();
   readonly #maxRuns: number;
+  #isTrimmed = false;
 
   /** `maxRuns` started runs are remembered, at least one. */
   constructor(maxRuns: number) {
@@ -105,6 +107,9 @@ export class ConversationFold implements Conversation {
       case "runFinished":
         // One that was cancelled while it waited is answered by nobody.
         this.#waiting.delete(event.runId);
+        return;
+      case "historyTrimmed":
+        this.#trim();
         return;
       case undefined:
         return;
@@ -154,7 +159,17 @@ export class ConversationFold implements Conversation {
     return run;
   }
 
+  /** HistoryTrimmed covers everything before it. */
+  #trim(): void {
+    this.runs.length = 0;
+    this.#waiting.clear();
+    this.#started.clear();
+    this.#isTrimmed = true;
+  }
+
   #start(runId: string, seq: number): void {
+    // Its messages are gone.
+    if (this.#isTrimmed && !this.#waiting.has(runId)) return;
     const run = this.#runOf(runId, seq);
     this.#waiting.delete(runId);
     this.#started.set(runId, run);

@@ -7,15 +7,19 @@
  */
 import type { CallOptions } from "@connectrpc/connect";
 import type { Session } from "../../gen/atoll/session/v1/session_pb.ts";
+import { ErrorReason, failedWith } from "../kernel/errors.ts";
 import { readEventRange } from "../kernel/event/read-event-range.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import { ConversationFold } from "./conversation.ts";
 
 const pageSize = 5_000;
 
+/** Times in a row that a log is read anew because retention overtook the reader. */
+const maxFreshStarts = 3;
+
 interface Remembered {
   readonly logId: string;
-  readonly fold: ConversationFold;
+  fold: ConversationFold;
   afterSeq: number;
 }
 
@@ -51,13 +55,26 @@ export class SessionMemory {
     const memory = known?.logId === logId ? known : { logId, fold: new ConversationFold(this.#maxRuns), afterSeq: 0 };
     const first = recent[0];
     if (first !== undefined && readEventRange(first).firstSeq <= memory.afterSeq + 1) apply(memory, recent);
-    if (memory.afterSeq < Number(headSeq)) await this.#catchUp(sessionId, memory, call);
+    if (memory.afterSeq < Number(headSeq)) await this.#catchUpAnew(sessionId, memory, call);
     if (this.#known.size >= this.#maxSessions) {
       const oldest = this.#known.keys().next();
       if (oldest.done === false) this.#known.delete(oldest.value);
     }
     this.#known.set(sessionId, memory);
     return memory.fold;
+  }
+
+  /** What is known may end before what retention has left of the log: then that is all there is to know. */
+  async #catchUpAnew(sessionId: string, memory: Remembered, call: CallOptions): Promise<void> {
+    for (let freshStarts = 0; ; freshStarts++) {
+      try {
+        await this.#catchUp(sessionId, memory, call);
+        return;
+      } catch (error) {
+        if (!failedWith(error, ErrorReason.HISTORY_TRIMMED) || freshStarts >= maxFreshStarts) throw error;
+        Object.assign(memory, { fold: new ConversationFold(this.#maxRuns), afterSeq: 0 });
+      }
+    }
   }
 
   async #catchUp(sessionId: string, memory: Remembered, call: CallOptions): Promise<void> {

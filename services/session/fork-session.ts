@@ -23,7 +23,8 @@ import { routeKey } from "./route-key.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toSession } from "./session-message.ts";
 
-const maxCopiedBytes = 67_108_864;
+/** A third of a second of the store where no delta is merged yet, less where they are. */
+const maxCopiedBytes = 16_777_216;
 
 export async function forkSession(
   deps: SessionDeps,

@@ -10,6 +10,7 @@ import type { SessionDeps } from "./session-deps.ts";
 import { createSessionService } from "./session-service.ts";
 import { sweepIdle } from "./sweep-idle.ts";
 import { sweepRequests } from "./sweep-requests.ts";
+import { trimLogs } from "./trim-logs.ts";
 
 export interface SessionPart {
   readonly routes: (router: ConnectRouter) => void;
@@ -23,8 +24,8 @@ export interface SessionPart {
 export async function startSession(deps: SessionDeps): Promise<SessionPart> {
   const dispatcher = new RunDispatcher(deps);
   await dispatcher.start();
-  const jobs = [sweepRequests(deps), compactLogs(deps), sweepIdle(deps), indexMessages(deps)].map((job) =>
-    startJob(deps, job),
+  const jobs = [sweepRequests(deps), compactLogs(deps), sweepIdle(deps), indexMessages(deps), trimLogs(deps)].map(
+    (job) => startJob(deps, job),
   );
   const service = createSessionService(deps, dispatcher);
   return {

@@ -11,6 +11,7 @@ import { sessionLifeSuite } from "./session-life-suite.ts";
 import { sessionListSuite } from "./session-list-suite.ts";
 import { sessionLogSuite } from "./session-log-suite.ts";
 import { sessionModelSuite } from "./session-model-suite.ts";
+import { sessionRetentionSuite } from "./session-retention-suite.ts";
 import { sessionRunsSuite } from "./session-runs-suite.ts";
 import { sessionSearchSuite } from "./session-search-suite.ts";
 import {
@@ -43,6 +44,7 @@ export function sessionStoreSuite(name: string, driver: SessionStoreDriver): voi
     sessionListSuite(driver);
     sessionSearchSuite(driver);
     sessionForkSuite(driver);
+    sessionRetentionSuite(driver);
     messagesSuite(driver);
     sessionRunsSuite(driver);
     sessionCommandsSuite(driver);

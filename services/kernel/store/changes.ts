@@ -101,6 +101,17 @@ export type ForkRefusal =
   | { readonly kind: "seq-merged"; readonly beforeSeq: number; readonly afterSeq: number }
   | { readonly kind: "log-too-large" };
 
+/** What retention removed of one log. */
+export interface TrimmedLog {
+  readonly tenant: string;
+  readonly sessionId: string;
+  /** The first seq that is kept; one past the head when none is. */
+  readonly oldestSeq: number;
+  /** Numbers that are gone now and were there before. */
+  readonly events: number;
+  readonly bytes: number;
+}
+
 /** How many sessions a tenant has. */
 export interface SessionCounts {
   readonly total: number;

@@ -15,6 +15,7 @@ export interface SessionRow {
   readonly logId: string;
   /** 0 when the log is empty. */
   readonly headSeq: number;
+  /** The first seq that is kept; 0 when the log is empty, one past the head when retention left nothing. */
   readonly oldestSeq: number;
   /** The run that a worker holds; empty when none. */
   readonly activeRunId: string;

@@ -36,6 +36,7 @@ import type {
   SessionFork,
   SubmitRefusal,
   Submitted,
+  TrimmedLog,
   WorkerBatch,
 } from "./changes.ts";
 import type { RunCommandRow, RunRow, SessionRow, SessionState } from "./rows.ts";
@@ -99,6 +100,24 @@ export interface ListSessionsInput {
    */
   readonly query: string;
   readonly order: "updated-desc" | "created-desc" | "created-asc";
+}
+
+/** What is kept of every log; 0 for no bound. */
+export interface LogBounds {
+  /** Events that were committed before this time may go. */
+  readonly keepFromMs: number;
+  /** The newest events that are kept at least; what is before them may go. */
+  readonly maxEvents: number;
+  /** The most bytes that are kept. */
+  readonly maxBytes: number;
+}
+
+/** What one call of `trimLogs` did. */
+export interface Trimming {
+  /** The logs of which something was removed. */
+  readonly trimmed: readonly TrimmedLog[];
+  /** Where the next call goes on; empty when all sessions were looked at. Opaque. */
+  readonly cursor: string;
 }
 
 /** What one call of `indexMessages` did. */
@@ -219,7 +238,10 @@ export interface SessionStore {
   /** Whether a run waits that `claimRuns` could take. */
   countQueuedRuns(): Promise<number>;
 
-  /** Events after `afterSeq`, in order, until `maxEvents` or `maxBytes` is reached (at least one event when there is one). */
+  /**
+   * Events after `afterSeq`, in order, until `maxEvents` or `maxBytes` is reached (at least one event when there is one).
+   * From before the oldest kept event, the first one is a HistoryTrimmed over all that is gone, 1..oldest−1 (S5).
+   */
   readEvents(
     scope: Pick<Scope, "tenant">,
     sessionId: string,
@@ -237,6 +259,22 @@ export interface SessionStore {
    */
   compactLogs(bound: { readonly maxWindows: number }): Promise<Compaction>;
 
+  /**
+   * Removes the oldest events of logs where a bound says that they may go, in one change; all tenants. Never removed are
+   * events of a run that has not ended, messages that it answers, and what comes behind any of these. Events go in the
+   * pieces in which they are stored, at most a window of merged ones, so that a little more time and number may be kept
+   * than was asked for, never less. `oldestSeq`, `logBytes`, `trimmedAtMs` and the words to be searched for follow; a session whose
+   * events are all gone has an `oldestSeq` one past its head.
+   *
+   * @param trim.cursor Empty at first, then the one of the call before.
+   * @param trim.maxRows The most stored pieces that are looked at; a log that has more is gone on with in the next call.
+   */
+  trimLogs(trim: {
+    readonly bounds: LogBounds;
+    readonly cursor: string;
+    readonly maxSessions: number;
+    readonly maxRows: number;
+  }): Promise<Trimming>;
   /**
    * Makes what the logs gained searchable (`SessionRow.searchedSeq`), in one change; all tenants. A message can be found
    * at once then, the text that an agent answered once its run has ended: what was discarded until then is never found

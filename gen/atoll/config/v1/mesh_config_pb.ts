@@ -386,7 +386,8 @@ export type SessionsConfig = Message<"atoll.config.v1.SessionsConfig"> & {
   timeZone: string;
 
   /**
-   * Days that events are kept; 0 keeps all. Default 0.
+   * Days that events are kept; 0 keeps all. Default 0. What any of these three bounds lets go is removed in the background,
+   * in pieces of up to 256 events; what a run needs that has not ended stays.
    *
    * @generated from field: uint32 retention_days = 4;
    */

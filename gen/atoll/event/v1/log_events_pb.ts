@@ -106,7 +106,7 @@ export const LogTruncatedSchema: GenMessage<LogTruncated> = /*@__PURE__*/
   messageDesc(file_atoll_event_v1_log_events, 2);
 
 /**
- * Events of this range were removed by retention.
+ * Events of this range were removed by retention. Only the first event of a log can be one: it covers all that is gone.
  *
  * @generated from message atoll.event.v1.HistoryTrimmed
  */

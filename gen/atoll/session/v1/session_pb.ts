@@ -151,7 +151,8 @@ export type Session = Message<"atoll.session.v1.Session"> & {
   headSeq: bigint;
 
   /**
-   * The seq of the oldest kept event; 1 unless history was trimmed.
+   * The seq of the oldest kept event; 1 unless history was trimmed, one past the head when nothing is kept. What is before
+   * it reads as one HistoryTrimmed from 1 on.
    *
    * @generated from field: uint64 oldest_seq = 9;
    */

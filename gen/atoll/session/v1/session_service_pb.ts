@@ -1014,7 +1014,7 @@ export type ListEventsRequest = Message<"atoll.session.v1.ListEventsRequest"> & 
   sessionId: string;
 
   /**
-   * From where. Default: from the beginning.
+   * From where. Default: from the beginning, where one HistoryTrimmed stands for what retention removed.
    *
    * @generated from field: atoll.session.v1.Cursor cursor = 2;
    */

@@ -30,6 +30,16 @@ export interface EventRow {
   readonly events: Uint8Array;
 }
 
+/** A stored row that was not unpacked yet. */
+export interface StoredRow {
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  /** Its size. */
+  readonly bytes: number;
+  /** Throws `LogDamaged`. */
+  readonly events: () => readonly StoredEvent[];
+}
+
 export class EventRows {
   private readonly insertRow: StatementSync;
   private readonly selectFrom: StatementSync;
@@ -104,6 +114,15 @@ export class EventRows {
       grown += this.insert(session, events);
     }
     return grown;
+  }
+
+  /** Rows in order, from the one that holds `fromSeq`; nothing may be written while they are read. */
+  *iterateRows({ tenantNo, sessionNo, row }: StoredSession, fromSeq: number): Generator<StoredRow> {
+    for (const found of this.selectFrom.iterate({ tenantNo, sessionNo, fromSeq, throughSeq: row.headSeq })) {
+      const stored = found as unknown as EventRow;
+      const { firstSeq, lastSeq, events } = stored;
+      yield { firstSeq, lastSeq, bytes: events.length, events: () => unpackRow(stored, row.sessionId) };
+    }
   }
 
   /** Bytes of the rows that begin at or before a seq. */

@@ -2,10 +2,11 @@
  * Makes what the logs gained searchable, a bounded piece at a time.
  *
  * Keeps: words, the parts that go on and `searched_seq` change in one transaction, so that a piece that a crash cut off is
- * read again, and none twice. Keeps L7: one call reads a bounded number of events; sessions take turns, so that one whose
- * log can't be read holds up no other.
+ * read again, and none twice. Keeps L7: one call reads a bounded number of events. Sessions take turns, and what was done
+ * before a log that can't be read is kept, so that it holds up no other.
  */
 import { SearchableText } from "../../event/searchable-text.ts";
+import type { StoredEvent } from "../../event/stored-event.ts";
 import type { Indexing, SessionStore } from "../session-store.ts";
 import type { SessionTables } from "./session-tables.ts";
 
@@ -22,13 +23,17 @@ export class MessageIndexing {
       if (sessionNo === undefined) return { events, documents, more: false };
       this.lastSessionNo = sessionNo;
       const session = tables.sessions.get(sessionNo);
-      const { searchedSeq, headSeq } = session.row;
-      const read = tables.events.read(session, {
-        afterSeq: searchedSeq,
-        throughSeq: headSeq,
-        maxEvents: maxEvents - events,
-        maxBytes: maxBytes - bytes,
-      });
+      const { searchedSeq: afterSeq, headSeq } = session.row;
+      const range = { afterSeq, throughSeq: headSeq, maxEvents: maxEvents - events, maxBytes: maxBytes - bytes };
+      let read: readonly StoredEvent[];
+      try {
+        read = tables.events.read(session, range);
+      } catch (error) {
+        if (events === 0) throw error;
+        // The next call begins with it, fails, and the one after goes on behind it.
+        this.lastSessionNo = sessionNo - 1;
+        return { events, documents, more: true };
+      }
       const text = new SearchableText(tables.search.listParts(session));
       for (const event of read) {
         text.apply(event);

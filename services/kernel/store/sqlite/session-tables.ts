@@ -10,6 +10,7 @@ import { SearchRows } from "./search-rows.ts";
 import { SessionRows } from "./session-rows.ts";
 import { IdleSessions } from "./sweep-idle.ts";
 import { TenantRows } from "./tenant-rows.ts";
+import { LogRetention } from "./trim-logs.ts";
 
 export interface SessionTables {
   readonly tenants: TenantRows;
@@ -22,6 +23,7 @@ export interface SessionTables {
   readonly idle: IdleSessions;
   readonly search: SearchRows;
   readonly indexing: MessageIndexing;
+  readonly retention: LogRetention;
 }
 
 export function prepareSessionTables(database: DatabaseSync): SessionTables {
@@ -36,5 +38,6 @@ export function prepareSessionTables(database: DatabaseSync): SessionTables {
     idle: new IdleSessions(database),
     search: new SearchRows(database),
     indexing: new MessageIndexing(),
+    retention: new LogRetention(database),
   };
 }

@@ -6,6 +6,7 @@
  * session or run of the same id is a mistake of the program and throws as SQLite reports it.
  */
 import type { DatabaseSync } from "node:sqlite";
+import { trimmedHistory } from "../../event/trimmed-history.ts";
 import type { RunRow, SessionRow } from "../rows.ts";
 import type { Scope } from "../scope.ts";
 import type { ListSessionsInput, SessionPage, SessionStore } from "../session-store.ts";
@@ -90,6 +91,9 @@ class SqliteSessionStore implements SessionStore {
   compactLogs: SessionStore["compactLogs"] = ({ maxWindows }) =>
     this.commits.write(() => this.tables.compaction.compact(this.tables, maxWindows));
 
+  trimLogs: SessionStore["trimLogs"] = (trim) =>
+    this.commits.write((nowMs) => this.tables.retention.trim(this.tables, trim, nowMs));
+
   indexMessages: SessionStore["indexMessages"] = (bound) =>
     this.commits.write(() => this.tables.indexing.index(this.tables, bound));
 
@@ -148,10 +152,14 @@ class SqliteSessionStore implements SessionStore {
       if (session === undefined) {
         return { kind: "session-not-found" };
       }
-      const { logId, headSeq, oldestSeq } = session.row;
-      const throughSeq = range.throughSeq ?? headSeq;
-      const events = this.tables.events.read(session, { ...range, throughSeq });
-      return { kind: "page", logId, events, headSeq, oldestSeq };
+      const { logId, headSeq, oldestSeq, trimmedAtMs } = session.row;
+      const bounded = { ...range, throughSeq: range.throughSeq ?? headSeq };
+      const page = { kind: "page", logId, headSeq, oldestSeq } as const;
+      if (range.afterSeq >= oldestSeq - 1) return { ...page, events: this.tables.events.read(session, bounded) };
+      const trimmed = trimmedHistory(oldestSeq - 1, trimmedAtMs);
+      const maxEvents = range.maxEvents - 1;
+      const kept = maxEvents < 1 ? [] : this.tables.events.read(session, { ...bounded, maxEvents });
+      return { ...page, events: [trimmed, ...kept] };
     });
 
   async sweepRequests(beforeMs: number): Promise<number> {

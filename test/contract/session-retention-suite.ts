@@ -1,0 +1,318 @@
+// The contract of SessionStore.trimLogs: what may go goes from the beginning, and readers are told of it.
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
+import type { StoredEvent } from "../../services/kernel/event/stored-event.ts";
+import type { TrimmedLog } from "../../services/kernel/store/changes.ts";
+import type { RunRow, SessionRow } from "../../services/kernel/store/rows.ts";
+import type { LogBounds, SessionStore } from "../../services/kernel/store/session-store.ts";
+import { verifies } from "../requirements.ts";
+import {
+  accept,
+  append,
+  batchOf,
+  claimOne,
+  decodeEvents,
+  delta,
+  lastBatchOf,
+  makeSession,
+  newMessage,
+  otherTenant,
+  outcomeOf,
+  request,
+  type SessionStoreDriver,
+  StoreUnderTest,
+  scope,
+} from "./session-store-fixture.ts";
+
+const keepAll: LogBounds = { keepFromMs: 0, maxEvents: 0, maxBytes: 0 };
+const whole = { maxEvents: 1e6, maxBytes: 1e9 };
+
+export function sessionRetentionSuite(driver: SessionStoreDriver): void {
+  describe("retention", () => {
+    const test = new StoreUnderTest(driver);
+
+    /** Calls until every session was looked at. */
+    async function trim(bounds: Partial<LogBounds>, maxRows = 1_000, maxSessions = 100): Promise<TrimmedLog[]> {
+      const trimmed: TrimmedLog[] = [];
+      let cursor = "";
+      do {
+        const done = await test.store.trimLogs({ bounds: { ...keepAll, ...bounds }, cursor, maxSessions, maxRows });
+        trimmed.push(...done.trimmed);
+        ({ cursor } = done);
+      } while (cursor !== "");
+      return trimmed;
+    }
+
+    async function getSession(sessionId: string): Promise<SessionRow> {
+      const row = await test.store.getSession(scope, { sessionId });
+      if (row === undefined) throw new Error("the session is not there");
+      return row;
+    }
+
+    async function read(
+      sessionId: string,
+      range: Partial<Parameters<SessionStore["readEvents"]>[2]> = {},
+    ): Promise<readonly StoredEvent[]> {
+      const page = await test.store.readEvents(scope, sessionId, { afterSeq: 0, ...whole, ...range });
+      if (page.kind !== "page") throw new Error("the session is not there");
+      return page.events;
+    }
+
+    /** A run of 3 + `batches` × 3 + 1 events that has ended; each batch is a row. */
+    async function finishRun(sessionId: string, batches = 2): Promise<RunRow> {
+      await accept(test.store, sessionId);
+      const { run } = await claimOne(test.store);
+      for (let batchNo = 1; batchNo <= batches; batchNo++) {
+        const events = ["a", "b", "c"].map((text) => delta(run.runId, text));
+        await append(test.store, batchOf(run, batchNo, { events }));
+      }
+      await append(test.store, lastBatchOf(run, batches + 1));
+      return run;
+    }
+
+    /** S1 over what a reader gets from the beginning; gives the events that are kept. */
+    async function expectDense(sessionId: string): Promise<readonly StoredEvent[]> {
+      const { oldestSeq, headSeq, trimmedAtMs } = await getSession(sessionId);
+      const events = await read(sessionId);
+      if (headSeq === 0) return events;
+      expect(events.map(({ firstSeq }) => firstSeq)).toEqual([1, ...events.slice(0, -1).map(({ seq }) => seq + 1)]);
+      expect(events.at(-1)?.seq).toBe(headSeq);
+      if (oldestSeq <= 1) return events;
+      const [first] = decodeEvents(events);
+      expect(first).toMatchObject({ firstSeq: 1n, seq: BigInt(oldestSeq - 1) });
+      expect(first?.body).toMatchObject({ case: "historyTrimmed", value: { count: BigInt(oldestSeq - 1) } });
+      expect(Number(first?.time?.seconds)).toBe(Math.floor(trimmedAtMs / 1_000));
+      return events.slice(1);
+    }
+
+    it(`keeps the newest events, a whole row more at the most ${verifies("S1", "S5")}`, async () => {
+      const { sessionId } = await makeSession(test.store);
+      for (let i = 0; i < 4; i++) await finishRun(sessionId);
+      const before = await read(sessionId);
+      expect(await trim({ maxEvents: 40 })).toEqual([]);
+      const [done, ...others] = await trim({ maxEvents: 12 });
+      expect(others).toEqual([]);
+      // 40 events: rows of 2, 1, 3, 3 and 1 for each run; the run before the last one is kept from its second row of deltas.
+      expect(done).toMatchObject({ tenant: "local", sessionId, oldestSeq: 27, events: 26 });
+      expect(await expectDense(sessionId)).toEqual(before.slice(26));
+      await test.reopen();
+      expect(await expectDense(sessionId)).toEqual(before.slice(26));
+      expect(await trim({ maxEvents: 12 })).toEqual([]);
+    });
+
+    it("keeps the newest bytes, and counts them as they are", async () => {
+      const { sessionId } = await makeSession(test.store);
+      for (let i = 0; i < 4; i++) await finishRun(sessionId);
+      const before = await getSession(sessionId);
+      const [done] = await trim({ maxBytes: Math.floor(before.logBytes / 2) });
+      const after = await getSession(sessionId);
+      expect(after.logBytes).toBeLessThanOrEqual(before.logBytes / 2);
+      expect(after.logBytes).toBe(before.logBytes - (done?.bytes ?? 0));
+      expect(after).toEqual({
+        ...before,
+        ...{ oldestSeq: done?.oldestSeq, logBytes: after.logBytes, trimmedAtMs: test.nowMs },
+        ...{ compactedSeq: after.oldestSeq - 1, searchedSeq: after.oldestSeq - 1 },
+      });
+      // A fork counts its bytes anew.
+      const fork = outcomeOf(
+        await test.store.forkSession(
+          scope,
+          request(() => ""),
+          {
+            ...{ sessionId, atSeq: 0, forkId: "fork", logId: "log", key: "", agentId: "", title: "", maxBytes: 1e9 },
+            ...{ ending: () => new Uint8Array(), update: () => new Uint8Array() },
+          },
+        ),
+      );
+      expect(fork.session).toMatchObject({ logBytes: after.logBytes, oldestSeq: after.oldestSeq });
+      expect(await read("fork")).toEqual(await read(sessionId));
+    });
+
+    it("keeps what is young, also when that is nothing", async () => {
+      const { sessionId } = await makeSession(test.store);
+      await finishRun(sessionId);
+      test.nowMs += 5_000;
+      await finishRun(sessionId);
+      const before = await read(sessionId);
+      expect(await trim({ keepFromMs: test.nowMs - 5_000 })).toEqual([]);
+      expect(await trim({ keepFromMs: test.nowMs })).toMatchObject([{ oldestSeq: 11, events: 10 }]);
+      expect(await expectDense(sessionId)).toEqual(before.slice(10));
+      expect(await trim({ keepFromMs: test.nowMs + 1 })).toMatchObject([{ oldestSeq: 21, events: 10 }]);
+      expect(await expectDense(sessionId)).toEqual([]);
+      expect(await getSession(sessionId)).toMatchObject({ headSeq: 20, oldestSeq: 21, logBytes: 0 });
+      expect(await read(sessionId, { afterSeq: 20 })).toEqual([]);
+      expect(await trim({ keepFromMs: test.nowMs + 1 })).toEqual([]);
+      // The log goes on with the next number.
+      expect(await accept(test.store, sessionId)).toMatchObject({ seq: 21 });
+      expect(await expectDense(sessionId)).toHaveLength(2);
+    });
+
+    it(`keeps what a run needs that has not ended ${verifies("R2", "R4")}`, async () => {
+      const { sessionId } = await makeSession(test.store);
+      await finishRun(sessionId);
+      await accept(test.store, sessionId);
+      const { run } = await claimOne(test.store);
+      for (let batchNo = 1; batchNo <= 5; batchNo++) await append(test.store, batchOf(run, batchNo));
+      const oldest = () => getSession(sessionId).then(({ oldestSeq }) => oldestSeq);
+      await trim({ maxEvents: 1 });
+      expect(await oldest()).toBe(11);
+      // A message that waits, and one that the ended run never read, are kept for the runs that answer them.
+      const steer = await accept(test.store, sessionId, { entry: { kind: "steer", command: new Uint8Array() } });
+      await append(test.store, batchOf(run, 6));
+      await append(test.store, lastBatchOf(run, 7));
+      await trim({ maxEvents: 1 });
+      expect(await oldest()).toBe(steer.seq);
+      const next = await claimOne(test.store);
+      await append(test.store, lastBatchOf(next.run, 1));
+      await trim({ maxEvents: 1 });
+      expect(await oldest()).toBe((await getSession(sessionId)).headSeq);
+    });
+
+    it("looks at no more rows and sessions at once than it is told, and gets everywhere", async () => {
+      const ids: string[] = [];
+      for (let i = 0; i < 3; i++) {
+        const { sessionId } = await makeSession(test.store);
+        ids.push(sessionId);
+        await finishRun(sessionId, 10);
+      }
+      const first = await test.store.trimLogs({
+        bounds: { ...keepAll, maxEvents: 1 },
+        ...{ cursor: "", maxSessions: 100, maxRows: 3 },
+      });
+      expect(first.trimmed).toMatchObject([{ sessionId: ids[0], events: 6 }]);
+      expect(first.cursor).not.toBe("");
+      const rest = await trim({ maxEvents: 1 }, 3, 2);
+      expect(rest.length).toBeGreaterThan(9);
+      for (const id of ids) expect(await getSession(id)).toMatchObject({ headSeq: 34, oldestSeq: 34 });
+    });
+
+    it("trims the logs of every tenant, and each for its own readers", async () => {
+      const { sessionId } = await makeSession(test.store, {}, otherTenant);
+      await accept(test.store, sessionId, {}, otherTenant);
+      const { run } = await claimOne(test.store);
+      await append(test.store, lastBatchOf(run, 1));
+      expect(await trim({ maxEvents: 1 })).toMatchObject([{ tenant: "other", sessionId, oldestSeq: 4 }]);
+    });
+
+    it("answers a cursor before the oldest event with what is gone, within every bound", async () => {
+      const { sessionId } = await makeSession(test.store);
+      for (let i = 0; i < 2; i++) await finishRun(sessionId);
+      await trim({ maxEvents: 10 });
+      const { oldestSeq } = await getSession(sessionId);
+      const kept = await expectDense(sessionId);
+      for (let afterSeq = 0; afterSeq < oldestSeq - 1; afterSeq++) {
+        const events = await read(sessionId, { afterSeq });
+        expect(events[0]).toMatchObject({ firstSeq: 1, seq: oldestSeq - 1 });
+        expect(events.slice(1)).toEqual(kept);
+      }
+      expect(await read(sessionId, { afterSeq: oldestSeq - 1 })).toEqual(kept);
+      expect(await read(sessionId, { maxEvents: 1 })).toHaveLength(1);
+      expect(await read(sessionId, { maxEvents: 3 })).toHaveLength(3);
+      expect(await read(sessionId, { maxBytes: 1 })).toHaveLength(2);
+      expect(await read(sessionId, { throughSeq: oldestSeq })).toHaveLength(2);
+    });
+
+    it("forgets the words of what is gone", async () => {
+      const { sessionId } = await makeSession(test.store, { title: "talk" });
+      const find = async (query: string) => {
+        await test.store.indexMessages({ maxEvents: 1_000, maxBytes: 1e6 });
+        const { sessions } = await test.store.listSessions(scope, {
+          ...{ pageSize: 9, pageToken: "", states: [], agentId: "", labels: {}, parentSessionId: "", query },
+          order: "created-asc",
+        });
+        return sessions.map(({ title }) => title);
+      };
+      const say = async (text: string): Promise<void> => {
+        const { messageId, runId } = newMessage(sessionId);
+        const content = [{ block: { case: "text" as const, value: { text } } }];
+        const events = () => [
+          encodeEvent({ body: { case: "messageReceived", value: { messageId, runId, content } } }),
+          encodeEvent({ runId, body: { case: "runQueued", value: {} } }),
+        ];
+        await accept(test.store, sessionId, { messageId, runId, events });
+        const { run } = await claimOne(test.store);
+        await append(test.store, lastBatchOf(run, 1));
+      };
+      await say("harbour");
+      await say("island");
+      expect(await find("harbour")).toEqual(["talk"]);
+      await trim({ maxEvents: 4 });
+      expect(await find("harbour")).toEqual([]);
+      expect(await find("island")).toEqual(["talk"]);
+      // Also what was never searched through.
+      await say("lagoon");
+      await say("reef");
+      await trim({ maxEvents: 4 });
+      expect(await find("lagoon")).toEqual([]);
+      expect(await find("reef")).toEqual(["talk"]);
+    });
+
+    it(`stays dense whatever comes, goes, merges and restarts in whatever order ${verifies("S1", "S3")}`, async () => {
+      const step = fc.oneof(
+        fc.record({ kind: fc.constant("append" as const), size: fc.integer({ min: 1, max: 120 }) }),
+        fc.record({ kind: fc.constant("compact" as const), size: fc.integer({ min: 1, max: 3 }) }),
+        fc.record({ kind: fc.constant("trim" as const), size: fc.integer({ min: 1, max: 400 }) }),
+        fc.record({ kind: fc.constant("index" as const), size: fc.integer({ min: 1, max: 300 }) }),
+        fc.record({ kind: fc.constant("end" as const), size: fc.constant(0) }),
+        fc.record({ kind: fc.constant("reopen" as const), size: fc.constant(0) }),
+      );
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 20 }), async (steps) => {
+          const { sessionId } = await makeSession(test.store);
+          let run: RunRow | undefined;
+          let batchNo = 0;
+          let offset = 0;
+          for (const { kind, size } of steps) {
+            const before = await getSession(sessionId);
+            switch (kind) {
+              case "append": {
+                if (run === undefined) {
+                  await accept(test.store, sessionId);
+                  ({ run } = await claimOne(test.store));
+                  batchNo = 0;
+                  offset = 0;
+                }
+                const place = { runId: run.runId, step: 1, attempt: 1 };
+                const events = Array.from({ length: size }, () =>
+                  encodeEvent({
+                    ...place,
+                    body: { case: "textDelta", value: { blockId: "1.1.0", offset: BigInt(offset++), text: "x" } },
+                  }),
+                );
+                await append(test.store, batchOf(run, ++batchNo, { events }));
+                break;
+              }
+              case "end":
+                if (run !== undefined) await append(test.store, lastBatchOf(run, ++batchNo));
+                run = undefined;
+                break;
+              case "compact":
+                await test.store.compactLogs({ maxWindows: size });
+                break;
+              case "index":
+                await test.store.indexMessages({ maxEvents: size, maxBytes: 1e6 });
+                break;
+              case "trim":
+                await trim({ maxEvents: size }, 1 + (size % 5));
+                break;
+              case "reopen":
+                await test.reopen();
+                break;
+            }
+            const after = await getSession(sessionId);
+            expect(after.oldestSeq).toBeGreaterThanOrEqual(before.oldestSeq);
+            const kept = await expectDense(sessionId);
+            const isStarted = ({ body, runId }: ReturnType<typeof decodeEvents>[number]) =>
+              body.case === "runStarted" && runId === run?.runId;
+            if (run !== undefined) expect(decodeEvents(kept).some(isStarted)).toBe(true);
+            const keptBefore = before.headSeq - before.oldestSeq + 1;
+            if (kind === "trim")
+              expect(after.headSeq - after.oldestSeq + 1).toBeGreaterThanOrEqual(Math.min(size, keptBefore));
+          }
+        }),
+        { numRuns: 60 },
+      );
+    });
+  });
+}
