@@ -171,6 +171,9 @@ function deleteSuite(driver: SessionStoreDriver): void {
       await accept(test.store, fresh.sessionId);
       const claimed = await claimOne(test.store);
       expect(await test.store.listCommands(claimed.run)).toEqual([]);
+      const steered = await accept(test.store, fresh.sessionId, steer);
+      expect(steered.commanded).toMatchObject([{ command: { commandId: 1, kind: "steer" } }]);
+      expect(await test.store.listCommands(claimed.run)).toHaveLength(1);
       expect(await test.store.appendBatch(batchOf(run, 1))).toEqual({ kind: "run-not-found" });
       expect(await test.store.appendBatch({ ...batchOf(run, 1), runId: claimed.run.runId })).toEqual({
         kind: "run-not-found",
