@@ -14,7 +14,10 @@ export function indexMessages({ store, log }: Pick<SessionDeps, "store" | "log">
     intervalMs,
     moreMs,
     async round() {
-      const done = await store.indexMessages({ maxEvents: eventsAtOnce, maxBytes: bytesAtOnce });
+      const { damaged, ...done } = await store.indexMessages({ maxEvents: eventsAtOnce, maxBytes: bytesAtOnce });
+      for (const { sessionId, seq, message } of damaged) {
+        log.error({ sessionId, seq, damage: message }, "what is damaged can't be found by its words");
+      }
       if (done.documents > 0) log.debug({ ...done }, "messages indexed");
       return done.more ? "more" : "done";
     },

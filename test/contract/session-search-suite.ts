@@ -211,6 +211,7 @@ export function sessionSearchSuite(driver: SessionStoreDriver): void {
           events: 0,
           documents: 0,
           more: false,
+          damaged: [],
         });
         for (const text of ["one", "two", "three"]) expect(await find(text)).toEqual([text]);
       });

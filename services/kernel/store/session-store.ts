@@ -128,6 +128,8 @@ export interface Indexing {
   readonly documents: number;
   /** The bound was reached; there may be more to do. */
   readonly more: boolean;
+  /** Events that were stepped over, each named once, because they are not what was written. */
+  readonly damaged: readonly LogDamaged[];
 }
 
 /** What one call of `compactLogs` did. */

@@ -2,13 +2,19 @@
  * Makes what the logs gained searchable, a bounded piece at a time.
  *
  * Keeps: words, the parts that go on and `searched_seq` change in one transaction, so that a piece that a crash cut off is
- * read again, and none twice. Keeps L7: one call reads a bounded number of events. Sessions take turns, and what was done
- * before a log that can't be read is kept, so that it holds up no other.
+ * read again, and none twice. Keeps L7: one call reads a bounded number of events. Sessions take turns, and damage is stepped
+ * over, so that one log holds up no other.
  */
 import { SearchableText } from "../../event/searchable-text.ts";
 import type { StoredEvent } from "../../event/stored-event.ts";
 import type { Indexing, SessionStore } from "../session-store.ts";
+import { LogDamaged } from "../store-errors.ts";
+import type { EventRows } from "./event-rows.ts";
+import type { StoredSession } from "./session-rows.ts";
 import type { SessionTables } from "./session-tables.ts";
+
+/** By so many numbers at once damage is stepped over. */
+const damagedSeqs = 256;
 
 export class MessageIndexing {
   private lastSessionNo = 0;
@@ -18,21 +24,18 @@ export class MessageIndexing {
     let events = 0;
     let bytes = 0;
     let documents = 0;
+    const damaged: LogDamaged[] = [];
     while (events < maxEvents && bytes < maxBytes) {
       const sessionNo = tables.search.findNext(this.lastSessionNo) ?? tables.search.findNext(0);
-      if (sessionNo === undefined) return { events, documents, more: false };
+      if (sessionNo === undefined) return { events, documents, more: false, damaged };
       this.lastSessionNo = sessionNo;
       const session = tables.sessions.get(sessionNo);
-      const { searchedSeq: afterSeq, headSeq } = session.row;
-      const range = { afterSeq, throughSeq: headSeq, maxEvents: maxEvents - events, maxBytes: maxBytes - bytes };
-      let read: readonly StoredEvent[];
-      try {
-        read = tables.events.read(session, range);
-      } catch (error) {
-        if (events === 0) throw error;
-        // The next call begins with it, fails, and the one after goes on behind it.
-        this.lastSessionNo = sessionNo - 1;
-        return { events, documents, more: true };
+      const bound = { maxEvents: maxEvents - events, maxBytes: maxBytes - bytes };
+      const { events: read, searchedSeq, damage } = readPiece(tables.events, session, bound);
+      if (damage !== undefined) {
+        damaged.push(damage);
+        // As much as a call reads otherwise: a log that is damaged all over ends it, too.
+        events += 1;
       }
       const text = new SearchableText(tables.search.listParts(session));
       for (const event of read) {
@@ -43,8 +46,34 @@ export class MessageIndexing {
       documents += text.documents.length;
       for (const document of text.documents) tables.search.insert(session, document);
       if (text.changedParts !== undefined) tables.search.saveParts(session, text.changedParts);
-      tables.sessions.save({ ...session, row: { ...session.row, searchedSeq: read.at(-1)?.seq ?? headSeq } });
+      tables.sessions.save({ ...session, row: { ...session.row, searchedSeq } });
     }
-    return { events, documents, more: true };
+    return { events, documents, more: true, damaged };
+  }
+}
+
+interface Piece {
+  readonly events: readonly StoredEvent[];
+  readonly searchedSeq: number;
+  readonly damage?: LogDamaged;
+}
+
+/** What follows in the log; in front of damage it ends, and damage itself is stepped over. */
+function readPiece(
+  events: EventRows,
+  session: StoredSession,
+  bound: { readonly maxEvents: number; readonly maxBytes: number },
+): Piece {
+  const { searchedSeq: afterSeq, headSeq } = session.row;
+  const read = (throughSeq: number): Piece => {
+    const found = events.read(session, { afterSeq, throughSeq, ...bound });
+    return { events: found, searchedSeq: found.at(-1)?.seq ?? throughSeq };
+  };
+  try {
+    return read(headSeq);
+  } catch (damage) {
+    if (!(damage instanceof LogDamaged)) throw damage;
+    if (damage.seq > afterSeq + 1) return read(damage.seq - 1);
+    return { events: [], searchedSeq: Math.min(headSeq, afterSeq + damagedSeqs), damage };
   }
 }
