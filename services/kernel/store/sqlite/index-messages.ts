@@ -38,7 +38,7 @@ export class MessageIndexing {
       documents += text.documents.length;
       for (const document of text.documents) tables.search.insert(session, document);
       if (text.changedParts !== undefined) tables.search.saveParts(session, text.changedParts);
-      tables.sessions.save({ ...session, row: { ...session.row, searchedSeq: read.at(-1)?.seq ?? headSeq } });
+      tables.sessions.saveUnseen({ ...session, row: { ...session.row, searchedSeq: read.at(-1)?.seq ?? headSeq } });
     }
     return { events, documents, more: true };
   }
