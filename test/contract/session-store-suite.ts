@@ -7,6 +7,7 @@ import { sessionCommandsSuite } from "./session-commands-suite.ts";
 import { sessionCompactionSuite } from "./session-compaction-suite.ts";
 import { sessionEndingSuite } from "./session-ending-suite.ts";
 import { sessionForkSuite } from "./session-fork-suite.ts";
+import { sessionIndexSuite } from "./session-index-suite.ts";
 import { sessionLifeSuite } from "./session-life-suite.ts";
 import { sessionListSuite } from "./session-list-suite.ts";
 import { sessionLogSuite } from "./session-log-suite.ts";
@@ -50,6 +51,7 @@ export function sessionStoreSuite(name: string, driver: SessionStoreDriver): voi
     sessionCommandsSuite(driver);
     sessionLogSuite(driver);
     sessionCompactionSuite(driver);
+    sessionIndexSuite(driver);
     sessionModelSuite(driver);
   });
 }

@@ -39,7 +39,7 @@ export interface SessionRow {
   readonly compactedSeq: number;
   /** Messages, and answers that had ended, up to this seq can be found by their words. */
   readonly searchedSeq: number;
-  /** Its place in the tenant's index feed: rises with every change of any of the tenant's sessions. */
+  /** Its place in the tenant's index feed: each change of the session takes the feed's next place. */
   readonly indexSeq: number;
   /** The session that its log began as a copy of; empty when it was not forked. */
   readonly forkedFromSessionId: string;
@@ -48,6 +48,21 @@ export interface SessionRow {
   /** When retention last removed events; 0 when it never did. */
   readonly trimmedAtMs: number;
 }
+
+/** Where a tenant's index feed stands. */
+export interface IndexPlace {
+  /** Changes only when the tenant's history was replaced; empty for a tenant that has stored nothing yet. */
+  readonly feedId: string;
+  /** The place of the newest change; 0 when there was none. */
+  readonly headSeq: number;
+  /** Who stands before `oldestSeq - 1` may have missed a deletion; at least 1. */
+  readonly oldestSeq: number;
+}
+
+/** A session in the index feed, at the place of its last change, or what is left of a deleted one. */
+export type IndexEntry =
+  | { readonly kind: "session"; readonly seq: number; readonly session: SessionRow }
+  | { readonly kind: "deleted"; readonly seq: number; readonly sessionId: string };
 
 /** Where a run is. `parked` belongs to a later issue's approvals. */
 export type RunState = "queued" | "running" | "finished";

@@ -39,7 +39,7 @@ import type {
   TrimmedLog,
   WorkerBatch,
 } from "./changes.ts";
-import type { RunCommandRow, RunRow, SessionRow, SessionState } from "./rows.ts";
+import type { IndexEntry, IndexPlace, RunCommandRow, RunRow, SessionRow, SessionState } from "./rows.ts";
 import type { Scope } from "./scope.ts";
 import type { LogDamaged } from "./store-errors.ts";
 
@@ -79,6 +79,14 @@ export interface SessionPage {
   readonly sessions: readonly SessionRow[];
   /** Empty on the last page. */
   readonly nextPageToken: string;
+  /** Where the index feed stood when the page was read. */
+  readonly index: IndexPlace;
+}
+
+/** A page of the index feed, and where the feed stood when it was read. */
+export interface IndexPage extends IndexPlace {
+  /** In order of their places. */
+  readonly entries: readonly IndexEntry[];
 }
 
 export interface ListSessionsInput {
@@ -155,6 +163,16 @@ export interface SessionStore {
   ): Promise<SessionRow | undefined>;
   /** Newest change first by default; the token is opaque. An unusable token throws `InvalidPageToken`. */
   listSessions(scope: Scope, input: ListSessionsInput): Promise<SessionPage>;
+  /**
+   * Entries of the tenant's index feed after a place, at most `limit`. Every change of what `listSessions` shows of a
+   * session (it is created, changed, written to, closed, made idle) moves it to the feed's next place; a deleted one leaves
+   * an entry. So a session is found once, at its newest, however often it changed since, and who takes a list and then
+   * reads on from the place of its first page ends with what the list would be. Compaction is no change.
+   */
+  readIndex(
+    scope: Pick<Scope, "tenant">,
+    range: { readonly afterSeq: number /** 1–1 000. */; readonly limit: number },
+  ): Promise<IndexPage>;
 
   /** Changes a session's own facts and appends what tells readers of it. A closed session stays as it is. */
   changeSession(
@@ -286,6 +304,8 @@ export interface SessionStore {
 
   /** Removes stored answers that are older than `beforeMs`; returns how many. */
   sweepRequests(beforeMs: number): Promise<number>;
+  /** Forgets sessions that were deleted before `beforeMs`; raises `IndexPlace.oldestSeq` over them. Returns how many. */
+  sweepDeletedSessions(beforeMs: number): Promise<number>;
   /** Commits what was accepted and closes the files. */
   close(): Promise<void>;
 }

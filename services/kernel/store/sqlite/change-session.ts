@@ -3,7 +3,7 @@
 import type { ChangeRefusal, SessionChange, SessionChanged } from "../changes.ts";
 import type { Scope } from "../scope.ts";
 import type { Answered, Request } from "../session-store.ts";
-import type { StoredSession } from "./session-rows.ts";
+import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 
 /** See SessionStore.changeSession. */
@@ -25,6 +25,6 @@ export function changeSession(
   if (ifHeadSeq !== 0 && ifHeadSeq !== row.headSeq) return { kind: "head-moved", headSeq: row.headSeq };
   const changed: StoredSession = { ...session, row: { ...row, ...change(row) } };
   const [grown, appended] = tables.events.append(changed, [event(changed.row)], nowMs);
-  tables.sessions.save(grown);
-  return tables.requests.store(tenantNo, scope.principal, request, { session: grown.row, appended }, nowMs);
+  const saved = tables.sessions.save(grown);
+  return tables.requests.store(tenantNo, scope.principal, request, { session: saved.row, appended }, nowMs);
 }

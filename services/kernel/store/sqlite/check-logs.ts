@@ -11,7 +11,7 @@ import { LogDamaged } from "../store-errors.ts";
 import { checkLog, type RunEnd } from "./check-log.ts";
 import type { EventRow } from "./event-rows.ts";
 import { readDatabase } from "./open-for-reading.ts";
-import { type StoredSession, sessionColumns, toStoredSession } from "./session-rows.ts";
+import { type StoredSession, sessionColumns, toStoredSession } from "./session-columns.ts";
 import { sessionMigrations } from "./session-schema.ts";
 
 const maxFindings = 100;

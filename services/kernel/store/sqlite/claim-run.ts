@@ -8,7 +8,7 @@ import { mayTakeOver, takenRun } from "../../run-rules/change-run.ts";
 import type { Claimed, ClaimInput } from "../changes.ts";
 import type { RunRow, SessionRow } from "../rows.ts";
 import type { StoredRun } from "./run-rows.ts";
-import type { StoredSession } from "./session-rows.ts";
+import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 
 /** See SessionStore.claimRuns. */
@@ -54,7 +54,7 @@ function take(
 ): Claimed {
   const row: RunRow = takenRun(run.row, nowMs);
   const [grown, appended] = tables.events.append(session, events(row), nowMs);
-  tables.sessions.save(grown);
+  const saved = tables.sessions.save(grown);
   tables.runs.save({ ...run, batchFirstSeq: 0, batchLastSeq: 0, row });
-  return { run: row, session: grown.row, appended };
+  return { run: row, session: saved.row, appended };
 }

@@ -9,7 +9,7 @@ import type { SessionRow } from "../rows.ts";
 import type { Scope } from "../scope.ts";
 import type { Answered, Request } from "../session-store.ts";
 import { stopRun, stopRunWithChildren } from "./command-run.ts";
-import type { StoredSession } from "./session-rows.ts";
+import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 
 interface Closing {
@@ -51,9 +51,8 @@ function closeOpen(
   const { ended, commanded } = stopActiveRun(tables, session, wish, nowMs);
   // What was stopped has changed the row.
   const [grown, appended] = tables.events.append(tables.sessions.get(sessionNo), [event()], nowMs);
-  const row: SessionRow = { ...grown.row, state: "closed" };
-  tables.sessions.save({ ...grown, row });
-  return { session: row, appended: [...waiting.ended, ...ended, appended], commanded };
+  const closed = tables.sessions.save({ ...grown, row: { ...grown.row, state: "closed" } });
+  return { session: closed.row, appended: [...waiting.ended, ...ended, appended], commanded };
 }
 
 /** Asks the active run and what it does through child sessions to stop. */

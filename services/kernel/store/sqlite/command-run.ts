@@ -11,7 +11,7 @@ import type { RunCommandRow, RunRow } from "../rows.ts";
 import { endRun } from "./end-run.ts";
 import type { StoredCommand } from "./run-command-rows.ts";
 import type { StoredRun } from "./run-rows.ts";
-import type { StoredSession } from "./session-rows.ts";
+import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 
 /** What a wish to cancel did to several runs. */

@@ -12,7 +12,8 @@ import { mergeDeltas } from "../../event/merge-deltas.ts";
 import type { Compaction } from "../session-store.ts";
 import { LogDamaged } from "../store-errors.ts";
 import type { EventRows } from "./event-rows.ts";
-import type { SessionRows, StoredSession } from "./session-rows.ts";
+import type { StoredSession } from "./session-columns.ts";
+import type { SessionRows } from "./session-rows.ts";
 
 /** Numbers of a window: 1–256, 257–512 and so on. Part of the file's format in so far as windows do not move. */
 const windowSeqs = 256;
@@ -44,7 +45,7 @@ export class LogCompaction {
         eventsAfter += compacted.after;
         if (compacted.damage !== undefined) damaged.push(compacted.damage);
       }
-      tables.sessions.save(session);
+      tables.sessions.saveUnseen(session);
     }
     return { windows, eventsBefore, eventsAfter, damaged };
   }

@@ -30,7 +30,7 @@ export function deleteSession(
   tables.runs.removeAllOf(session);
   tables.events.removeAllOf(session);
   tables.search.removeAllOf(session);
-  tables.sessions.remove(session);
+  tables.sessions.remove(session, nowMs);
   const outcome = { session: session.row, appended: ended, commanded };
   return tables.requests.store(tenantNo, scope.principal, request, outcome, nowMs);
 }

@@ -11,7 +11,7 @@ import { leftOver } from "../../run-rules/run-commands.ts";
 import type { Appended, FollowUp, RunEnding } from "../changes.ts";
 import type { RunRow, SessionRow } from "../rows.ts";
 import { type StoredRun, waitingRun } from "./run-rows.ts";
-import type { StoredSession } from "./session-rows.ts";
+import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 
 interface Ended {
@@ -51,7 +51,7 @@ export function endRun(
   if (unread !== undefined && ending.followUp !== undefined) {
     [next, followUp] = queueFollowUp(tables, next, row, unread, ending.followUp, nowMs);
   }
-  tables.sessions.save(next);
+  next = tables.sessions.save(next);
   if (!wasQueued && next.row.queuedRuns > 0) {
     tables.runs.setBlocked(run.tenantNo, run.sessionNo, false);
   }

@@ -12,7 +12,7 @@ import { stampEvents } from "../../event/stamp-event.ts";
 import type { StoredEvent } from "../../event/stored-event.ts";
 import type { Appended } from "../changes.ts";
 import { LogDamaged } from "../store-errors.ts";
-import type { StoredSession } from "./session-rows.ts";
+import type { StoredSession } from "./session-columns.ts";
 
 /** Which part of a log to read. */
 export interface LogRange {

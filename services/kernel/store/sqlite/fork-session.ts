@@ -12,7 +12,7 @@ import type { SessionRow } from "../rows.ts";
 import type { Scope } from "../scope.ts";
 import type { Answered, Request } from "../session-store.ts";
 import type { EventRows } from "./event-rows.ts";
-import type { StoredSession } from "./session-rows.ts";
+import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 
 const pageEvents = 4_096;
@@ -100,8 +100,8 @@ function copy(
   };
   const tail = [...prefix.openRuns.map((run: OpenRun) => fork.ending(run)), ...updates(copied, fork, prefix)];
   const [grown, appended] = events.append({ ...made, row: copied }, tail, nowMs);
-  sessions.save(grown);
-  return { session: grown.row, appended };
+  const saved = sessions.save(grown);
+  return { session: saved.row, appended };
 }
 
 /** What the copied events say of the session and is not so in the fork. */

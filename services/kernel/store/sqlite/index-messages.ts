@@ -10,7 +10,7 @@ import type { StoredEvent } from "../../event/stored-event.ts";
 import type { Indexing, SessionStore } from "../session-store.ts";
 import { LogDamaged } from "../store-errors.ts";
 import type { EventRows } from "./event-rows.ts";
-import type { StoredSession } from "./session-rows.ts";
+import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 
 /** By so many numbers at once damage is stepped over. */
@@ -46,7 +46,7 @@ export class MessageIndexing {
       documents += text.documents.length;
       for (const document of text.documents) tables.search.insert(session, document);
       if (text.changedParts !== undefined) tables.search.saveParts(session, text.changedParts);
-      tables.sessions.save({ ...session, row: { ...session.row, searchedSeq } });
+      tables.sessions.saveUnseen({ ...session, row: { ...session.row, searchedSeq } });
     }
     return { events, documents, more: true, damaged };
   }

@@ -9,7 +9,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { ListSessionsInput, SessionPage } from "../session-store.ts";
 import { InvalidPageToken } from "../store-errors.ts";
 import { matchExpression } from "./search-rows.ts";
-import { type StoredSession, sessionColumns, toStoredSession } from "./session-rows.ts";
+import { type StoredSession, sessionColumns, toStoredSession } from "./session-columns.ts";
 
 const maxPageSize = 500;
 
@@ -47,7 +47,7 @@ export class SessionLists {
   }
 
   /** See SessionStore.listSessions. */
-  list(tenantNo: number, input: ListSessionsInput): SessionPage {
+  list(tenantNo: number, input: ListSessionsInput): Omit<SessionPage, "index"> {
     const pageSize = Math.min(Math.max(input.pageSize, 1), maxPageSize);
     const { atMs, sessionNo } = readToken(input);
     const filters = filtersOf(tenantNo, input);

@@ -7,7 +7,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { AnswerPart, SearchDocument } from "../../event/searchable-text.ts";
 import { readSearchTerms } from "../search-terms.ts";
-import type { StoredSession } from "./session-rows.ts";
+import type { StoredSession } from "./session-columns.ts";
 
 type Place = Pick<StoredSession, "tenantNo" | "sessionNo">;
 

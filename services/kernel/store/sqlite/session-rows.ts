@@ -1,35 +1,16 @@
-/** Reads and writes rows of `sessions`. Keeps: a row is found only through its tenant, or by a number that was. */
+/**
+ * Reads and writes rows of `sessions`.
+ *
+ * Keeps: a row is found only through its tenant, or by a number that was; whatever readers of a list may see of a session
+ * is written by `insert`, `save` or `remove`, each of which takes the next place in the tenant's index feed.
+ */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { NewSession, SessionCounts } from "../changes.ts";
 import type { SessionRow } from "../rows.ts";
-
-/** A session with its place in the file. */
-export interface StoredSession {
-  readonly sessionNo: number;
-  readonly tenantNo: number;
-  readonly row: SessionRow;
-}
-
-/** What `sessionColumns` selects. */
-type SessionColumns = Omit<SessionRow, "labels"> & { sessionNo: number; tenantNo: number; labels: string };
-
-/** Of `sessions s JOIN tenants t`. */
-export const sessionColumns = `s.session_no AS sessionNo, s.tenant_no AS tenantNo, t.tenant, s.session_id AS sessionId,
-  s.session_key AS "key", s.agent_id AS agentId, s.state, s.title, s.labels, s.log_id AS logId, s.head_seq AS headSeq,
-  s.oldest_seq AS oldestSeq, s.active_run_id AS activeRunId, s.queued_runs AS queuedRuns,
-  s.parent_session_id AS parentSessionId, s.created_by AS createdBy, s.created_at_ms AS createdAtMs,
-  s.updated_at_ms AS updatedAtMs, s.last_message_at_ms AS lastMessageAtMs, s.message_count AS messageCount, s.profile,
-  s.idle_timeout_ms AS idleTimeoutMs, s.context_floor_seq AS contextFloorSeq, s.log_bytes AS logBytes,
-  s.compacted_seq AS compactedSeq, s.searched_seq AS searchedSeq, s.index_seq AS indexSeq,
-  s.forked_from_session_id AS forkedFromSessionId, s.forked_at_seq AS forkedAtSeq, s.trimmed_at_ms AS trimmedAtMs`;
+import type { IndexRows } from "./index-rows.ts";
+import { type StoredSession, sessionColumns, toStoredSession } from "./session-columns.ts";
 
 const selectSession = `SELECT ${sessionColumns} FROM sessions s JOIN tenants t USING (tenant_no)`;
-
-/** Makes a session of what `sessionColumns` selected. */
-export function toStoredSession(columns: unknown): StoredSession {
-  const { sessionNo, tenantNo, labels, ...row } = columns as SessionColumns;
-  return { sessionNo, tenantNo, row: { ...row, labels: JSON.parse(labels) as Record<string, string> } };
-}
 
 export class SessionRows {
   private readonly selectById: StatementSync;
@@ -38,11 +19,15 @@ export class SessionRows {
   private readonly selectChildren: StatementSync;
   private readonly insertRow: StatementSync;
   private readonly updateRow: StatementSync;
+  private readonly updateUnseen: StatementSync;
   private readonly deleteRow: StatementSync;
   private readonly countAll: StatementSync;
   private readonly countChanged: StatementSync;
 
-  constructor(database: DatabaseSync) {
+  private readonly index: IndexRows;
+
+  constructor(database: DatabaseSync, index: IndexRows) {
+    this.index = index;
     this.selectById = database.prepare(`${selectSession} WHERE s.tenant_no = ? AND s.session_id = ?`);
     this.selectByKey = database.prepare(
       `${selectSession} WHERE s.tenant_no = ? AND s.session_key = ? AND s.session_key <> ''`,
@@ -52,12 +37,16 @@ export class SessionRows {
       AND s.parent_session_id <> '' ORDER BY s.session_no LIMIT ?`);
     this.insertRow = database.prepare(`INSERT INTO sessions (tenant_no, session_id, session_key, agent_id, state, title,
       labels, log_id, head_seq, oldest_seq, active_run_id, queued_runs, parent_session_id, created_by, created_at_ms,
-      updated_at_ms, last_message_at_ms, message_count, profile, forked_from_session_id, forked_at_seq)
-      VALUES (?, ?, ?, ?, 'created', ?, ?, ?, 0, 0, '', 0, ?, ?, ?, ?, 0, 0, ?, ?, ?)`);
+      updated_at_ms, last_message_at_ms, message_count, profile, forked_from_session_id, forked_at_seq,
+      index_seq)
+      VALUES (?, ?, ?, ?, 'created', ?, ?, ?, 0, 0, '', 0, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?)`);
     this.updateRow = database.prepare(`UPDATE sessions SET state = ?, head_seq = ?, oldest_seq = ?, active_run_id = ?,
       queued_runs = ?, updated_at_ms = ?, last_message_at_ms = ?, message_count = ?, title = ?, labels = ?, profile = ?,
       idle_timeout_ms = ?, context_floor_seq = ?, log_bytes = ?, compacted_seq = ?, searched_seq = ?, index_seq = ?,
       log_id = ?, trimmed_at_ms = ? WHERE session_no = ?`);
+    this.updateUnseen = database.prepare(
+      "UPDATE sessions SET compacted_seq = ?, log_bytes = ?, searched_seq = ? WHERE session_no = ?",
+    );
     this.deleteRow = database.prepare("DELETE FROM sessions WHERE session_no = ?");
     this.countAll = database.prepare("SELECT count(*) AS count FROM sessions WHERE tenant_no = ?");
     this.countChanged = database.prepare(
@@ -107,13 +96,15 @@ export class SessionRows {
       session.profile,
       session.forkedFromSessionId ?? "",
       session.forkedAtSeq ?? 0,
+      this.index.next(tenantNo),
     );
     return this.get(Number(lastInsertRowid));
   }
 
   /** The last part of a session; its runs and its log are gone already. */
-  remove({ sessionNo }: StoredSession): void {
-    this.deleteRow.run(sessionNo);
+  remove(session: StoredSession, nowMs: number): void {
+    this.deleteRow.run(session.sessionNo);
+    this.index.bury(session, nowMs);
   }
 
   count(tenantNo: number, activeSinceMs: number): SessionCounts {
@@ -122,8 +113,15 @@ export class SessionRows {
     return { total, active };
   }
 
-  /** Writes what changes in a session's life. */
-  save({ sessionNo, row }: StoredSession): void {
+  /** Writes how far compaction and search have come, of which no reader knows; the session keeps its place in the index. */
+  saveUnseen({ sessionNo, row }: StoredSession): void {
+    this.updateUnseen.run(row.compactedSeq, row.logBytes, row.searchedSeq, sessionNo);
+  }
+
+  /** Writes what changes in a session's life; returns the session with its new place in the index. */
+  save(session: StoredSession): StoredSession {
+    const { sessionNo, tenantNo } = session;
+    const row = { ...session.row, indexSeq: this.index.next(tenantNo) };
     this.updateRow.run(
       row.state,
       row.headSeq,
@@ -146,5 +144,6 @@ export class SessionRows {
       row.trimmedAtMs,
       sessionNo,
     );
+    return { ...session, row };
   }
 }

@@ -162,4 +162,19 @@ export const sessionMigrations: readonly string[] = [
   // Sessions that are older than the count of their bytes.
   `UPDATE sessions SET log_bytes = coalesce((SELECT sum(length(e.events)) FROM event_rows e
     WHERE e.tenant_no = sessions.tenant_no AND e.session_no = sessions.session_no), 0);`,
+
+  // The index feed: sessions by their last change, and what is left of deleted ones. Places before this were not given.
+  `ALTER TABLE tenants ADD COLUMN index_id TEXT NOT NULL DEFAULT '';
+  ALTER TABLE tenants ADD COLUMN index_floor INTEGER NOT NULL DEFAULT 0;
+  UPDATE tenants SET index_id = 'idx_' || lower(hex(randomblob(13)));
+  UPDATE sessions SET index_seq = session_no;
+  CREATE UNIQUE INDEX sessions_by_index ON sessions (tenant_no, index_seq);
+  CREATE TABLE deleted_sessions (
+    tenant_no INTEGER NOT NULL,
+    index_seq INTEGER NOT NULL,
+    session_id TEXT NOT NULL,
+    deleted_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (tenant_no, index_seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX deleted_sessions_by_time ON deleted_sessions (deleted_at_ms);`,
 ];

@@ -3,6 +3,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { LogCompaction } from "./compact-logs.ts";
 import { EventRows } from "./event-rows.ts";
 import { MessageIndexing } from "./index-messages.ts";
+import { IndexRows } from "./index-rows.ts";
 import { RequestRows } from "./request-rows.ts";
 import { RunCommandRows } from "./run-command-rows.ts";
 import { RunRows } from "./run-rows.ts";
@@ -14,6 +15,7 @@ import { LogRetention } from "./trim-logs.ts";
 
 export interface SessionTables {
   readonly tenants: TenantRows;
+  readonly index: IndexRows;
   readonly sessions: SessionRows;
   readonly runs: RunRows;
   readonly commands: RunCommandRows;
@@ -27,9 +29,11 @@ export interface SessionTables {
 }
 
 export function prepareSessionTables(database: DatabaseSync): SessionTables {
+  const index = new IndexRows(database);
   return {
     tenants: new TenantRows(database),
-    sessions: new SessionRows(database),
+    index,
+    sessions: new SessionRows(database, index),
     runs: new RunRows(database),
     commands: new RunCommandRows(database),
     events: new EventRows(database),

@@ -7,7 +7,7 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import { trimmedHistory } from "../../event/trimmed-history.ts";
-import type { RunRow, SessionRow } from "../rows.ts";
+import type { IndexPlace, RunRow, SessionRow } from "../rows.ts";
 import type { Scope } from "../scope.ts";
 import type { ListSessionsInput, SessionPage, SessionStore } from "../session-store.ts";
 import type { StoreOptions } from "../store-errors.ts";
@@ -24,7 +24,7 @@ import { forkSession } from "./fork-session.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { readToken, SessionLists } from "./list-sessions.ts";
 import { openDatabase } from "./open-database.ts";
-import type { StoredSession } from "./session-rows.ts";
+import type { StoredSession } from "./session-columns.ts";
 import { sessionMigrations } from "./session-schema.ts";
 import { prepareSessionTables, type SessionTables } from "./session-tables.ts";
 import { readGuarded } from "./sqlite-errors.ts";
@@ -36,6 +36,9 @@ export function openSqliteSessionStore(dataDir: string, nowMs: () => number, opt
   return new SqliteSessionStore(openDatabase(dataDir, "session.db", sessionMigrations), nowMs, options);
 }
 
+/** The feed of a tenant that has stored nothing yet. */
+const noIndex: IndexPlace = { feedId: "", headSeq: 0, oldestSeq: 1 };
+
 class SqliteSessionStore implements SessionStore {
   private readonly tables: SessionTables;
   private readonly lists: SessionLists;
@@ -45,7 +48,11 @@ class SqliteSessionStore implements SessionStore {
     const tables = prepareSessionTables(database);
     this.tables = tables;
     this.lists = new SessionLists(database);
-    this.commits = new GroupCommit(database, nowMs, () => tables.tenants.forget(), options);
+    const forget = (): void => {
+      tables.tenants.forget();
+      tables.index.forget();
+    };
+    this.commits = new GroupCommit(database, nowMs, forget, options);
   }
 
   createSession: SessionStore["createSession"] = (scope, request, session) =>
@@ -118,11 +125,18 @@ class SqliteSessionStore implements SessionStore {
       if (tenantNo === undefined) {
         // A bad token is refused also where there is nothing to list.
         readToken(input);
-        return { sessions: [], nextPageToken: "" };
+        return { sessions: [], nextPageToken: "", index: noIndex };
       }
-      return this.lists.list(tenantNo, input);
+      return { ...this.lists.list(tenantNo, input), index: this.tables.index.placeOf(tenantNo) };
     });
   }
+
+  readIndex: SessionStore["readIndex"] = async ({ tenant }, { afterSeq, limit }) =>
+    readGuarded(() => {
+      const tenantNo = this.tables.tenants.find(tenant);
+      if (tenantNo === undefined) return { ...noIndex, entries: [] };
+      return { ...this.tables.index.placeOf(tenantNo), entries: this.tables.index.read(tenantNo, afterSeq, limit) };
+    });
 
   async getRun(scope: Scope, runId: string): Promise<RunRow | undefined> {
     return readGuarded(() => {
@@ -162,10 +176,18 @@ class SqliteSessionStore implements SessionStore {
       return { ...page, events: [trimmed, ...kept] };
     });
 
-  async sweepRequests(beforeMs: number): Promise<number> {
+  sweepRequests(beforeMs: number): Promise<number> {
+    return this.sweepAll(() => this.tables.requests.sweep(beforeMs));
+  }
+
+  sweepDeletedSessions(beforeMs: number): Promise<number> {
+    return this.sweepAll(() => this.tables.index.sweep(beforeMs));
+  }
+
+  private async sweepAll(sweepSome: () => { readonly removed: number; readonly more: boolean }): Promise<number> {
     let total = 0;
     for (;;) {
-      const { removed, more } = await this.commits.write(() => this.tables.requests.sweep(beforeMs));
+      const { removed, more } = await this.commits.write(sweepSome);
       total += removed;
       if (!more) {
         return total;

@@ -12,7 +12,7 @@ import type { Scope } from "../scope.ts";
 import type { Answered, Request } from "../session-store.ts";
 import { commandRun, stopRunWithChildren } from "./command-run.ts";
 import { type StoredRun, waitingRun } from "./run-rows.ts";
-import type { StoredSession } from "./session-rows.ts";
+import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 
 /** See SessionStore.submitMessage. */
@@ -126,9 +126,9 @@ function queueRun(change: Change, interrupts: boolean): Submitted {
     queuedAtMs: nowMs,
     queuedSeq: received.appended.headSeq,
   });
-  tables.sessions.save({ ...session, row: next });
+  const saved = tables.sessions.save({ ...session, row: next });
   tables.runs.insertQueued(tenantNo, sessionNo, run, isBusy);
-  const queued = { ...received, session: next, run };
+  const queued = { ...received, session: saved.row, run };
   if (!interrupts || entry.kind !== "interrupt") return { ...queued, commanded: [], ended: [] };
   const active = tables.runs.get(tenantNo, row.activeRunId);
   const { commanded, ended } = stopRunWithChildren(tables, active, entry.wish, nowMs);
@@ -140,21 +140,21 @@ function steerRun(change: Change, active: StoredRun): Submitted {
   const { messageId, priority, traceId, entry } = message;
   const { runId, agentId } = active.row;
   const received = receive(change, { runId, entered: "steered", position: 0, agentId });
-  tables.sessions.save({ ...session, row: received.session });
+  const saved = tables.sessions.save({ ...session, row: received.session });
   const row: RunRow = { ...active.row, messageIds: [...active.row.messageIds, messageId] };
   const payload = entry.kind === "steer" ? entry.command : new Uint8Array();
   const command = { kind: "steer", messageId, priority, principal: scope.principal, traceId, payload } as const;
   const commanded = commandRun(tables, { ...active, row }, command, nowMs);
-  return { ...received, run: row, commanded: [commanded], ended: [] };
+  return { ...received, session: saved.row, run: row, commanded: [commanded], ended: [] };
 }
 
 function joinRun(change: Change, waiting: StoredRun): Submitted {
   const { tables, session, message } = change;
   const { runId, agentId, messageIds } = waiting.row;
   const received = receive(change, { runId, entered: "joined", position: 0, agentId });
-  tables.sessions.save({ ...session, row: received.session });
+  const saved = tables.sessions.save({ ...session, row: received.session });
   const priority = Math.max(waiting.row.priority, message.priority);
   const row: RunRow = { ...waiting.row, priority, messageIds: [...messageIds, message.messageId] };
   tables.runs.saveMessages({ ...waiting, row });
-  return { ...received, run: row, commanded: [], ended: [] };
+  return { ...received, session: saved.row, run: row, commanded: [], ended: [] };
 }

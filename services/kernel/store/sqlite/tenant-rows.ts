@@ -10,7 +10,9 @@ export class TenantRows {
 
   constructor(database: DatabaseSync) {
     this.selectNo = database.prepare("SELECT tenant_no AS tenantNo FROM tenants WHERE tenant = ?");
-    this.insert = database.prepare("INSERT INTO tenants (tenant) VALUES (?)");
+    this.insert = database.prepare(
+      "INSERT INTO tenants (tenant, index_id) VALUES (?, 'idx_' || lower(hex(randomblob(13))))",
+    );
   }
 
   /** Undefined for a tenant that has stored nothing yet. */

@@ -13,7 +13,7 @@ import { type Event, EventSchema } from "../../../../gen/atoll/event/v1/event_pb
 import type { TrimmedLog } from "../changes.ts";
 import type { LogBounds, SessionStore, Trimming } from "../session-store.ts";
 import type { StoredRow } from "./event-rows.ts";
-import type { StoredSession } from "./session-rows.ts";
+import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 
 type Trim = Parameters<SessionStore["trimLogs"]>[0];
