@@ -111,6 +111,8 @@ export function sessionRetentionSuite(driver: SessionStoreDriver): void {
       expect(after.logBytes).toBe(before.logBytes - (done?.bytes ?? 0));
       expect(after).toEqual({
         ...before,
+        // Whoever lists sessions sees where they begin.
+        indexSeq: before.indexSeq + 1,
         ...{ oldestSeq: done?.oldestSeq, logBytes: after.logBytes, trimmedAtMs: test.nowMs },
         ...{ compactedSeq: after.oldestSeq - 1, searchedSeq: after.oldestSeq - 1 },
       });
