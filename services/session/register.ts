@@ -8,6 +8,7 @@ import { indexMessages } from "./index-messages.ts";
 import { RunDispatcher } from "./run-dispatcher.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { createSessionService } from "./session-service.ts";
+import { sweepDeleted } from "./sweep-deleted.ts";
 import { sweepIdle } from "./sweep-idle.ts";
 import { sweepRequests } from "./sweep-requests.ts";
 
@@ -23,8 +24,8 @@ export interface SessionPart {
 export async function startSession(deps: SessionDeps): Promise<SessionPart> {
   const dispatcher = new RunDispatcher(deps);
   await dispatcher.start();
-  const jobs = [sweepRequests(deps), compactLogs(deps), sweepIdle(deps), indexMessages(deps)].map((job) =>
-    startJob(deps, job),
+  const jobs = [sweepRequests(deps), compactLogs(deps), sweepIdle(deps), indexMessages(deps), sweepDeleted(deps)].map(
+    (job) => startJob(deps, job),
   );
   const service = createSessionService(deps, dispatcher);
   return {
