@@ -33,7 +33,7 @@ export async function createSession(
         create(CreateSessionResponseSchema, { session: toSession(outcome.session), created: outcome.created }),
       ),
   );
-  const answered = await deps.store.createSession(scopeOf(context), request, {
+  const outcome = await deps.store.createSession(scopeOf(context), request, {
     sessionId: newId("ses", deps.clock),
     logId: newId("log", deps.clock),
     ...routeKey(deps.settings, message.key, message.agentId),
@@ -42,5 +42,10 @@ export async function createSession(
     parentSessionId: message.parentSessionId,
     profile: encodeProfile(message),
   });
-  return fromBinary(CreateSessionResponseSchema, answerOf(answered, request));
+  const answer = answerOf(outcome, request);
+  if (outcome.kind === "done" && outcome.outcome.created) {
+    const { tenant, sessionId, logId, headSeq } = outcome.outcome.session;
+    deps.bus.publish({ tenant, sessionId, logId, events: [], headSeq });
+  }
+  return fromBinary(CreateSessionResponseSchema, answer);
 }

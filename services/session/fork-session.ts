@@ -61,7 +61,9 @@ export async function forkSession(
     },
   });
   if (isRefused(outcome)) throw refusal(outcome, message);
-  return fromBinary(ForkSessionResponseSchema, answerOf(outcome, request));
+  const answer = answerOf(outcome, request);
+  if (outcome.kind === "done") deps.bus.publish(outcome.outcome.appended);
+  return fromBinary(ForkSessionResponseSchema, answer);
 }
 
 type Outcome = Awaited<ReturnType<SessionDeps["store"]["forkSession"]>>;

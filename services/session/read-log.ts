@@ -90,15 +90,16 @@ async function readPage(
   return { ...page, events: [cutDelta(first, place.afterSeq, place.deltaEnd), ...rest] };
 }
 
-/** Errors: LOG_REPLACED, CURSOR_AHEAD, HISTORY_TRIMMED (S5). */
+/** `remedy` tells people what to do. Errors: LOG_REPLACED, CURSOR_AHEAD, HISTORY_TRIMMED (S5). */
 export function checkCursor(
   page: Omit<Page, "kind" | "events">,
   cursor: { readonly logId: string; readonly afterSeq: number },
+  remedy = "read the session again from 0",
 ): void {
   const { logId, headSeq, oldestSeq } = page;
   const metadata = { log_id: logId, oldest_seq: String(oldestSeq), head_seq: String(headSeq) };
   if (cursor.logId !== "" && cursor.logId !== logId) {
-    throw failure(ErrorReason.LOG_REPLACED, "the cursor belongs to another log: read the session again from 0", {
+    throw failure(ErrorReason.LOG_REPLACED, `the cursor belongs to another log: ${remedy}`, {
       metadata,
     });
   }
@@ -106,11 +107,7 @@ export function checkCursor(
     throw failure(ErrorReason.CURSOR_AHEAD, `the cursor ${cursor.afterSeq} is past the head ${headSeq}`, { metadata });
   }
   if (cursor.afterSeq > 0 && cursor.afterSeq + 1 < oldestSeq) {
-    throw failure(
-      ErrorReason.HISTORY_TRIMMED,
-      `events before ${oldestSeq} were removed: read the session again from 0`,
-      { metadata },
-    );
+    throw failure(ErrorReason.HISTORY_TRIMMED, `what was before ${oldestSeq} was removed: ${remedy}`, { metadata });
   }
 }
 

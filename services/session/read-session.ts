@@ -57,6 +57,14 @@ function isOpened(sessionId: string, context: Pick<HandlerContext, "values">): b
   return run === undefined || run.sessionId === sessionId;
 }
 
+/** A run token opens no list of sessions: it would tell of others. Errors: SCOPE_MISSING. */
+export function requireUnbound(context: Pick<HandlerContext, "values">): void {
+  if (principalOf(context).run === undefined) return;
+  throw failure(ErrorReason.SCOPE_MISSING, "a run's token opens its own session: watch that one", {
+    metadata: { scope: "SESSIONS_READ" },
+  });
+}
+
 const defaultPageSize = 50;
 
 const orders = new Map<SessionOrder, ListSessionsInput["order"]>([
@@ -97,17 +105,6 @@ export async function listSessions(
   return create(ListSessionsResponseSchema, {
     sessions: page.sessions.map(toListedSession),
     nextPageToken: page.nextPageToken,
+    indexCursor: { logId: page.index.feedId, afterSeq: BigInt(page.index.headSeq) },
   });
-}
-
-/** A part of the contract that this build does not serve is refused by name, never ignored (L9). */
-export function refuseUnserved(path: string, isSet: boolean): void {
-  if (!isSet) return;
-  throw failure(
-    ErrorReason.METHOD_NOT_SERVED,
-    `${path}: this build of the mesh does not serve this field: leave it out`,
-    {
-      fields: [{ path, problem: "not served by this build" }],
-    },
-  );
 }

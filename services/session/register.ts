@@ -8,6 +8,7 @@ import { indexMessages } from "./index-messages.ts";
 import { RunDispatcher } from "./run-dispatcher.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { createSessionService } from "./session-service.ts";
+import { sweepDeleted } from "./sweep-deleted.ts";
 import { sweepIdle } from "./sweep-idle.ts";
 import { sweepRequests } from "./sweep-requests.ts";
 import { trimLogs } from "./trim-logs.ts";
@@ -24,8 +25,8 @@ export interface SessionPart {
 export async function startSession(deps: SessionDeps): Promise<SessionPart> {
   const dispatcher = new RunDispatcher(deps);
   await dispatcher.start();
-  const jobs = [sweepRequests(deps), compactLogs(deps), sweepIdle(deps), indexMessages(deps), trimLogs(deps)].map(
-    (job) => startJob(deps, job),
+  const jobs = [compactLogs, indexMessages, sweepIdle, trimLogs, sweepRequests, sweepDeleted].map((makeJob) =>
+    startJob(deps, makeJob(deps)),
   );
   const service = createSessionService(deps, dispatcher);
   return {

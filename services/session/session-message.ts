@@ -48,6 +48,11 @@ export function toSession(row: SessionRow): Session {
   });
 }
 
+/** The name of a SessionState without its prefix, as SessionUpdated and the index write it. */
+export function stateName(state: SessionRow["state"]): string {
+  return state.toUpperCase();
+}
+
 /** A session among many: without what may be large. */
 export function toListedSession({ profile, ...row }: SessionRow): Session {
   const { preferences: _, variables: __, ...small } = readProfile(profile);

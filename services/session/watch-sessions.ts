@@ -1,5 +1,5 @@
 /**
- * Watch: many watchers on one stream, each of one session's log.
+ * Watch: many watchers on one stream, each of one session's log or of the tenant's index.
  *
  * A watcher that fails ends alone, with its reason; the stream goes on. Keeps L7: watchers and frames on their way are
  * bounded; a watcher whose client does not read waits and then reads the log, and while refusals wait to be written
@@ -14,8 +14,9 @@ import { scopeOf } from "../kernel/rpc/call-context.ts";
 import { storeFailure } from "../kernel/rpc/store-failure.ts";
 import { LogDamaged, StoreUnavailable } from "../kernel/store/store-errors.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
-import { refuseUnserved, requireOpened } from "./read-session.ts";
+import { requireOpened, requireUnbound } from "./read-session.ts";
 import type { SessionDeps } from "./session-deps.ts";
+import { watchIndex } from "./watch-index.ts";
 import { type WatchFrame, watchLog } from "./watch-log.ts";
 
 export async function* watchSessions(
@@ -106,7 +107,11 @@ class WatchStream {
   }
 
   #watch(watch: WatchCreate, signal: AbortSignal): AsyncGenerator<WatchFrame> {
-    refuseUnserved("create.index", watch.target.case === "index");
+    const scope = scopeOf(this.#context);
+    if (watch.target.case === "index" && watch.target.value) {
+      requireUnbound(this.#context);
+      return watchIndex(this.#deps, scope, watch, signal);
+    }
     const sessionId = watch.target.case === "sessionId" ? watch.target.value : "";
     if (sessionId === "") {
       const problem = "name a session, or ask for the index";
@@ -115,7 +120,7 @@ class WatchStream {
       });
     }
     requireOpened(sessionId, this.#context);
-    return watchLog(this.#deps, scopeOf(this.#context), sessionId, watch, signal);
+    return watchLog(this.#deps, scope, sessionId, watch, signal);
   }
 
   #explain(error: unknown): ConnectError {

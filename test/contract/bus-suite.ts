@@ -99,6 +99,24 @@ export function busSuite(name: string, driver: BusDriver): void {
       expect(faults).toEqual([fault]);
     });
 
+    it("wakes who follows the index of the tenant, whatever the session, and nobody else's", async () => {
+      let woken = 0;
+      const end = bus.subscribeIndex("local", () => {
+        woken += 1;
+      });
+      bus.subscribeIndex("other", () => expect.fail("another tenant's index was woken"));
+      bus.publish(appended("s", 1));
+      bus.publish({ ...appended("t", 0), events: [] });
+      await delivered();
+      // The marker of `delivered` wakes as well.
+      expect(woken).toBe(3);
+      end();
+      end();
+      bus.publish(appended("s", 2));
+      await delivered();
+      expect(woken).toBe(3);
+    });
+
     it("publishes to nobody without complaint", async () => {
       bus.publish(appended("s", 1));
       await delivered();

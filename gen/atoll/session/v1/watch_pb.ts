@@ -8,6 +8,8 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Event } from "../../event/v1/event_pb.ts";
 import { file_atoll_event_v1_event } from "../../event/v1/event_pb.ts";
+import type { Session } from "./session_pb.ts";
+import { file_atoll_session_v1_session } from "./session_pb.ts";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -15,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file atoll/session/v1/watch.proto.
  */
 export const file_atoll_session_v1_watch: GenFile = /*@__PURE__*/
-  fileDesc("ChxhdG9sbC9zZXNzaW9uL3YxL3dhdGNoLnByb3RvEhBhdG9sbC5zZXNzaW9uLnYxIkQKBkN1cnNvchIXCgZsb2dfaWQYASABKAlCB7pIBHICGEASIQoJYWZ0ZXJfc2VxGAIgASgEQg66SAsyCRj/////////DyJDCgtFdmVudEZpbHRlchIZCgdpbmNsdWRlGAEgAygJQgi6SAWSAQIQIBIZCgdleGNsdWRlGAIgAygJQgi6SAWSAQIQICK8AQoLV2F0Y2hDcmVhdGUSGQoId2F0Y2hfaWQYASABKANCB7pIBCICIAASHgoKc2Vzc2lvbl9pZBgCIAEoCUIIukgFcgMYgAFIABIPCgVpbmRleBgDIAEoCEgAEigKBmN1cnNvchgEIAEoCzIYLmF0b2xsLnNlc3Npb24udjEuQ3Vyc29yEi0KBmZpbHRlchgFIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuRXZlbnRGaWx0ZXJCCAoGdGFyZ2V0Ih8KC1dhdGNoQ2FuY2VsEhAKCHdhdGNoX2lkGAEgASgDInkKDFdhdGNoUmVxdWVzdBIvCgZjcmVhdGUYASABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLldhdGNoQ3JlYXRlSAASLwoGY2FuY2VsGAIgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5XYXRjaENhbmNlbEgAQgcKBWZyYW1lIlYKDFdhdGNoQ3JlYXRlZBIQCgh3YXRjaF9pZBgBIAEoAxIOCgZsb2dfaWQYAiABKAkSEAoIaGVhZF9zZXEYAyABKAQSEgoKb2xkZXN0X3NlcRgEIAEoBCLEAQoOV2F0Y2hDYW5jZWxsZWQSEAoId2F0Y2hfaWQYASABKAMSDAoEY29kZRgCIAEoDRIOCgZyZWFzb24YAyABKAkSDwoHbWVzc2FnZRgEIAEoCRJACghtZXRhZGF0YRgFIAMoCzIuLmF0b2xsLnNlc3Npb24udjEuV2F0Y2hDYW5jZWxsZWQuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiMwoNV2F0Y2hQcm9ncmVzcxIQCgh3YXRjaF9pZBgBIAEoAxIQCghoZWFkX3NlcRgCIAEoBCJnCgpFdmVudEJhdGNoEiUKBmV2ZW50cxgBIAMoCzIVLmF0b2xsLmV2ZW50LnYxLkV2ZW50EhAKCHdhdGNoX2lkGAIgASgDEg4KBmxvZ19pZBgDIAEoCRIQCghoZWFkX3NlcRgEIAEoBCKFAQoKSW5kZXhFbnRyeRILCgNzZXEYASABKAQSEgoKc2Vzc2lvbl9pZBgCIAEoCRIQCghoZWFkX3NlcRgDIAEoBBINCgVzdGF0ZRgEIAEoCRINCgV0aXRsZRgFIAEoCRIVCg1hY3RpdmVfcnVuX2lkGAYgASgJEg8KB2RlbGV0ZWQYByABKAgiTwoMSW5kZXhFbnRyaWVzEhAKCHdhdGNoX2lkGAEgASgDEi0KB2VudHJpZXMYAiADKAsyHC5hdG9sbC5zZXNzaW9uLnYxLkluZGV4RW50cnkilwIKDVdhdGNoUmVzcG9uc2USLQoFYmF0Y2gYASABKAsyHC5hdG9sbC5zZXNzaW9uLnYxLkV2ZW50QmF0Y2hIABIxCgdjcmVhdGVkGAIgASgLMh4uYXRvbGwuc2Vzc2lvbi52MS5XYXRjaENyZWF0ZWRIABI1CgljYW5jZWxsZWQYAyABKAsyIC5hdG9sbC5zZXNzaW9uLnYxLldhdGNoQ2FuY2VsbGVkSAASMwoIcHJvZ3Jlc3MYBCABKAsyHy5hdG9sbC5zZXNzaW9uLnYxLldhdGNoUHJvZ3Jlc3NIABIvCgVpbmRleBgFIAEoCzIeLmF0b2xsLnNlc3Npb24udjEuSW5kZXhFbnRyaWVzSABCBwoFZnJhbWViBnByb3RvMw", [file_atoll_event_v1_event, file_buf_validate_validate]);
+  fileDesc("ChxhdG9sbC9zZXNzaW9uL3YxL3dhdGNoLnByb3RvEhBhdG9sbC5zZXNzaW9uLnYxIkQKBkN1cnNvchIXCgZsb2dfaWQYASABKAlCB7pIBHICGEASIQoJYWZ0ZXJfc2VxGAIgASgEQg66SAsyCRj/////////DyJDCgtFdmVudEZpbHRlchIZCgdpbmNsdWRlGAEgAygJQgi6SAWSAQIQIBIZCgdleGNsdWRlGAIgAygJQgi6SAWSAQIQICK8AQoLV2F0Y2hDcmVhdGUSGQoId2F0Y2hfaWQYASABKANCB7pIBCICIAASHgoKc2Vzc2lvbl9pZBgCIAEoCUIIukgFcgMYgAFIABIPCgVpbmRleBgDIAEoCEgAEigKBmN1cnNvchgEIAEoCzIYLmF0b2xsLnNlc3Npb24udjEuQ3Vyc29yEi0KBmZpbHRlchgFIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuRXZlbnRGaWx0ZXJCCAoGdGFyZ2V0Ih8KC1dhdGNoQ2FuY2VsEhAKCHdhdGNoX2lkGAEgASgDInkKDFdhdGNoUmVxdWVzdBIvCgZjcmVhdGUYASABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLldhdGNoQ3JlYXRlSAASLwoGY2FuY2VsGAIgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5XYXRjaENhbmNlbEgAQgcKBWZyYW1lIlYKDFdhdGNoQ3JlYXRlZBIQCgh3YXRjaF9pZBgBIAEoAxIOCgZsb2dfaWQYAiABKAkSEAoIaGVhZF9zZXEYAyABKAQSEgoKb2xkZXN0X3NlcRgEIAEoBCLEAQoOV2F0Y2hDYW5jZWxsZWQSEAoId2F0Y2hfaWQYASABKAMSDAoEY29kZRgCIAEoDRIOCgZyZWFzb24YAyABKAkSDwoHbWVzc2FnZRgEIAEoCRJACghtZXRhZGF0YRgFIAMoCzIuLmF0b2xsLnNlc3Npb24udjEuV2F0Y2hDYW5jZWxsZWQuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiMwoNV2F0Y2hQcm9ncmVzcxIQCgh3YXRjaF9pZBgBIAEoAxIQCghoZWFkX3NlcRgCIAEoBCJnCgpFdmVudEJhdGNoEiUKBmV2ZW50cxgBIAMoCzIVLmF0b2xsLmV2ZW50LnYxLkV2ZW50EhAKCHdhdGNoX2lkGAIgASgDEg4KBmxvZ19pZBgDIAEoCRIQCghoZWFkX3NlcRgEIAEoBCKxAQoKSW5kZXhFbnRyeRILCgNzZXEYASABKAQSEgoKc2Vzc2lvbl9pZBgCIAEoCRIQCghoZWFkX3NlcRgDIAEoBBINCgVzdGF0ZRgEIAEoCRINCgV0aXRsZRgFIAEoCRIVCg1hY3RpdmVfcnVuX2lkGAYgASgJEg8KB2RlbGV0ZWQYByABKAgSKgoHc2Vzc2lvbhgIIAEoCzIZLmF0b2xsLnNlc3Npb24udjEuU2Vzc2lvbiJxCgxJbmRleEVudHJpZXMSEAoId2F0Y2hfaWQYASABKAMSLQoHZW50cmllcxgCIAMoCzIcLmF0b2xsLnNlc3Npb24udjEuSW5kZXhFbnRyeRIOCgZsb2dfaWQYAyABKAkSEAoIaGVhZF9zZXEYBCABKAQilwIKDVdhdGNoUmVzcG9uc2USLQoFYmF0Y2gYASABKAsyHC5hdG9sbC5zZXNzaW9uLnYxLkV2ZW50QmF0Y2hIABIxCgdjcmVhdGVkGAIgASgLMh4uYXRvbGwuc2Vzc2lvbi52MS5XYXRjaENyZWF0ZWRIABI1CgljYW5jZWxsZWQYAyABKAsyIC5hdG9sbC5zZXNzaW9uLnYxLldhdGNoQ2FuY2VsbGVkSAASMwoIcHJvZ3Jlc3MYBCABKAsyHy5hdG9sbC5zZXNzaW9uLnYxLldhdGNoUHJvZ3Jlc3NIABIvCgVpbmRleBgFIAEoCzIeLmF0b2xsLnNlc3Npb24udjEuSW5kZXhFbnRyaWVzSABCBwoFZnJhbWViBnByb3RvMw", [file_atoll_event_v1_event, file_atoll_session_v1_session, file_buf_validate_validate]);
 
 /**
  * A place in a log (S2, S5).
@@ -105,7 +107,10 @@ export type WatchCreate = Message<"atoll.session.v1.WatchCreate"> & {
     case: "sessionId";
   } | {
     /**
-     * The index of all sessions of the tenant; its seq is its own.
+     * True for the index of all sessions of the tenant. A session's newest change has a place in it; who is behind is told
+     * of each session once, as it is now, in the order of the newest changes, and of deleted ones for a week. So its seq
+     * rises and is not dense. From 0 it begins with every session. To follow a list, begin at the `index_cursor` of its
+     * first page. A cursor that may have missed a deletion is HISTORY_TRIMMED: read the list again. A run's token may not.
      *
      * @generated from field: bool index = 3;
      */
@@ -121,7 +126,7 @@ export type WatchCreate = Message<"atoll.session.v1.WatchCreate"> & {
   cursor?: Cursor | undefined;
 
   /**
-   * Which bodies. Default: all.
+   * Which bodies. Default: all. The index has none to filter.
    *
    * @generated from field: atoll.session.v1.EventFilter filter = 5;
    */
@@ -361,7 +366,7 @@ export const EventBatchSchema: GenMessage<EventBatch> = /*@__PURE__*/
  */
 export type IndexEntry = Message<"atoll.session.v1.IndexEntry"> & {
   /**
-   * The feed's own seq.
+   * The session's place in the feed: that of its newest change. A later change moves it.
    *
    * @generated from field: uint64 seq = 1;
    */
@@ -382,7 +387,7 @@ export type IndexEntry = Message<"atoll.session.v1.IndexEntry"> & {
   headSeq: bigint;
 
   /**
-   * Its state, the name of a SessionState.
+   * Its state, the name of a SessionState without its prefix, for example `ACTIVE`; empty for a deleted one.
    *
    * @generated from field: string state = 4;
    */
@@ -403,11 +408,18 @@ export type IndexEntry = Message<"atoll.session.v1.IndexEntry"> & {
   activeRunId: string;
 
   /**
-   * Whether it was deleted.
+   * Whether it was deleted. Only `seq` and `session_id` are set then.
    *
    * @generated from field: bool deleted = 7;
    */
   deleted: boolean;
+
+  /**
+   * The session as ListSessions gives it.
+   *
+   * @generated from field: atoll.session.v1.Session session = 8;
+   */
+  session?: Session | undefined;
 };
 
 /**
@@ -431,11 +443,25 @@ export type IndexEntries = Message<"atoll.session.v1.IndexEntries"> & {
   watchId: bigint;
 
   /**
-   * The entries, in order of seq.
+   * The entries, in order of seq, at most 500.
    *
    * @generated from field: repeated atoll.session.v1.IndexEntry entries = 2;
    */
   entries: IndexEntry[];
+
+  /**
+   * The feed, for a cursor.
+   *
+   * @generated from field: string log_id = 3;
+   */
+  logId: string;
+
+  /**
+   * The feed's head when the entries were read.
+   *
+   * @generated from field: uint64 head_seq = 4;
+   */
+  headSeq: bigint;
 };
 
 /**

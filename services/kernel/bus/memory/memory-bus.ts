@@ -10,7 +10,8 @@ import type { Bus } from "../bus.ts";
 type Listener = (appended: Appended) => void;
 
 export class MemoryBus implements Bus {
-  private readonly listeners = new Map<string, Set<Listener>>();
+  private readonly ofSession = new Map<string, Set<Listener>>();
+  private readonly ofTenant = new Map<string, Set<Listener>>();
   private readonly reportFault: (error: unknown) => void;
 
   /** `reportFault` is told what a listener threw. */
@@ -19,8 +20,27 @@ export class MemoryBus implements Bus {
   }
 
   publish(appended: Appended): void {
+    this.tell(this.ofSession.get(topicOf(appended.tenant, appended.sessionId)), appended);
+    this.tell(this.ofTenant.get(appended.tenant), appended);
+  }
+
+  subscribe(tenant: string, sessionId: string, listener: Listener): () => void {
+    return subscribe(this.ofSession, topicOf(tenant, sessionId), listener);
+  }
+
+  subscribeIndex(tenant: string, listener: () => void): () => void {
+    return subscribe(this.ofTenant, tenant, listener);
+  }
+
+  async close(): Promise<void> {
+    this.ofSession.clear();
+    this.ofTenant.clear();
+  }
+
+  private tell(listeners: ReadonlySet<Listener> | undefined, appended: Appended): void {
+    if (listeners === undefined) return;
     // A copy: a listener may end its own subscription or begin another while it is called.
-    for (const listener of [...(this.listeners.get(topicOf(appended.tenant, appended.sessionId)) ?? [])]) {
+    for (const listener of [...listeners]) {
       try {
         listener(appended);
       } catch (error) {
@@ -28,30 +48,18 @@ export class MemoryBus implements Bus {
       }
     }
   }
+}
 
-  subscribe(tenant: string, sessionId: string, listener: Listener): () => void {
-    const topic = topicOf(tenant, sessionId);
-    // Wrapped, so that one function may be subscribed twice and each subscription ends by itself.
-    const own: Listener = (appended) => listener(appended);
-    const others = this.listeners.get(topic);
-    if (others === undefined) {
-      this.listeners.set(topic, new Set([own]));
-    } else {
-      others.add(own);
-    }
-    return () => this.unsubscribe(topic, own);
-  }
-
-  async close(): Promise<void> {
-    this.listeners.clear();
-  }
-
-  private unsubscribe(topic: string, own: Listener): void {
-    const listeners = this.listeners.get(topic);
-    if (listeners?.delete(own) && listeners.size === 0) {
-      this.listeners.delete(topic);
-    }
-  }
+function subscribe(topics: Map<string, Set<Listener>>, topic: string, listener: Listener): () => void {
+  // Wrapped, so that one function may be subscribed twice and each subscription ends by itself.
+  const own: Listener = (appended) => listener(appended);
+  const others = topics.get(topic);
+  if (others === undefined) topics.set(topic, new Set([own]));
+  else others.add(own);
+  return () => {
+    const listeners = topics.get(topic);
+    if (listeners?.delete(own) && listeners.size === 0) topics.delete(topic);
+  };
 }
 
 /** The length makes the pair unambiguous whatever characters the two have. */

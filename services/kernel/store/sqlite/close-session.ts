@@ -5,7 +5,6 @@
  */
 
 import type { CancelWish, Commanded, SessionEnded } from "../changes.ts";
-import type { SessionRow } from "../rows.ts";
 import type { Scope } from "../scope.ts";
 import type { Answered, Request } from "../session-store.ts";
 import { stopRun, stopRunWithChildren } from "./command-run.ts";
