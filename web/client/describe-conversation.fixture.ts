@@ -1,13 +1,22 @@
 /** A conversation as the golden vectors write it; test/contract/fold-vectors/README.md describes the form. */
 import { type DescEnum, toJson } from "@bufbuild/protobuf";
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
-import { RunFailureSchema, RunStatusSchema } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import { ToolOutcomeSchema } from "../../gen/atoll/event/v1/tool_events_pb.ts";
-import type { CallState, Conversation, RunItem, RunState, Turn, UserMessage } from "./conversation.ts";
+import {
+  ParkReasonSchema,
+  PhaseSchema,
+  RunFailureSchema,
+  RunStatusSchema,
+} from "../../gen/atoll/event/v1/run_events_pb.ts";
+import {
+  AnswerActionSchema,
+  ApprovalDecisionSchema,
+  ToolOutcomeSchema,
+} from "../../gen/atoll/event/v1/tool_events_pb.ts";
+import type { Approval, CallState, Conversation, Note, RunItem, RunState, Turn, UserMessage } from "./conversation.ts";
 
 export function describeConversation(conversation: Conversation): object {
-  const { seq, title, usage, turns } = conversation;
-  return { seq, ...present({ title, usage: present({ ...usage }) }), turns: turns.map(describeTurn) };
+  const { seq, title, sessionState, usage, turns } = conversation;
+  return { seq, ...present({ title, sessionState, usage: present({ ...usage }) }), turns: turns.map(describeTurn) };
 }
 
 function describeTurn(turn: Turn): object {
@@ -31,14 +40,23 @@ function describeMessage({ messageId, runId, content }: UserMessage): object {
 }
 
 function describeRunState(state: RunState): object {
-  if (state.kind !== "finished") return present({ ...state });
-  const { kind, status, failure, cancelledBy } = state;
-  return present({
-    kind,
-    status: nameOf(RunStatusSchema, status),
-    failure: failure && toJson(RunFailureSchema, failure),
-    cancelledBy,
-  });
+  switch (state.kind) {
+    case "queued":
+      return present({ ...state });
+    case "running":
+      return present({ kind: state.kind, phase: nameOf(PhaseSchema, state.phase) });
+    case "parked":
+      return present({ kind: state.kind, reason: nameOf(ParkReasonSchema, state.reason), waitsFor: state.waitsFor });
+    case "finished": {
+      const { kind, status, failure, cancelledBy } = state;
+      return present({
+        kind,
+        status: nameOf(RunStatusSchema, status),
+        failure: failure && toJson(RunFailureSchema, failure),
+        cancelledBy,
+      });
+    }
+  }
 }
 
 function describeItem(item: RunItem): object {
@@ -50,16 +68,30 @@ function describeItem(item: RunItem): object {
       return { block: { blockId, output, text, complete, ...present({ missing }) } };
     }
     case "call": {
-      const { callId, tool, progress } = item;
-      return {
-        call: { ...present({ callId, tool, progress }), arguments: item.arguments, state: callState(item.state) },
-      };
+      const { callId, tool, progress, approval } = item;
+      const described = present({ callId, tool, progress, approval: approval && describeApproval(approval) });
+      return { call: { ...described, arguments: item.arguments, state: callState(item.state) } };
     }
     case "question":
-      return { question: present({ questionId: item.questionId, message: item.message, action: item.action }) };
+      return {
+        question: present({
+          questionId: item.questionId,
+          message: item.message,
+          action: nameOf(AnswerActionSchema, item.action),
+        }),
+      };
     case "note":
-      return { note: present({ ...item.note }) };
+      return { note: describeNote(item.note) };
   }
+}
+
+function describeNote(note: Note["note"]): object {
+  if (note.kind !== "subagentFinished") return present({ ...note });
+  return present({ ...note, status: nameOf(RunStatusSchema, note.status) });
+}
+
+function describeApproval({ approvalId, digest, reason, decision }: Approval): object {
+  return present({ approvalId, digest, reason, decision: nameOf(ApprovalDecisionSchema, decision) });
 }
 
 function callState(state: CallState): object {
@@ -72,7 +104,9 @@ function textOf(content: readonly ContentBlock[]): string {
   return content.map(({ block }) => (block.case === "text" ? block.value.text : "")).join("");
 }
 
+/** Empty for the default. */
 function nameOf(schema: DescEnum, value: number): string {
+  if (value === 0) return "";
   return schema.value[value]?.name ?? String(value);
 }
 
