@@ -13,11 +13,9 @@ import { ErrorReason, failedWith, failureFacts } from "../kernel/errors.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import type { EventWriter } from "./event-writer.ts";
+import { RouterAway } from "./router-away.ts";
 import { RunLost } from "./run-ending.ts";
 
-/** Tries of one call when the router can't be reached; the ledger makes them one call. */
-const maxTries = 5;
-const firstWaitMs = 200;
 /** How long the router may take to say how a cancelled call ended. */
 const cancelWaitMs = 5_000;
 
@@ -32,17 +30,16 @@ export interface CallToolParts {
 
 /** Calls the tool and writes what happens; what it resolves to is written as well. Throws only when the run is over. */
 export async function callTool(parts: CallToolParts, call: ToolCall): Promise<ToolCallFinished> {
+  const away = new RouterAway(parts.deps.clock);
   for (let attempt = 1; ; attempt++) {
     try {
       return write(parts, fromResult(await callOnce(parts, call)));
     } catch (error) {
       parts.signal.throwIfAborted();
-      if (attempt < maxTries && isUnreachable(error)) {
-        parts.deps.log.warn(
-          { callId: call.callId, attempt },
-          "the tool router can't be reached; the call is sent again",
-        );
-        await parts.deps.clock.sleep(firstWaitMs * 2 ** (attempt - 1), parts.signal);
+      // The ledger makes all tries one call.
+      if (await away.mayComeBack(error, parts.signal)) {
+        const { callId } = call;
+        parts.deps.log.warn({ callId, attempt }, "the tool router can't be reached; the call is sent again");
         continue;
       }
       const mayHaveRun = parts.isResumed || attempt > 1 || isInDoubt(error);
@@ -180,15 +177,6 @@ function textBlock(text: string) {
 
 function eitherSignal(one: AbortSignal | undefined, other: AbortSignal): AbortSignal {
   return one === undefined ? other : AbortSignal.any([one, other]);
-}
-
-function isUnreachable(error: unknown): boolean {
-  if (!(error instanceof ConnectError)) return false;
-  const { reason } = failureFacts(error);
-  return (
-    error.code === Code.Unavailable &&
-    (reason === undefined || reason === ErrorReason.PEER_UNAVAILABLE || reason === ErrorReason.STORE_UNAVAILABLE)
-  );
 }
 
 /** Reasons with which a call can fail that was dispatched already. Every other one is a refusal in front of it. */

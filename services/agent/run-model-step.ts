@@ -28,7 +28,7 @@ export async function runModelStep(
       metadata: { model: name },
     });
   }
-  const tools = await parts.tools.read(parts.toolsKey, agent, parts.call);
+  const tools = await parts.tools.read(parts.toolsKey, agent, parts.call, parts.signal);
   parts.steering.bringInto(conversation, writer);
   const begun = conversation.beginStep(step, writer.attempt);
   const messages = toModelMessages(conversation, agent.historyMessages);

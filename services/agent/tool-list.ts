@@ -4,6 +4,7 @@ import type { CallOptions } from "@connectrpc/connect";
 import type { Tool } from "../../gen/atoll/tool/v1/tool_pb.ts";
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import type { ModelTool } from "./models/model.ts";
+import { RouterAway } from "./router-away.ts";
 
 /** How long a list is used before it is read again. */
 const freshMs = 1_000;
@@ -18,8 +19,27 @@ export class ToolList {
     this.#deps = deps;
   }
 
-  /** @param key Whose list it is: callers with the same key see the same tools. */
-  async read(key: string, agent: AgentSettings, call: CallOptions): Promise<readonly ModelTool[]> {
+  /**
+   * @param key Whose list it is: callers with the same key see the same tools.
+   * @param signal Ends the wait for a router that can't be reached.
+   */
+  async read(key: string, agent: AgentSettings, call: CallOptions, signal: AbortSignal): Promise<readonly ModelTool[]> {
+    const away = new RouterAway(this.#deps.clock);
+    for (;;) {
+      try {
+        const tools = await this.#readFresh(key, call);
+        return agent.tools.length === 0
+          ? tools
+          : tools.filter((tool) => agent.tools.some((pattern) => matches(pattern, tool.name)));
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(await away.mayComeBack(error, signal))) throw error;
+        this.#deps.log.warn({ error: String(error) }, "the tool router can't be reached; the tools are listed again");
+      }
+    }
+  }
+
+  async #readFresh(key: string, call: CallOptions): Promise<readonly ModelTool[]> {
     const nowMs = this.#deps.clock.monotonicMs();
     let list = this.#lists.get(key);
     if (list === undefined || nowMs - list.readAtMs > freshMs) {
@@ -28,10 +48,7 @@ export class ToolList {
       if (this.#lists.size >= maxTenants) this.#lists.clear();
       this.#lists.set(key, list);
     }
-    const tools = await list.tools;
-    return agent.tools.length === 0
-      ? tools
-      : tools.filter((tool) => agent.tools.some((pattern) => matches(pattern, tool.name)));
+    return list.tools;
   }
 
   async #readAll(call: CallOptions): Promise<readonly ModelTool[]> {

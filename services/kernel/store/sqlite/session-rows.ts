@@ -103,8 +103,9 @@ export class SessionRows {
 
   /** The last part of a session; its runs and its log are gone already. */
   remove(session: StoredSession, nowMs: number): void {
-    this.deleteRow.run(session.sessionNo);
+    // First, because the place may be read from what is stored, and this session may have the newest.
     this.index.bury(session, nowMs);
+    this.deleteRow.run(session.sessionNo);
   }
 
   count(tenantNo: number, activeSinceMs: number): SessionCounts {
