@@ -278,6 +278,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
       keepAliveTimeoutMs: config.limits.keepAliveTimeoutMs,
       pingIntervalMs: config.limits.pingIntervalMs,
       pingTimeoutMs: config.limits.pingTimeoutMs,
+      readerStallTimeoutMs: config.limits.readerStallTimeoutMs,
     },
     server,
     services: [...served, ...reflectionServices],

@@ -18,6 +18,7 @@ import {
 import { ErrorReason, failure, failureFacts, reasonName } from "../kernel/errors.ts";
 import { createEventFilter } from "../kernel/event/filter-events.ts";
 import { onward } from "../kernel/rpc/call-context.ts";
+import { noteWritten } from "../kernel/rpc/reader-place.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import { type EventEncoding, encodingOf, setEvents } from "./encoded-events.ts";
 import { followSession } from "./follow-session.ts";
@@ -39,7 +40,12 @@ interface OpenSession {
 interface Answer {
   readonly requestId: string;
   readonly frame: Frame;
+  /** Set for events. */
+  readonly lastSeq?: number | undefined;
 }
+
+/** With parts of 64 KiB (follow-session.ts) about 1 MiB that waits for a client that does not read. */
+const maxWaitingAnswers = 16;
 
 export async function* chat(
   deps: GatewayDeps,
@@ -50,14 +56,17 @@ export async function* chat(
   const stream = new ChatStream(deps, hub, context);
   void stream.readAll(requests);
   try {
-    for await (const { requestId, frame } of stream.answers) yield create(ChatResponseSchema, { requestId, frame });
+    for await (const { requestId, frame, lastSeq } of stream.answers) {
+      yield create(ChatResponseSchema, { requestId, frame });
+      if (frame.case === "events") noteWritten(context, frame.value.sessionId, lastSeq ?? 0);
+    }
   } finally {
     stream.close();
   }
 }
 
 class ChatStream {
-  readonly answers = new FrameQueue<Answer>();
+  readonly answers = new FrameQueue<Answer>(maxWaitingAnswers);
   readonly #deps: GatewayDeps;
   readonly #hub: SessionHub;
   readonly #context: HandlerContext;
@@ -231,7 +240,8 @@ class ChatStream {
       if (events.length === 0) continue;
       const value = create(ChatEventsSchema, { sessionId, logId, headSeq: BigInt(headSeq) });
       setEvents(value, filter(events), this.#encoding);
-      if (!(await this.answers.push({ requestId: "", frame: { case: "events", value } }))) return;
+      const lastSeq = events.at(-1)?.seq;
+      if (!(await this.answers.push({ requestId: "", frame: { case: "events", value }, lastSeq }))) return;
     }
   }
 

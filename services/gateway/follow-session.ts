@@ -1,7 +1,7 @@
 /**
  * One reader of one session: its log from a cursor, then live, until it has enough.
  *
- * Keeps S1, S2 and S5. While the session service is away the reader waits for it, within a bound, and its stream stays
+ * Keeps S1, S2 and S5. Keeps L7: what waits for a reader that is behind is bounded; it gets the log at its own pace. While the session service is away the reader waits for it, within a bound, and its stream stays
  * open.
  */
 import { fromBinary } from "@bufbuild/protobuf";
@@ -13,11 +13,14 @@ import { readEventBody } from "../kernel/event/read-event-body.ts";
 import { readEventRange } from "../kernel/event/read-event-range.ts";
 import type { StoredEvent } from "../kernel/event/stored-event.ts";
 import { onward, scopeOf } from "../kernel/rpc/call-context.ts";
+import { splitSlice } from "../kernel/stream/split-slice.ts";
 import { type LogSlice, tailLog } from "../kernel/stream/tail-log.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
 import type { SessionHub } from "./session-hub.ts";
 
-const pageEvents = 1_000;
+/** A reader holds one page of the log at the most, and hands it on in parts. */
+const pageEvents = 256;
+const partBytes = 65_536;
 /** How long a reader that has begun waits for a session service that is away. */
 const maxAwayMs = 60_000;
 const awayWaitMs = 250;
@@ -86,12 +89,8 @@ export async function* followSession(
   });
   for await (const slice of tail) {
     const end = untilRunId === "" ? -1 : slice.events.findIndex((event) => endsRun(event, untilRunId));
-    if (end < 0) {
-      yield slice;
-      continue;
-    }
-    yield { ...slice, events: slice.events.slice(0, end + 1) };
-    return;
+    yield* splitSlice(end < 0 ? slice : { ...slice, events: slice.events.slice(0, end + 1) }, partBytes);
+    if (end >= 0) return;
   }
 }
 

@@ -7,6 +7,7 @@ import {
   SubscribeResponseSchema,
 } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { createEventFilter } from "../kernel/event/filter-events.ts";
+import { noteWritten } from "../kernel/rpc/reader-place.ts";
 import { encodingOf, setEvents } from "./encoded-events.ts";
 import { followSession } from "./follow-session.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
@@ -35,5 +36,7 @@ export async function* subscribe(
     const response = create(SubscribeResponseSchema, { logId, headSeq: BigInt(headSeq) });
     setEvents(response, filter(events), encoding);
     yield response;
+    const last = events.at(-1);
+    if (last !== undefined) noteWritten(context, request.sessionId, last.seq);
   }
 }

@@ -56,6 +56,7 @@ export const defaults = {
     maxFailedAuthPerMinute: 30,
     pingTimeoutMs: 10_000,
     pingIntervalMs: 20_000,
+    readerStallTimeoutMs: 30_000,
   },
   runs: {
     leaseTtlMs: 5000,

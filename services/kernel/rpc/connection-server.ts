@@ -1,6 +1,7 @@
 // Hands an accepted socket to the server of its protocol and keeps count of what is open on it.
-// Keeps L7: every request body has a deadline unless the client may stream there.
-// Keeps L9: a handler that throws, a peer that breaks the protocol or falls silent is reported.
+// Keeps L7: every request body has a deadline unless the client may stream there, and no answer waits for a peer that
+// does not read it.
+// Keeps L9: a handler that throws, a peer that breaks the protocol, falls silent or does not read is reported.
 import type { Http2ServerRequest, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import { createHttp1Server } from "./http1-server.ts";
@@ -9,7 +10,9 @@ import { watchHttp2Session } from "./http2-watchdog.ts";
 import type { FaultReporter } from "./listener-faults.ts";
 import type { ListenerLimits } from "./listener-limits.ts";
 import { drainConnection, type OpenConnection } from "./open-connection.ts";
+import { placeOf } from "./reader-place.ts";
 import { cutOffRequest, type EdgeRequest, type EdgeResponse, watchRequestBody } from "./request-timeouts.ts";
+import { createStallWatchdog } from "./stall-watchdog.ts";
 
 export interface ConnectionServerOptions {
   readonly limits: ListenerLimits;
@@ -23,7 +26,7 @@ export interface ConnectionServer {
   serve(connection: OpenConnection, socket: Socket, protocol: "http1" | "http2"): void;
   /** From now on HTTP/1.1 answers end their connection. HTTP/2 sessions are drained one by one by their owner. */
   drain(): void;
-  /** Stops the timers of the HTTP/1.1 server. */
+  /** Stops the timers. */
   close(): void;
 }
 
@@ -31,6 +34,7 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
   const { limits, faults } = options;
   /** From what carries HTTP (a socket or a session) to its connection. */
   const carriers = new WeakMap<object, OpenConnection>();
+  const stalls = createStallWatchdog(limits.readerStallTimeoutMs);
   let draining = false;
 
   const beginExchange = (connection: OpenConnection, request: EdgeRequest, response: EdgeResponse): void => {
@@ -41,6 +45,12 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
       if (draining && connection.protocol.kind === "http1") drainConnection(connection);
     });
     const path = (request.url ?? "").split("?", 1)[0] ?? "";
+    stalls.watch(request, response, (pendingBytes) => {
+      const { sessionId, seq } = placeOf(request);
+      const place = sessionId === "" ? "" : `; session ${sessionId} was written up to ${seq}`;
+      const detail = `${path}: ${pendingBytes} bytes not taken for ${limits.readerStallTimeoutMs} ms${place}`;
+      faults.report("READER_STALLED", connection.remoteAddress, detail);
+    });
     if (options.isClientStreaming(path)) {
       connection.firstRequest = "arrived";
     } else {
@@ -127,6 +137,7 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
       draining = true;
     },
     close() {
+      stalls.close();
       // It never listened, so the error that it answers with says nothing.
       http1.close(() => undefined);
     },

@@ -13,6 +13,7 @@ import { canonicalAddress } from "./canonical-address.ts";
 import { clientStreamingPaths } from "./client-streaming-paths.ts";
 import { type Listener, type ListenerOptions, listen } from "./listener.ts";
 import { checkHost, checkOrigin, type GuardVerdict, listAllowedHosts } from "./origin-guard.ts";
+import { placeOf, readerPlaceKey } from "./reader-place.ts";
 
 /** What a page handler needs of a request; HTTP/2's compatibility layer has it too. */
 export type EdgeRequest = Pick<IncomingMessage, "method" | "url" | "headers" | "socket">;
@@ -42,7 +43,8 @@ export async function openEdge(options: EdgeOptions): Promise<Listener> {
     routes: options.routes,
     // Generated clients read 404 as UNIMPLEMENTED, as gRPC and Connect have it.
     fallback: (_request, response) => answerText(response as EdgeResponse, 404, "There is no such RPC here."),
-    contextValues: (request) => createContextValues().set(addressKey, addressOf(request)),
+    contextValues: (request) =>
+      createContextValues().set(addressKey, addressOf(request)).set(readerPlaceKey, placeOf(request)),
   });
   const listener = await listen({
     ...options,

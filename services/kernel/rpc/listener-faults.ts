@@ -15,6 +15,7 @@ export type ListenerFaultKind =
   | "TLS_NOT_CONFIGURED"
   | "PLAINTEXT_REFUSED"
   | "PEER_SILENT"
+  | "READER_STALLED"
   | "SOCKET_ERROR"
   | "ACCEPT_ERROR"
   | "HANDLER_THREW"

@@ -26,6 +26,11 @@ export interface ListenerLimits {
   readonly pingIntervalMs: number;
   /** HTTP/2: wait for the answer to a PING. Default 10 000. After it the connection is destroyed. */
   readonly pingTimeoutMs: number;
+  /**
+   * A peer that takes nothing of an answer that is on its way is cut off. Default 30 000. A write of more than 128 KiB has
+   * that time for each 128 KiB.
+   */
+  readonly readerStallTimeoutMs: number;
   /** TCP: quiet time before the first keep-alive probe; three probes at a third of it follow. Default 15 000. */
   readonly tcpKeepAliveDelayMs: number;
   /** All headers of one request. Default 16 384. */
@@ -66,6 +71,7 @@ export const defaultListenerLimits: ListenerLimits = {
   http2IdleTimeoutMs: 300_000,
   pingIntervalMs: 20_000,
   pingTimeoutMs: 10_000,
+  readerStallTimeoutMs: 30_000,
   tcpKeepAliveDelayMs: 15_000,
   maxHeaderBytes: 16_384,
   maxHeaderPairs: 64,
