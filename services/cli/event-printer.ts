@@ -3,6 +3,7 @@ import { toJsonString } from "@bufbuild/protobuf";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import { RunStatus, RunStatusSchema } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { ToolOutcome, ToolOutcomeSchema } from "../../gen/atoll/event/v1/tool_events_pb.ts";
+import { jsonRegistry } from "../kernel/event/json-registry.ts";
 import type { Output } from "./command.ts";
 import { plain } from "./plain-text.ts";
 
@@ -21,7 +22,7 @@ export class EventPrinter {
 
   print(event: Event): void {
     if (this.#isJson) {
-      this.#output.line(toJsonString(EventSchema, event));
+      this.#output.line(toJsonString(EventSchema, event, { registry: jsonRegistry }));
       return;
     }
     const { body } = event;

@@ -8,11 +8,12 @@ import { createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { create, toJsonString } from "@bufbuild/protobuf";
+import { toJsonString } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
-import { type Command, type Output, UsageError } from "./command.ts";
+import { jsonRegistry } from "../kernel/event/json-registry.ts";
+import { type Command, UsageError } from "./command.ts";
 import { connectMesh } from "./connect-mesh.ts";
 import { LogBroken, readWholeLog } from "./read-whole-log.ts";
 import { sessionNamed } from "./session-name.ts";
@@ -33,7 +34,7 @@ export const exportSession: Command = {
     const { session } = await client.getSession({ by: sessionNamed(name) });
     if (session === undefined) return 1;
     const pages = readWholeLog(client, session.sessionId);
-    const text = format === "jsonl" ? writeLines(pages, output) : writeParagraphs(writeTranscript(session, pages));
+    const text = format === "jsonl" ? writeLines(pages) : writeParagraphs(writeTranscript(session, pages));
     try {
       if (flags.output === undefined) await pipeline(Readable.from(text), process.stdout, { end: false });
       else await writeToFile(text, flags.output);
@@ -46,32 +47,10 @@ export const exportSession: Command = {
   },
 };
 
-async function* writeLines(pages: AsyncIterable<readonly Event[]>, output: Pick<Output, "note">) {
-  let hidden = 0;
+async function* writeLines(pages: AsyncIterable<readonly Event[]>) {
   for await (const events of pages) {
-    let lines = "";
-    for (const event of events) {
-      const json = toJson(event);
-      if (json === undefined) hidden += 1;
-      lines += `${json ?? toJsonString(EventSchema, withoutBody(event))}\n`;
-    }
-    yield lines;
+    yield events.map((event) => `${toJsonString(EventSchema, event, { registry: jsonRegistry })}\n`).join("");
   }
-  if (hidden > 0)
-    output.note(`atoll: ${hidden} events have content that JSON can't carry; they are there without a body`);
-}
-
-/** Undefined for content of a type that only its maker knows (google.protobuf.Any). */
-function toJson(event: Event): string | undefined {
-  try {
-    return toJsonString(EventSchema, event);
-  } catch {
-    return undefined;
-  }
-}
-
-function withoutBody({ body: _, $typeName: __, ...place }: Event): Event {
-  return create(EventSchema, place);
 }
 
 async function* writeParagraphs(paragraphs: AsyncIterable<string>) {

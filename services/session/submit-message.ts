@@ -23,6 +23,7 @@ import type { Commanded, MessageContext, MessageEntry, SubmitRefusal, Submitted 
 import type { Scope } from "../kernel/store/scope.ts";
 import { wishToCancel } from "./cancel-wish.ts";
 import { changeRefusal } from "./change-refusal.ts";
+import { checkExtensions } from "./check-extensions.ts";
 import { requireOpened } from "./read-session.ts";
 import { answerOf, requestOf } from "./request-digest.ts";
 import { isResetDue } from "./reset-policy.ts";
@@ -44,6 +45,7 @@ export async function submitMessage(
   context: HandlerContext,
 ): Promise<SubmitMessageResponse> {
   requireOpened(message.sessionId, context);
+  checkExtensions(message.message?.content ?? [], "message.content");
   const scope = scopeOf(context);
   const queueMode = message.queueMode || (await agentQueueMode(deps, scope, message.sessionId));
   const request = requestOf(

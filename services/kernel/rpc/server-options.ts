@@ -3,6 +3,7 @@ import type { ConnectRouterOptions } from "@connectrpc/connect";
 import { compressionGzip } from "@connectrpc/connect-node";
 import type { Authenticate } from "../auth/authenticate.ts";
 import type { Clock } from "../clock.ts";
+import { jsonRegistry } from "../event/json-registry.ts";
 import type { Log } from "../log.ts";
 import { createDeadlineInterceptor } from "./deadline-interceptor.ts";
 import { createFaultInterceptor } from "./fault-interceptor.ts";
@@ -28,7 +29,7 @@ export function createServerOptions(parts: {
     ],
     requestGate: createRequestGate(parts.authenticate),
     // A field that is not in the contract is a mistake of the caller, and is said so.
-    jsonOptions: { ignoreUnknownFields: false },
+    jsonOptions: { ignoreUnknownFields: false, registry: jsonRegistry },
     acceptCompression: [compressionGzip],
     compressMinBytes,
     readMaxBytes: maxMessageBytes,

@@ -22,8 +22,12 @@ const noFolder = new Set(
   "the this that a an my your our which what each every any in of current working is".split(" "),
 );
 
+/** Characters that are looked at: some of the patterns take time with the square of the longest word (L7). */
+const maxCharacters = 4_096;
+
 /** `toolNames` are left out of the files: `filesystem.read` looks like one. */
-export function findMentions(text: string, toolNames: readonly string[] = []): Mentions {
+export function findMentions(whole: string, toolNames: readonly string[] = []): Mentions {
+  const text = whole.slice(0, maxCharacters);
   const withoutUrls = text.replace(url, " ");
   const folders = [...withoutUrls.matchAll(folder)].map((match) => match[1] ?? match[2] ?? "");
   return {
