@@ -47,11 +47,14 @@ const slowestHeadCheckMs = 15_000;
 export async function* tailLog(options: TailOptions): AsyncGenerator<LogSlice> {
   const { source, clock, signal } = options;
   let cursor = options.afterSeq;
-  const first = await source.read(cursor);
+  // Let go as soon as it is given out: a reader that waits for years must not hold the page that it began with.
+  let first: LogSlice | undefined = await source.read(cursor);
   let { logId, headSeq } = first;
+  const beganBehind = first.events.length > 0;
+  cursor = lastSeq(first, cursor);
   // Also when there is nothing yet: the reader learns that it is connected.
   yield first;
-  cursor = lastSeq(first, cursor);
+  first = undefined;
 
   let pending: StoredEvent[] = [];
   let pendingBytes = 0;
@@ -74,7 +77,7 @@ export async function* tailLog(options: TailOptions): AsyncGenerator<LogSlice> {
   const onAbort = (): void => wake.resolve();
   signal.addEventListener("abort", onAbort, { once: true });
   const feed = source.subscribe(cursor, onSlice);
-  behind = feed.deliveredSeq === undefined || feed.deliveredSeq > cursor || first.events.length > 0;
+  behind = feed.deliveredSeq === undefined || feed.deliveredSeq > cursor || beganBehind;
   let checkMs = firstHeadCheckMs;
   let silentMs = 0;
   try {
