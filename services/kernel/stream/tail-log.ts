@@ -49,12 +49,15 @@ const slowestHeadCheckMs = 15_000;
 export async function* tailLog(options: TailOptions): AsyncGenerator<LogSlice> {
   const { source, clock, signal } = options;
   let cursor = options.afterSeq;
-  const first = await source.read(cursor);
+  // Let go as soon as it is given out: a reader that waits for years must not hold the page that it began with.
+  let first: LogSlice | undefined = await source.read(cursor);
   let { logId, headSeq } = first;
-  let lastEvent = first.events.at(-1);
+  let lastEvent = ownCopy(first.events.at(-1));
+  const beganBehind = first.events.length > 0;
+  cursor = lastSeq(first, cursor);
   // Also when there is nothing yet: the reader learns that it is connected.
   yield first;
-  cursor = lastSeq(first, cursor);
+  first = undefined;
 
   let pending: StoredEvent[] = [];
   let pendingBytes = 0;
@@ -77,7 +80,7 @@ export async function* tailLog(options: TailOptions): AsyncGenerator<LogSlice> {
   const onAbort = (): void => wake.resolve();
   signal.addEventListener("abort", onAbort, { once: true });
   const feed = source.subscribe(cursor, onSlice);
-  behind = feed.deliveredSeq === undefined || feed.deliveredSeq > cursor || first.events.length > 0;
+  behind = feed.deliveredSeq === undefined || feed.deliveredSeq > cursor || beganBehind;
   let checkMs = firstHeadCheckMs;
   let silentMs = 0;
   try {
@@ -96,7 +99,7 @@ export async function* tailLog(options: TailOptions): AsyncGenerator<LogSlice> {
           checkMs = firstHeadCheckMs;
           silentMs = 0;
           cursor = lastSeq(slice, cursor);
-          lastEvent = slice.events.at(-1);
+          lastEvent = ownCopy(slice.events.at(-1));
           headSeq = Math.max(headSeq, slice.headSeq, cursor);
           yield slice;
         }
@@ -165,6 +168,11 @@ function continuing(page: LogSlice, cursor: number, lastEvent: StoredEvent | und
 /** What the event adds to the last one that was yielded. */
 function continued(event: StoredEvent, afterSeq: number, last: StoredEvent | undefined): StoredEvent {
   return event.firstSeq > afterSeq || last === undefined ? event : cutDelta(event, afterSeq, readDeltaEnd(last));
+}
+
+/** Without the page that its bytes are a part of. */
+function ownCopy(event: StoredEvent | undefined): StoredEvent | undefined {
+  return event === undefined ? undefined : { ...event, bytes: event.bytes.slice() };
 }
 
 function lastSeq(slice: LogSlice, otherwise: number): number {
