@@ -199,9 +199,11 @@ _End of the log at event 13._`);
     .filter(({ streams, expectError }) => streams.length === 1 && expectError === undefined);
 
   it("is the same wherever the pages of the log end", async () => {
-    const logs = vectors.map(({ streams: [stream = []] }) =>
-      stream.map((json) => fromJson(EventSchema, json, { ignoreUnknownFields: true })),
-    );
+    const logs = vectors
+      .map(({ streams: [stream = []] }) =>
+        stream.map((json) => fromJson(EventSchema, json, { ignoreUnknownFields: true })),
+      )
+      .filter(endsEachRunOnce);
     expect(logs.length).toBeGreaterThan(8);
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...logs), fc.array(fc.nat(40)), async (log, cuts) => {
@@ -212,6 +214,16 @@ _End of the log at event 13._`);
       { numRuns: 500 },
     );
   });
+
+  /** The fold takes more than a log can hold (R2); what a transcript has forgotten can't come back. */
+  function endsEachRunOnce(log: readonly Event[]): boolean {
+    const ended = new Set<string>();
+    return log.every(({ runId, body }) => {
+      if (ended.has(runId)) return false;
+      if (body.case === "runFinished") ended.add(runId);
+      return true;
+    });
+  }
 
   it(`forgets what it has written ${verifies("L7")}`, async () => {
     // Every page is a run; what is written of it comes with the next page, not at the end.

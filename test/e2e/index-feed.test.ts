@@ -56,9 +56,9 @@ describe.each(topologies)("the index feed, %s", (topology) => {
     expect(list.map(({ sessionId }) => sessionId)).not.toContain(gone.sessionId);
     await eventually("the kept list is the list", () => {
       const now = [...kept.values()].toSorted(byId);
-      return now.length === list.length && now.every(({ headSeq }, index) => headSeq === list[index]?.headSeq)
-        ? true
-        : undefined;
+      const isThere = ({ sessionId, headSeq }: Session, index: number): boolean =>
+        sessionId === list[index]?.sessionId && headSeq === list[index]?.headSeq;
+      return now.length === list.length && now.every(isThere) ? true : undefined;
     });
     expect([...kept.values()].toSorted(byId)).toEqual(list);
     control.abort();

@@ -17,7 +17,7 @@ import { type McpTransport, maxMessageBytes, NotSent } from "./mcp-transport.ts"
 import { endProcessGroup } from "./process-group.ts";
 
 /** How long a child that exited may hold its output open (its own children may have it) before we stop reading. */
-const drainAfterExitMs = 200;
+const drainAfterExitMs = 1_000;
 const shownLineLength = 200;
 
 type State =
