@@ -4,16 +4,19 @@
  * Keeps S6 for readers of JSON: an event with such content is told like every other one. JSON carries the type's name
  * then; the value is for readers of the binary form, who get it untouched.
  */
-import { createRegistry, type DescMessage, type Registry } from "@bufbuild/protobuf";
+import type { DescMessage, Registry } from "@bufbuild/protobuf";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
-
-const known = createRegistry();
 
 /** For `jsonOptions.registry` and toJson. An unknown type is read as a message without known fields. */
 export const jsonRegistry: Registry = {
-  ...known,
-  [Symbol.iterator]: () => known[Symbol.iterator](),
+  kind: "registry",
+  [Symbol.iterator]: () => [][Symbol.iterator](),
+  get: () => undefined,
   getMessage: (typeName) => unknownMessage(typeName),
+  getEnum: () => undefined,
+  getExtension: () => undefined,
+  getExtensionFor: () => undefined,
+  getService: () => undefined,
 };
 
 /** Made anew each time: names come from clients, and what is kept of them would grow. */
