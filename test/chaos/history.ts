@@ -87,7 +87,7 @@ export type FaultRecord =
     }
   | { readonly kind: "cut"; readonly proxy: string; readonly connections: number; readonly atMs: number }
   | {
-      readonly kind: "dark";
+      readonly kind: "dark" | "muted";
       readonly proxy: string;
       readonly forMs: number;
       readonly connections: number;

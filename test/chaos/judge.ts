@@ -115,6 +115,7 @@ async function readFaults(file: string): Promise<Faults> {
         break;
       case "cut":
       case "dark":
+      case "muted":
         if (record.connections > 0) faults.cuts += 1;
         break;
       case "ready":

@@ -14,7 +14,8 @@ export type Fault =
   | { readonly kind: "kill all" }
   | { readonly kind: "freeze"; readonly service: string; readonly forMs: number }
   | { readonly kind: "cut"; readonly proxy: string }
-  | { readonly kind: "dark"; readonly proxy: string; readonly forMs: number };
+  | { readonly kind: "dark"; readonly proxy: string; readonly forMs: number }
+  | { readonly kind: "mute"; readonly proxy: string; readonly forMs: number };
 
 export interface PlannedFault {
   readonly atMs: number;
@@ -53,11 +54,12 @@ export function planFaults(random: Random, forMs: number, pace: Pace, targets: T
       service: random.pick(targets.workers),
       forMs: random.between(pace.leaseTtlMs / 2, pace.leaseTtlMs * 3),
     })),
-    ...every(pace.cutEveryMs, () =>
-      random.chance(0.7)
-        ? { kind: "cut", proxy: random.pick(targets.proxies) }
-        : { kind: "dark", proxy: random.pick(targets.proxies), forMs: random.between(200, 3_000) },
-    ),
+    ...every(pace.cutEveryMs, () => {
+      const proxy = random.pick(targets.proxies);
+      if (random.chance(0.4)) return { kind: "cut", proxy };
+      if (random.chance(0.5)) return { kind: "mute", proxy, forMs: random.between(50, 1_000) };
+      return { kind: "dark", proxy, forMs: random.between(200, 3_000) };
+    }),
   ].toSorted((a, b) => a.atMs - b.atMs);
 }
 
@@ -93,6 +95,15 @@ async function strike(fault: Fault, system: System, history: History<FaultRecord
     case "cut": {
       const connections = system.proxies.find(({ name }) => name === fault.proxy)?.cut() ?? 0;
       history.write({ kind: "cut", proxy: fault.proxy, connections, atMs: nowMs() });
+      return;
+    }
+    case "mute": {
+      const proxy = system.proxies.find(({ name }) => name === fault.proxy);
+      if (proxy === undefined) return;
+      const { forMs } = fault;
+      history.write({ kind: "muted", proxy: fault.proxy, forMs, connections: proxy.mute(), atMs: nowMs() });
+      await sleep(forMs);
+      proxy.cut();
       return;
     }
     case "dark": {

@@ -63,6 +63,7 @@ function isDisturbed(cause: Struck, resumedMs: number, faults: readonly FaultRec
       case "cut":
         return fault.atMs >= cause.atMs && !fault.proxy.startsWith("gateway");
       case "dark":
+      case "muted":
         return fault.atMs + fault.forMs >= cause.atMs && !fault.proxy.startsWith("gateway");
       default:
         return false;

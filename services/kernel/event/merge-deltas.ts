@@ -9,8 +9,11 @@
 import { type Delta, encodeDelta, readDelta } from "./read-delta.ts";
 import type { StoredEvent } from "./stored-event.ts";
 
-/** The most text that a merged delta has, in bytes. */
-const maxTextBytes = 65_536;
+/**
+ * The most text that a merged delta has, in bytes: about what a window of compaction makes, so that a snapshot hands on
+ * what was merged already as it is. Larger ones save no more bytes worth naming, and cost a copy.
+ */
+const maxTextBytes = 16_384;
 
 /** Keeps the order; events that do not merge are the same objects. */
 export function mergeDeltas(events: readonly StoredEvent[]): readonly StoredEvent[] {
