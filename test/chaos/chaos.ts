@@ -4,8 +4,9 @@
  *
  * Real processes (split topology, two gateways, three workers), a fake model API, a real MCP server that writes down
  * every call; writers and readers with their own histories; kill -9 of one service every 2 s and of all every 60 s,
- * frozen workers, connections that are cut, go dark or lose their answers. Then the faults stop, all comes to rest, and check-*.ts read the histories
- * and one last read of every log. Exit code 0 when every promise held and the planned faults landed.
+ * frozen workers, connections that are cut, go dark or lose their answers. Then the faults stop, all comes to rest, and
+ * check-*.ts read the histories and one last read of every log. Exit code 0 when every promise held and the planned
+ * faults landed.
  *
  * Bounded: by --seconds (default 120) or --runs with at most an hour; ends only processes that it started.
  */
