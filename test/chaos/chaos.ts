@@ -30,6 +30,8 @@ const { values: flags } = parseArgs({
     sessions: { type: "string", default: "12" },
     "events-per-run": { type: "string", default: "40" },
     modes: { type: "string", default: "followup,followup,followup,interrupt,steer,collect" },
+    // What single kills hit: names of services that begin with it; empty for every one.
+    kill: { type: "string", default: "" },
     "kill-every-ms": { type: "string", default: "2000" },
     "kill-all-every-ms": { type: "string", default: "60000" },
     "freeze-every-ms": { type: "string", default: "5000" },
@@ -69,7 +71,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 
 const random = createRandom(seed);
 const targets = {
-  services: system.names(""),
+  services: system.names("").filter((name) => name.startsWith(flags.kill)),
   workers: system.names("agent"),
   proxies: system.proxies.map(({ name }) => name),
 };

@@ -145,7 +145,7 @@ export const mutations: readonly Mutation[] = [
       },
     ],
     caughtAs: /^T1/,
-    flags: ["--kill-every-ms", "1000"],
+    flags: ["--kill", "toolrouter", "--kill-every-ms", "1500"],
   },
   {
     name: "merging forgets the last word",

@@ -20,7 +20,7 @@ export interface ReaderOptions {
 
 const filteredBodies = ["text_delta", "phase_changed"];
 /** A slow reader stays, so that what waits for it grows. */
-const longestMs: Readonly<Record<ReaderKind, number>> = { plain: 6_000, filtered: 6_000, slow: 30_000 };
+const longestMs: Readonly<Record<ReaderKind, number>> = { plain: 6_000, filtered: 6_000, slow: 60_000 };
 
 export class Reader {
   readonly #options: ReaderOptions;
@@ -86,7 +86,7 @@ export class Reader {
         this.#afterSeq = Number(event.seq);
         if (event.body.case === "runFinished") this.ended.add(event.runId);
       }
-      if (kind === "slow" && random.chance(0.1)) await sleep(random.between(100, 5_000));
+      if (kind === "slow" && random.chance(0.05)) await sleep(random.between(100, 12_000));
     }
   }
 }

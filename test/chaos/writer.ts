@@ -126,7 +126,7 @@ export class Writer {
   #toolCall(mark: string): string {
     const { random } = this.#options;
     if (random.chance(0.5)) return `call recorder.echo {"text":"${mark}"}`;
-    return `call recorder.slow {"ms":${random.between(50, 500)},"text":"${mark}"}`;
+    return `call recorder.slow {"ms":${random.between(100, 1_000)},"text":"${mark}"}`;
   }
 
   async #accepted(answer: Answer): Promise<void> {
