@@ -117,12 +117,15 @@ function readMessages(
       if (body === "runQueued") for (const id of messages ?? []) queuedIn.set(id, run);
     }
     const read = readBySteps(events);
+    const started = new Set<string>();
     for (const { body, seq, run, mark = "", messages } of events) {
+      if (body === "runStarted") started.add(run);
       if (body !== "messageReceived") continue;
       const messageId = messages?.[0] ?? "";
       byMark.set(mark, [...(byMark.get(mark) ?? []), { messageId, seq }]);
       const answeredBy = queuedIn.get(messageId) ?? run;
-      if (!queuedIn.has(messageId) && !read.has(messageId)) {
+      // One that joined while the run waited is read with its first step.
+      if (started.has(run) && !queuedIn.has(messageId) && !read.has(messageId)) {
         report(
           `lost ${sessionId}: no step of run ${run} read message ${messageId}, and no other run was queued for it`,
         );
