@@ -33,6 +33,8 @@ const modes: Readonly<Record<string, QueueMode>> = {
 /** Runs of its session that have not ended; the service bounds them at 100. */
 const mostPending = 4;
 const tokenDelayMs = 12;
+/** About 16 KB. */
+const ballastWords = 1_500;
 /** Codes after which the same request is sent again. */
 const unclear: ReadonlySet<Code> = new Set([
   Code.Unavailable,
@@ -106,7 +108,9 @@ export class Writer {
     const request = {
       requestId,
       session: { case: "sessionKey" as const, value: key },
-      message: { content: [{ block: { case: "text" as const, value: { text: `${mark} ${task}` } } }] },
+      message: {
+        content: [{ block: { case: "text" as const, value: { text: `${mark} ${task}${this.#ballast()}` } } }],
+      },
       queueMode: modes[mode] ?? QueueMode.FOLLOWUP,
     };
     for (;;) {
@@ -120,6 +124,13 @@ export class Writer {
       if (signal.aborted) return;
       await sleep(random.between(20, 300));
     }
+  }
+
+  /** Some messages are large, so that slow readers' ways fill up; nothing that compression makes small. */
+  #ballast(): string {
+    const { random } = this.#options;
+    if (!random.chance(0.3)) return "";
+    return ` ${Array.from({ length: ballastWords }, () => random.next().toString(36).slice(2)).join("")}`;
   }
 
   /** Some calls answer at once, some are under way for so long that faults fall into them. */
