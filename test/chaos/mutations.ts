@@ -80,7 +80,7 @@ export const mutations: readonly Mutation[] = [
       {
         file: "services/kernel/stream/tail-log.ts",
         find: "const maxPendingEvents = 256;",
-        replace: "const maxPendingEvents = 32;",
+        replace: "const maxPendingEvents = 8;",
       },
       {
         file: "services/kernel/stream/tail-log.ts",

@@ -33,8 +33,8 @@ const modes: Readonly<Record<string, QueueMode>> = {
 /** Runs of its session that have not ended; the service bounds them at 100. */
 const mostPending = 4;
 const tokenDelayMs = 12;
-/** About 16 KB. */
-const ballastWords = 1_500;
+/** About 50 KB. */
+const ballastWords = 4_500;
 /** Codes after which the same request is sent again. */
 const unclear: ReadonlySet<Code> = new Set([
   Code.Unavailable,
@@ -129,7 +129,7 @@ export class Writer {
   /** Some messages are large, so that slow readers' ways fill up; nothing that compression makes small. */
   #ballast(): string {
     const { random } = this.#options;
-    if (!random.chance(0.3)) return "";
+    if (!random.chance(0.1)) return "";
     return ` ${Array.from({ length: ballastWords }, () => random.next().toString(36).slice(2)).join("")}`;
   }
 
