@@ -7,6 +7,7 @@ import { checkReader, type ReaderFacts } from "./check-reader.ts";
 import { checkWriters, sessionsOf } from "./check-writers.ts";
 import { type FaultRecord, nowMs, readHistory } from "./history.ts";
 import { type FinalLog, readLogs, waitUntilQuiet } from "./read-logs.ts";
+import { resumeTimes } from "./resume-times.ts";
 import type { System } from "./system.ts";
 import { takeoverTimes } from "./takeover-times.ts";
 
@@ -54,9 +55,10 @@ export async function judge(run: {
   if (runs.length === 0) report("nothing ran: the workload did not work");
   if (run.killsPlanned && faults.kills === 0) report("no kill landed: a run without faults proves nothing");
   for (const died of faults.died) report(`a service ended by itself: ${died}`);
+  const prompt = readers.filter(({ isPrompt }) => isPrompt);
   const resume = resumeTimes(
-    faults.readyAtMs,
-    readers.filter(({ isPrompt }) => isPrompt),
+    faults.records,
+    prompt.map(({ framesAtMs }) => framesAtMs),
   );
 
   const figures = {
@@ -80,6 +82,7 @@ export async function judge(run: {
     takeoversOfFrozen: takeover.frozen.length,
     frozenP50Ms: quantile(takeover.frozen, 0.5),
     frozenP99Ms: quantile(takeover.frozen, 0.99),
+    resumes: resume.length,
     resumeP50Ms: quantile(resume, 0.5),
     resumeP99Ms: quantile(resume, 0.99),
     problems: problems.length,
@@ -98,11 +101,10 @@ interface Faults {
   cuts: number;
   readonly records: FaultRecord[];
   readonly died: string[];
-  readonly readyAtMs: number[];
 }
 
 async function readFaults(file: string): Promise<Faults> {
-  const faults: Faults = { kills: 0, killsOfAll: 0, frozen: 0, cuts: 0, records: [], died: [], readyAtMs: [] };
+  const faults: Faults = { kills: 0, killsOfAll: 0, frozen: 0, cuts: 0, records: [], died: [] };
   for await (const record of readHistory<FaultRecord>(file)) {
     faults.records.push(record);
     switch (record.kind) {
@@ -118,36 +120,12 @@ async function readFaults(file: string): Promise<Faults> {
       case "muted":
         if (record.connections > 0) faults.cuts += 1;
         break;
-      case "ready":
-        // The services that a reader's stream runs through.
-        if (/^(session|gateway)/.test(record.service)) faults.readyAtMs.push(record.atMs);
-        break;
       case "died":
         faults.died.push(`${record.service} with ${record.code}`);
         break;
     }
   }
   return faults;
-}
-
-/** From the moment that a service was back to the next frame of each reader that lived on. */
-function resumeTimes(readyAtMs: readonly number[], readers: readonly ReaderFacts[]): number[] {
-  return readyAtMs.flatMap((readyMs) =>
-    readers.flatMap(({ framesAtMs }) => {
-      const next = firstAfter(framesAtMs, readyMs);
-      return next === undefined ? [] : [next - readyMs];
-    }),
-  );
-}
-
-function firstAfter(times: readonly number[], atMs: number): number | undefined {
-  let [low, high] = [0, times.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((times[middle] ?? 0) < atMs) low = middle + 1;
-    else high = middle;
-  }
-  return times[low];
 }
 
 function show(figures: Readonly<Record<string, number>>, problems: readonly string[]): string {
