@@ -51,6 +51,8 @@ export async function checkReader(
         }
         break;
       case "broken":
+        // Whatever is down has a name; what has none is a mistake of ours.
+        if (record.why.includes("a fault of ours")) report(`L9 reader ${name}: ${record.why}`);
         break;
     }
   }

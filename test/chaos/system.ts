@@ -5,7 +5,7 @@
  * Session instances are a list, so that several of them can join when the store allows it.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { type ServiceProcess, startService } from "../support/mesh-process.ts";
@@ -104,17 +104,13 @@ export class System {
     return this.#services.reduce((sum, { process, lateWrites }) => sum + lateWrites + countLateWrites(process), 0);
   }
 
-  /** The last lines of every service, for a run that failed. */
-  logs(): string {
-    return this.#services.map(({ name, process }) => `--- ${name}\n${process.log().slice(-4_000)}`).join("\n");
-  }
-
   async close(): Promise<void> {
     this.#closing = true;
     for (const { process } of this.#services) process.child.kill("SIGCONT");
     await Promise.all(this.#services.map(({ process }) => process.end("SIGKILL")));
     await Promise.allSettled(this.#keepers);
     await Promise.all(this.#services.map(({ process }) => process.end("SIGKILL")));
+    for (const service of this.#services) this.#keepLog(service);
     await Promise.all(this.proxies.map((proxy) => proxy.close()));
     for (const child of this.#children) child.kill("SIGKILL");
   }
@@ -195,9 +191,15 @@ export class System {
     this.#keepers.push(keepAlive());
   }
 
+  /** What its life until now logged, for whoever keeps the folder. */
+  #keepLog({ name, process }: Supervised): void {
+    appendFileSync(join(this.#options.folder, `${name}.log`), process.log());
+  }
+
   async #startAgain(service: Supervised, start: (args: readonly string[]) => Promise<ServiceProcess>): Promise<void> {
     const { args } = service.process;
     service.lateWrites += countLateWrites(service.process);
+    this.#keepLog(service);
     for (let tries = 0; !this.#closing; tries++) {
       try {
         service.process = await start(args);

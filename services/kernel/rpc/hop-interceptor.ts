@@ -54,9 +54,16 @@ async function* explainAll(
 /** How the library names a connection that was refused, or cut in mid-call (reset, or a stream that was closed). */
 const lostCodes: ReadonlySet<Code> = new Set([Code.Unavailable, Code.Aborted, Code.Canceled]);
 
+/** And how it names what broke on this side of the wire: a write that failed, an answer that ended in the middle. */
+const brokenCodes: ReadonlySet<Code> = new Set([Code.Internal, Code.Unknown, Code.InvalidArgument]);
+
+function isLost(error: unknown): error is ConnectError {
+  if (!(error instanceof ConnectError) || failureFacts(error).reason !== undefined) return false;
+  return lostCodes.has(error.code) || (!error.isWireError && brokenCodes.has(error.code));
+}
+
 function explain(error: unknown, peer: string, signal: AbortSignal): unknown {
-  const isLost = error instanceof ConnectError && lostCodes.has(error.code) && failureFacts(error).reason === undefined;
-  if (!isLost || signal.aborted) return error;
+  if (!isLost(error) || signal.aborted) return error;
   return failure(ErrorReason.PEER_UNAVAILABLE, `the ${peer} service can't be reached: is it running?`, {
     metadata: { service: peer },
     retryAfterMs: 500,
