@@ -99,8 +99,9 @@ describe("a child process", () => {
   it("has its error output logged, cut and limited", async () => {
     const marker = history();
     const script = `console.error("x".repeat(5000));
-      for (let i = 0; i < 500; i++) console.error("line " + i);
-      require("node:fs").writeFileSync(process.argv[1], "");
+      for (let i = 0; i < 499; i++) console.error("line " + i);
+      // What the pipe did not take yet waits in the child: only the callback says that it is out.
+      process.stderr.write("line 499\\n", () => require("node:fs").writeFileSync(process.argv[1], ""));
       setInterval(() => {}, 1000);`;
     const router = await startRouter({ loud: stdio(process.execPath, ["-e", script, marker]) });
     const lines = () =>

@@ -120,6 +120,8 @@ async function readFaults(file: string): Promise<Faults> {
       case "muted":
         if (record.connections > 0) faults.cuts += 1;
         break;
+      case "ready":
+        break;
       case "died":
         faults.died.push(`${record.service} with ${record.code}`);
         break;
