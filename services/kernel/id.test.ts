@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { newId, newTraceId } from "./id.ts";
+import { newId, newSpanId, newTraceId } from "./id.ts";
 
 describe("newId", () => {
   it("is the prefix and 26 characters of Crockford's base32", () => {
@@ -33,5 +33,12 @@ describe("newTraceId", () => {
   it("is 32 lowercase hexadecimal digits, new every time", () => {
     expect(newTraceId()).toMatch(/^[0-9a-f]{32}$/);
     expect(newTraceId()).not.toBe(newTraceId());
+  });
+});
+
+describe("newSpanId", () => {
+  it("is 16 lowercase hexadecimal digits, new every time", () => {
+    expect(newSpanId()).toMatch(/^[0-9a-f]{16}$/);
+    expect(newSpanId()).not.toBe(newSpanId());
   });
 });

@@ -2,12 +2,12 @@
  * What every call to a peer carries, in memory as over HTTP/2: an assertion of who calls, and the trace (R6). A peer that
  * can't be reached, or was lost in the middle of a call, is told from one that refuses: what a peer says itself has a reason.
  */
-import { randomBytes } from "node:crypto";
 import { Code, ConnectError, type Interceptor, type StreamResponse } from "@connectrpc/connect";
 import type { Principal } from "../auth/principal.ts";
 import { type SignedTokens, tokenTtlS } from "../auth/signed-tokens.ts";
 import type { Clock } from "../clock.ts";
 import { ErrorReason, failure, failureFacts } from "../errors.ts";
+import { newSpanId } from "../id.ts";
 import { principalKey, traceIdKey } from "./call-context.ts";
 
 /** @param peer The service that is called, for people and metadata, for example `session`. */
@@ -28,7 +28,7 @@ export function createHopInterceptor(peer: string, tokens: SignedTokens, clock: 
     const principal = request.contextValues.get(principalKey);
     if (principal !== undefined) request.header.set("authorization", `Bearer ${await assertionOf(principal)}`);
     const traceId = request.contextValues.get(traceIdKey);
-    if (traceId !== "") request.header.set("traceparent", `00-${traceId}-${randomBytes(8).toString("hex")}-01`);
+    if (traceId !== "") request.header.set("traceparent", `00-${traceId}-${newSpanId()}-01`);
     const { signal } = request;
     try {
       const response = await next(request);

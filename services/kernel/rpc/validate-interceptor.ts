@@ -1,8 +1,8 @@
 /**
  * Checks every request against the rules that its fields carry (L6). The only door to protovalidate.
  *
- * Cost: about 24 µs a message with five rules. Messages of a stream that carry events between services have no rules
- * on them and cost next to nothing.
+ * Messages of a stream that carry events between services have no rules on them and cost next to nothing. Patterns are
+ * such that no text makes them slow (validate-interceptor.test.ts looks at each).
  */
 import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
@@ -10,7 +10,20 @@ import { createValidator } from "@bufbuild/protovalidate";
 import type { Interceptor, StreamRequest } from "@connectrpc/connect";
 import { ErrorReason, type FieldProblem, failure } from "../errors.ts";
 
-const validator = createValidator();
+/** One for each pattern that the contracts have; none comes from a request. */
+const patterns = new Map<string, RegExp>();
+
+/** Node's own engine does in a tenth of a microsecond what RE2 in JavaScript does in ten. */
+function matchPattern(pattern: string, text: string): boolean {
+  let compiled = patterns.get(pattern);
+  if (compiled === undefined) {
+    compiled = new RegExp(pattern, "u");
+    patterns.set(pattern, compiled);
+  }
+  return compiled.test(text);
+}
+
+const validator = createValidator({ regexMatch: matchPattern });
 
 /** The problems of a message, in the order of its fields; empty when there is none. */
 function findProblems(schema: DescMessage, message: Message): readonly FieldProblem[] {

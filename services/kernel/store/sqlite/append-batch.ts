@@ -8,7 +8,7 @@ import { judgeBatch } from "../../run-rules/judge-batch.ts";
 import type { AppendOutcome, WorkerBatch } from "../changes.ts";
 import type { RunRow } from "../rows.ts";
 import { endRun, joined } from "./end-run.ts";
-import type { StoredRun } from "./run-rows.ts";
+import type { StoredRun } from "./run-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 
 /** See SessionStore.appendBatch. */

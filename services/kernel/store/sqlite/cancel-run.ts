@@ -4,7 +4,7 @@ import type { CancelOutcome, CancelWish } from "../changes.ts";
 import type { Scope } from "../scope.ts";
 import type { Answered, Request } from "../session-store.ts";
 import { stopRun, stopRunWithChildren } from "./command-run.ts";
-import type { StoredRun } from "./run-rows.ts";
+import type { StoredRun } from "./run-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 
 /** See SessionStore.cancelRun. */

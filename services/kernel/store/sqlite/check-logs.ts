@@ -11,7 +11,7 @@ import { LogDamaged } from "../store-errors.ts";
 import { checkLog, type RunEnd } from "./check-log.ts";
 import type { EventRow } from "./event-rows.ts";
 import { readDatabase } from "./open-for-reading.ts";
-import { type StoredSession, sessionColumns, toStoredSession } from "./session-columns.ts";
+import { readNames, type StoredSession, selectSessions, toStoredSession } from "./session-columns.ts";
 import { sessionMigrations } from "./session-schema.ts";
 
 const maxFindings = 100;
@@ -45,11 +45,9 @@ function check(database: DatabaseSync): LogCheck {
     found += 1;
     if (findings.length < maxFindings) findings.push(finding);
   };
-  for (const columns of database
-    .prepare(`SELECT ${sessionColumns} FROM sessions s JOIN tenants t USING (tenant_no) ORDER BY s.session_no`)
-    .iterate()) {
+  for (const columns of selectSessions(database, "ORDER BY s.session_no").iterate()) {
     sessions += 1;
-    const named = { tenant: String(columns.tenant), sessionId: String(columns.sessionId) };
+    const named = readNames(columns);
     try {
       const log = readLog(database, toStoredSession(columns));
       events += log.events;

@@ -7,7 +7,7 @@
 import { mayTakeOver, takenRun } from "../../run-rules/change-run.ts";
 import type { Claimed, ClaimInput } from "../changes.ts";
 import type { RunRow, SessionRow } from "../rows.ts";
-import type { StoredRun } from "./run-rows.ts";
+import type { StoredRun } from "./run-columns.ts";
 import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 

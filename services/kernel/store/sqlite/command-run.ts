@@ -9,8 +9,8 @@ import { judgeCancel, maxCancelDepth, maxCancelledSessions } from "../../run-rul
 import type { Appended, CancelWish, Commanded } from "../changes.ts";
 import type { RunCommandRow, RunRow } from "../rows.ts";
 import { endRun } from "./end-run.ts";
+import type { StoredRun } from "./run-columns.ts";
 import type { StoredCommand } from "./run-command-rows.ts";
-import type { StoredRun } from "./run-rows.ts";
 import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 

@@ -10,7 +10,8 @@ import { positionOf } from "../../run-rules/order-runs.ts";
 import { leftOver } from "../../run-rules/run-commands.ts";
 import type { Appended, FollowUp, RunEnding } from "../changes.ts";
 import type { RunRow, SessionRow } from "../rows.ts";
-import { type StoredRun, waitingRun } from "./run-rows.ts";
+import type { StoredRun } from "./run-columns.ts";
+import { waitingRun } from "./run-rows.ts";
 import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 

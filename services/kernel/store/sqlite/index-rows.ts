@@ -8,7 +8,7 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { IndexEntry, IndexPlace } from "../rows.ts";
-import { type StoredSession, sessionColumns, toStoredSession } from "./session-columns.ts";
+import { type StoredSession, selectSessions, toStoredSession } from "./session-columns.ts";
 
 const maxRememberedTenants = 10_000;
 /** How many tombstones one sweep transaction removes, so that it never holds the event loop for long. */
@@ -32,8 +32,10 @@ export class IndexRows {
     this.selectPlace = database.prepare(
       "SELECT index_id AS feedId, index_floor + 1 AS oldestSeq FROM tenants WHERE tenant_no = ?",
     );
-    this.selectSessions = database.prepare(`SELECT ${sessionColumns} FROM sessions s JOIN tenants t USING (tenant_no)
-      WHERE s.tenant_no = ? AND s.index_seq > ? ORDER BY s.index_seq LIMIT ?`);
+    this.selectSessions = selectSessions(
+      database,
+      "WHERE s.tenant_no = ? AND s.index_seq > ? ORDER BY s.index_seq LIMIT ?",
+    );
     this.selectDeleted = database.prepare(`SELECT index_seq AS seq, session_id AS sessionId FROM deleted_sessions
       WHERE tenant_no = ? AND index_seq > ? ORDER BY index_seq LIMIT ?`);
     this.insertDeleted = database.prepare("INSERT INTO deleted_sessions VALUES (?, ?, ?, ?)");

@@ -9,7 +9,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { ListSessionsInput, SessionPage } from "../session-store.ts";
 import { InvalidPageToken } from "../store-errors.ts";
 import { matchExpression } from "./search-rows.ts";
-import { type StoredSession, sessionColumns, toStoredSession } from "./session-columns.ts";
+import { type StoredSession, selectSessions, toStoredSession } from "./session-columns.ts";
 
 const maxPageSize = 500;
 
@@ -74,12 +74,12 @@ export class SessionLists {
     if (known !== undefined) return known;
     const { column, comparison, direction } = orders[order];
     // A session's children are few, whatever the order; nothing else tells SQLite so.
-    const index = filters.some(({ name }) => name === "parentSessionId") ? "INDEXED BY sessions_by_parent " : "";
+    const index = filters.some(({ name }) => name === "parentSessionId") ? "INDEXED BY sessions_by_parent" : "";
     const conditions = filters.map(({ condition }) => ` AND ${condition}`).join("");
-    const statement =
-      this.database.prepare(`SELECT ${sessionColumns} FROM sessions s ${index}JOIN tenants t USING (tenant_no)
-      WHERE s.tenant_no = :tenantNo AND (s.${column}, s.session_no) ${comparison} (:atMs, :sessionNo)${conditions}
-      ORDER BY s.${column} ${direction}, s.session_no ${direction} LIMIT :limit`);
+    const clauses = `WHERE s.tenant_no = :tenantNo
+      AND (s.${column}, s.session_no) ${comparison} (:atMs, :sessionNo)${conditions}
+      ORDER BY s.${column} ${direction}, s.session_no ${direction} LIMIT :limit`;
+    const statement = selectSessions(this.database, clauses, index);
     this.statements.set(key, statement);
     return statement;
   }

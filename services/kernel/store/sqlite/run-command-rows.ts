@@ -7,7 +7,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { OpenCommand } from "../../run-rules/run-commands.ts";
 import type { RunCommandRow } from "../rows.ts";
-import type { StoredRun } from "./run-rows.ts";
+import type { StoredRun } from "./run-columns.ts";
 
 /** A command with what the end of its run needs to know of it. */
 export interface StoredCommand extends RunCommandRow, OpenCommand {

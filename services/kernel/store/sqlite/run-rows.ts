@@ -7,42 +7,10 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { orderClause } from "../../run-rules/order-runs.ts";
 import type { RunRow } from "../rows.ts";
+import { type StoredRun, selectRuns, toStoredRun } from "./run-columns.ts";
 
-/** A run with its place in the file and the answer to its last batch. */
-export interface StoredRun {
-  readonly runNo: number;
-  readonly tenantNo: number;
-  readonly sessionNo: number;
-  /** Of the last committed batch of this epoch; 0 when there is none. */
-  readonly batchFirstSeq: number;
-  readonly batchLastSeq: number;
-  /** The newest command that it was given, and the newest that its holder acted on; the same when none is open. */
-  readonly lastCommandId: number;
-  readonly actedCommandId: number;
-  readonly row: RunRow;
-}
-
-type RunColumns = Omit<RunRow, "messageIds" | "collects"> &
-  Omit<StoredRun, "row"> & { messageIds: string; collects: number };
-
-const selectRun = `SELECT r.run_no AS runNo, r.tenant_no AS tenantNo, r.session_no AS sessionNo,
-  r.batch_first_seq AS batchFirstSeq, r.batch_last_seq AS batchLastSeq, r.last_command_id AS lastCommandId,
-  r.acted_command_id AS actedCommandId, r.collects, t.tenant, r.run_id AS runId,
-  r.session_id AS sessionId, r.agent_id AS agentId, r.state, r.status, r.failure, r.epoch, r.attempt,
-  r.batch_no AS batchNo, r.priority, r.message_ids AS messageIds, r.options, r.principal, r.trace_id AS traceId,
-  r.queued_at_ms AS queuedAtMs, r.started_at_ms AS startedAtMs, r.finished_at_ms AS finishedAtMs,
-  r.queued_seq AS queuedSeq, r.finished_seq AS finishedSeq, r.cancelled_by AS cancelledBy,
-  r.cancel_reason AS cancelReason`;
-const fromRuns = "FROM runs r JOIN tenants t USING (tenant_no)";
-const ready = "r.state = 'queued' AND r.blocked = 0";
 const inOrder = `ORDER BY ${orderClause("r.priority", "r.run_no")}`;
-
-function toStoredRun(columns: unknown): StoredRun {
-  const { runNo, tenantNo, sessionNo, batchFirstSeq, batchLastSeq, lastCommandId, actedCommandId, ...rest } =
-    columns as RunColumns;
-  const row = { ...rest, messageIds: JSON.parse(rest.messageIds) as string[], collects: rest.collects === 1 };
-  return { runNo, tenantNo, sessionNo, batchFirstSeq, batchLastSeq, lastCommandId, actedCommandId, row };
-}
+const ready = "r.state = 'queued' AND r.blocked = 0";
 
 /** A run that nobody took yet. */
 export function waitingRun(
@@ -95,17 +63,21 @@ export class RunRows {
   private readonly deleteOfSession: StatementSync;
 
   constructor(database: DatabaseSync) {
-    this.selectById = database.prepare(`${selectRun} ${fromRuns} WHERE r.tenant_no = ? AND r.run_id = ?`);
-    const waiting = `${selectRun} ${fromRuns} WHERE r.tenant_no = ? AND r.session_no = ? AND r.state = 'queued'`;
-    this.selectWaiting = database.prepare(`${waiting} ${inOrder} LIMIT ?`);
-    this.selectCollecting = database.prepare(`${waiting} AND r.collects = 1 AND r.principal = ? AND r.agent_id = ?
-      AND r.options = ? ORDER BY r.run_no DESC LIMIT 1`);
-    const nextReady = `${selectRun} FROM runs r INDEXED BY runs_ready JOIN tenants t USING (tenant_no) WHERE ${ready}`;
-    this.selectNextReady = database.prepare(`${nextReady} ${inOrder} LIMIT 1`);
-    this.selectNextReadyOf = database.prepare(
-      `${nextReady} AND r.agent_id IN (SELECT value FROM json_each(?)) ${inOrder} LIMIT 1`,
+    const waiting = "WHERE r.tenant_no = ? AND r.session_no = ? AND r.state = 'queued'";
+    const byReadiness = "INDEXED BY runs_ready";
+    this.selectById = selectRuns(database, "WHERE r.tenant_no = ? AND r.run_id = ?");
+    this.selectWaiting = selectRuns(database, `${waiting} ${inOrder} LIMIT ?`);
+    this.selectCollecting = selectRuns(
+      database,
+      `${waiting} AND r.collects = 1 AND r.principal = ? AND r.agent_id = ? AND r.options = ? ORDER BY r.run_no DESC LIMIT 1`,
     );
-    this.selectRunning = database.prepare(`${selectRun} ${fromRuns} WHERE r.state = 'running' ORDER BY r.run_no`);
+    this.selectNextReady = selectRuns(database, `WHERE ${ready} ${inOrder} LIMIT 1`, byReadiness);
+    this.selectNextReadyOf = selectRuns(
+      database,
+      `WHERE ${ready} AND r.agent_id IN (SELECT value FROM json_each(?)) ${inOrder} LIMIT 1`,
+      byReadiness,
+    );
+    this.selectRunning = selectRuns(database, "WHERE r.state = 'running' ORDER BY r.run_no");
     this.countReadySessions = database.prepare(
       `SELECT count(DISTINCT r.session_no) AS count FROM runs r WHERE ${ready}`,
     );

@@ -8,9 +8,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { NewSession, SessionCounts } from "../changes.ts";
 import type { SessionRow } from "../rows.ts";
 import type { IndexRows } from "./index-rows.ts";
-import { type StoredSession, sessionColumns, toStoredSession } from "./session-columns.ts";
-
-const selectSession = `SELECT ${sessionColumns} FROM sessions s JOIN tenants t USING (tenant_no)`;
+import { type StoredSession, selectSessions, toStoredSession } from "./session-columns.ts";
 
 export class SessionRows {
   private readonly selectById: StatementSync;
@@ -28,13 +26,13 @@ export class SessionRows {
 
   constructor(database: DatabaseSync, index: IndexRows) {
     this.index = index;
-    this.selectById = database.prepare(`${selectSession} WHERE s.tenant_no = ? AND s.session_id = ?`);
-    this.selectByKey = database.prepare(
-      `${selectSession} WHERE s.tenant_no = ? AND s.session_key = ? AND s.session_key <> ''`,
+    this.selectById = selectSessions(database, "WHERE s.tenant_no = ? AND s.session_id = ?");
+    this.selectByKey = selectSessions(database, "WHERE s.tenant_no = ? AND s.session_key = ? AND s.session_key <> ''");
+    this.selectByNo = selectSessions(database, "WHERE s.session_no = ?");
+    this.selectChildren = selectSessions(
+      database,
+      "WHERE s.tenant_no = ? AND s.parent_session_id = ? AND s.parent_session_id <> '' ORDER BY s.session_no LIMIT ?",
     );
-    this.selectByNo = database.prepare(`${selectSession} WHERE s.session_no = ?`);
-    this.selectChildren = database.prepare(`${selectSession} WHERE s.tenant_no = ? AND s.parent_session_id = ?
-      AND s.parent_session_id <> '' ORDER BY s.session_no LIMIT ?`);
     this.insertRow = database.prepare(`INSERT INTO sessions (tenant_no, session_id, session_key, agent_id, state, title,
       labels, log_id, head_seq, oldest_seq, active_run_id, queued_runs, parent_session_id, created_by, created_at_ms,
       updated_at_ms, last_message_at_ms, message_count, profile, forked_from_session_id, forked_at_seq,

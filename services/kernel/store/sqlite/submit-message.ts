@@ -11,7 +11,8 @@ import type { RunRow, SessionRow } from "../rows.ts";
 import type { Scope } from "../scope.ts";
 import type { Answered, Request } from "../session-store.ts";
 import { commandRun, stopRunWithChildren } from "./command-run.ts";
-import { type StoredRun, waitingRun } from "./run-rows.ts";
+import type { StoredRun } from "./run-columns.ts";
+import { waitingRun } from "./run-rows.ts";
 import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 
