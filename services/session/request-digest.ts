@@ -6,7 +6,7 @@
  * Only answers are stored. What failed validation never comes here, and a refusal (busy, queue full, head moved, not
  * found) changed nothing, so that the same request may succeed later.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { clone, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import type { Answered, Request } from "../kernel/store/session-store.ts";
@@ -20,7 +20,7 @@ function requestDigest<Schema extends DescMessage>(
 ): string {
   const bare = clone(schema, message) as MessageShape<Schema> & { requestId: string };
   bare.requestId = "";
-  return `${version}:${createHash("sha256").update(encodeCanonically(schema, bare)).digest("base64url")}`;
+  return `${version}:${hash("sha256", encodeCanonically(schema, bare), "base64url")}`;
 }
 
 /** The request of a call that must happen once. */

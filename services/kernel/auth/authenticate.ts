@@ -4,7 +4,7 @@
  * Keeps: every refusal is the same answer; failed tries of one address are limited, loopback included; a web token
  * works only from the origin that it is bound to; a token in a query string is never looked at.
  */
-import { createHash, timingSafeEqual } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
 import { Scope as AuthScope } from "../../../gen/atoll/auth/v1/options_pb.ts";
 import type { Clock } from "../clock.ts";
 import { localTenant, type Principal } from "./principal.ts";
@@ -90,7 +90,7 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
 
 /** Equal lengths for a comparison in constant time. */
 function digest(token: string): Buffer {
-  return createHash("sha256").update(token).digest();
+  return hash("sha256", token, "buffer");
 }
 
 /**

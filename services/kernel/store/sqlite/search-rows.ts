@@ -25,9 +25,8 @@ export class SearchRows {
     // The index sessions_to_search holds only these.
     this.selectNext = database.prepare(`SELECT session_no AS sessionNo FROM sessions INDEXED BY sessions_to_search
       WHERE head_seq > searched_seq AND session_no > ? ORDER BY session_no LIMIT 1`);
-    this.insertRow = database.prepare(
-      "INSERT INTO search_documents (tenant_no, session_no, seq) VALUES (?, ?, ?) RETURNING document_no AS documentNo",
-    );
+    // Without RETURNING: it would open a savepoint, at which FTS5 writes what it has gathered as a segment of its own.
+    this.insertRow = database.prepare("INSERT INTO search_documents (tenant_no, session_no, seq) VALUES (?, ?, ?)");
     this.insertWords = database.prepare("INSERT INTO search_words (rowid, tenant, text) VALUES (?, ?, ?)");
     const before = "FROM search_documents WHERE tenant_no = ? AND session_no = ? AND seq < ?";
     this.deleteWords = database.prepare(`DELETE FROM search_words WHERE rowid IN (SELECT document_no ${before})`);
@@ -46,9 +45,8 @@ export class SearchRows {
   }
 
   insert({ tenantNo, sessionNo }: Place, { seq, text }: SearchDocument): void {
-    const documentNo = this.insertRow.get(tenantNo, sessionNo, seq)?.documentNo;
-    if (documentNo === undefined) throw new Error("a row that was inserted has a number");
-    this.insertWords.run(documentNo, tenantWord(tenantNo), text);
+    const { lastInsertRowid } = this.insertRow.run(tenantNo, sessionNo, seq);
+    this.insertWords.run(lastInsertRowid, tenantWord(tenantNo), text);
   }
 
   listParts({ tenantNo, sessionNo }: Place): AnswerPart[] {
