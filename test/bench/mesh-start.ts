@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { nodeFlags } from "../support/mesh-process.ts";
 import { endWithBench } from "./end-in-time.ts";
 
 export interface StartTimes {
@@ -38,7 +39,7 @@ export async function startMeshTimed(folder: string, compileCache: string): Prom
   // Without a key it runs on the offline model, whatever the bench's own environment holds.
   const { ANTHROPIC_API_KEY: _key, ANTHROPIC_BASE_URL: _url, ...inherited } = process.env;
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [main, "up", "--listen", "127.0.0.1:0"], {
+  const child = spawn(process.execPath, [...nodeFlags, main, "up", "--listen", "127.0.0.1:0"], {
     cwd: folder,
     env: { ...inherited, NODE_COMPILE_CACHE: compileCache },
     stdio: ["ignore", "pipe", "pipe"],

@@ -59,6 +59,8 @@ export interface MeshProcess {
 }
 
 const main = resolve(import.meta.dirname, "../../services/main.ts");
+/** As in the first line of main.ts. */
+export const nodeFlags: readonly string[] = ["--max-semi-space-size=8"];
 const startTimeoutMs = 30_000;
 const endTimeoutMs = 40_000;
 
@@ -238,7 +240,7 @@ function spawnCommand(
   entry: string = main,
 ) {
   const { ANTHROPIC_API_KEY: _key, ANTHROPIC_BASE_URL: _url, ...inherited } = process.env;
-  return spawn(process.execPath, [entry, ...args], {
+  return spawn(process.execPath, [...nodeFlags, entry, ...args], {
     cwd: folder,
     env: { ...inherited, ...env },
     stdio: ["ignore", "pipe", "pipe"],

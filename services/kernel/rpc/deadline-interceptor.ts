@@ -37,7 +37,10 @@ async function boundUnary(
   maxTimeoutMs: number,
 ): Promise<UnaryResponse> {
   const deadline = new AbortController();
-  const signal = AbortSignal.any([request.signal, deadline.signal]);
+  // By hand: AbortSignal.any costs more than the rest of this, and its garbage outlives the call.
+  const onLeft = (): void => deadline.abort(request.signal.reason);
+  request.signal.throwIfAborted();
+  request.signal.addEventListener("abort", onLeft, { once: true });
   let timer: Timer | undefined;
   try {
     const late = new Promise<never>((_, reject) => {
@@ -47,9 +50,10 @@ async function boundUnary(
         reject(expired);
       });
     });
-    return await Promise.race([next({ ...request, signal }), late]);
+    return await Promise.race([next({ ...request, signal: deadline.signal }), late]);
   } finally {
     timer?.cancel();
+    request.signal.removeEventListener("abort", onLeft);
   }
 }
 
