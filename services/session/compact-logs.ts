@@ -3,10 +3,10 @@ import type { BackgroundJob } from "./background-job.ts";
 import type { SessionDeps } from "./session-deps.ts";
 
 /** About 5 ms of one core. */
-const windowsAtOnce = 8;
+const windowsAtOnce = 4;
 const intervalMs = 1_000;
 /** With `windowsAtOnce` 400 windows, 100 000 events, a second at the most. */
-const moreMs = 20;
+const moreMs = 10;
 
 export function compactLogs({ store, log }: Pick<SessionDeps, "store" | "log">): BackgroundJob {
   return {

@@ -3,10 +3,10 @@ import type { BackgroundJob } from "./background-job.ts";
 import type { SessionDeps } from "./session-deps.ts";
 
 /** A few milliseconds of one core. */
-const eventsAtOnce = 500;
-const bytesAtOnce = 262_144;
+const eventsAtOnce = 250;
+const bytesAtOnce = 131_072;
 const intervalMs = 1_000;
-const moreMs = 20;
+const moreMs = 10;
 
 export function indexMessages({ store, log }: Pick<SessionDeps, "store" | "log">): BackgroundJob {
   return {

@@ -23,7 +23,8 @@ import type { SessionDeps } from "./session-deps.ts";
 type Page = Extract<LogPage, { kind: "page" }>;
 
 const defaultPageSize = 500;
-const maxPageBytes = 1_048_576;
+/** Just below a power of two with what is around the events: the encoder doubles its buffer until a page fits. */
+const maxPageBytes = 1_000_000;
 const maxSnapshotPageEvents = 5_000;
 
 /** Where a list goes on. */

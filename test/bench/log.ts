@@ -4,8 +4,8 @@
  * Measures
  * - At the store's port, in this process, SQLite with group commit and fsync: deduplicated submits with 64 in flight, and
  *   deltas in batches of 16, over 10 to 10 000 sessions; against single durable commits of SQLite alone in the same run.
- * - Over RPC, the session service in a process of its own on its own core: submits with 64 in flight on one HTTP/2
- *   connection; deltas from a worker's Attach stream to what a Watch stream delivered.
+ * - Over RPC, the session service in a process of its own on its own core: submits with 64 in flight on four HTTP/2
+ *   connections; deltas from a worker's Attach stream to what a Watch stream delivered.
  * - A log of 100 000 deltas: bytes an event, reading it whole, opening its snapshot, as written and after compaction;
  *   over RPC the snapshot and a watcher from the beginning.
  *
@@ -17,6 +17,7 @@
  * Bounded: at most 60 s a case, 10 minutes in all.
  */
 import { parseArgs } from "node:util";
+import { setFlagsFromString } from "node:v8";
 import { endAfter } from "./end-in-time.ts";
 import { measureLog, measurePort, measureSingleCommits, type PortRates } from "./log-port.ts";
 import { measureFlow, measureRemoteSubmits, measureResume, startRemoteSession } from "./log-rpc.ts";
@@ -45,6 +46,8 @@ for (const sessions of sessionCounts) port.push(await measurePort(sessions, seco
 const log = await measureLog(logEvents);
 
 pinProcess(process.pid, "load");
+// Whoever calls the session service is a process of the mesh (trim-memory.ts).
+setFlagsFromString("--heap-growing-percent=150");
 // A service of its own: the runs that these submits leave behind would be offered to the next worker.
 const submitted = await startRemoteSession();
 const submits = await measureRemoteSubmits(submitted, seconds);

@@ -96,8 +96,10 @@ export class SearchableText {
     const isOfBlock = (part: Part): boolean => part.runId === runId && part.blockId === blockId;
     const part = this.#parts.find(isOfBlock) ?? this.#addPart({ runId, step, attempt, blockId, text: "", bytes: 0 });
     const room = maxSearchableBytes - this.#parts.reduce((sum, each) => sum + (each === part ? 0 : each.bytes), 0);
-    resize(part, Math.min(Number(offset), room));
+    const hasMoved = resize(part, Math.min(Number(offset), room));
     const added = cut(text, room - part.bytes);
+    // Where a part is full, what follows changes nothing that would have to be stored.
+    if (!hasMoved && added === "") return;
     part.text += added;
     part.bytes += Buffer.byteLength(added);
     this.#partsChanged = true;
@@ -105,6 +107,7 @@ export class SearchableText {
 
   #addPart(part: Part): Part {
     this.#parts.push(part);
+    this.#partsChanged = true;
     return part;
   }
 
@@ -122,12 +125,16 @@ function textOf({ block }: ContentBlock): string[] {
   return block.case === "text" ? [block.value.text] : [];
 }
 
-/** Truncates to so many bytes, or fills up to them where the text before them is not known: history was trimmed. */
-function resize(part: Part, bytes: number): void {
+/**
+ * Truncates to so many bytes, or fills up to them where the text before them is not known: history was trimmed. False
+ * when it has so many.
+ */
+function resize(part: Part, bytes: number): boolean {
   if (bytes < part.bytes) part.text = cut(part.text, bytes);
   else if (bytes > part.bytes) part.text += " ".repeat(bytes - part.bytes);
-  else return;
+  else return false;
   part.bytes = Buffer.byteLength(part.text);
+  return true;
 }
 
 /** The longest beginning of at most so many bytes that ends between two code points. */
