@@ -12,6 +12,8 @@ export interface StoredSession {
   readonly sessionNo: number;
   readonly tenantNo: number;
   readonly row: SessionRow;
+  /** What the file holds of it; a change replaces only `row`. */
+  readonly stored: SessionRow;
 }
 
 /** The columns of `toStoredSession`, in its order. */
@@ -103,38 +105,35 @@ export function toStoredSession(columns: unknown): StoredSession {
     forkedAtSeq,
     trimmedAtMs,
   ] = columns as SessionColumns;
-  return {
-    sessionNo,
-    tenantNo,
-    row: {
-      tenant,
-      sessionId,
-      key,
-      agentId,
-      state,
-      title,
-      labels: JSON.parse(labels) as Record<string, string>,
-      logId,
-      headSeq,
-      oldestSeq,
-      activeRunId,
-      queuedRuns,
-      parentSessionId,
-      createdBy,
-      createdAtMs,
-      updatedAtMs,
-      lastMessageAtMs,
-      messageCount,
-      profile,
-      idleTimeoutMs,
-      contextFloorSeq,
-      logBytes,
-      compactedSeq,
-      searchedSeq,
-      indexSeq,
-      forkedFromSessionId,
-      forkedAtSeq,
-      trimmedAtMs,
-    },
+  const row: SessionRow = {
+    tenant,
+    sessionId,
+    key,
+    agentId,
+    state,
+    title,
+    labels: JSON.parse(labels) as Record<string, string>,
+    logId,
+    headSeq,
+    oldestSeq,
+    activeRunId,
+    queuedRuns,
+    parentSessionId,
+    createdBy,
+    createdAtMs,
+    updatedAtMs,
+    lastMessageAtMs,
+    messageCount,
+    profile,
+    idleTimeoutMs,
+    contextFloorSeq,
+    logBytes,
+    compactedSeq,
+    searchedSeq,
+    indexSeq,
+    forkedFromSessionId,
+    forkedAtSeq,
+    trimmedAtMs,
   };
+  return { sessionNo, tenantNo, row, stored: row };
 }

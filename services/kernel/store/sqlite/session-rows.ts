@@ -16,7 +16,8 @@ export class SessionRows {
   private readonly selectByNo: StatementSync;
   private readonly selectChildren: StatementSync;
   private readonly insertRow: StatementSync;
-  private readonly updateRow: StatementSync;
+  private readonly updateGrown: StatementSync;
+  private readonly updateRest: StatementSync;
   private readonly updateUnseen: StatementSync;
   private readonly deleteRow: StatementSync;
   private readonly countAll: StatementSync;
@@ -38,10 +39,11 @@ export class SessionRows {
       updated_at_ms, last_message_at_ms, message_count, profile, forked_from_session_id, forked_at_seq,
       index_seq)
       VALUES (?, ?, ?, ?, 'created', ?, ?, ?, 0, 0, '', 0, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?)`);
-    this.updateRow = database.prepare(`UPDATE sessions SET state = ?, head_seq = ?, oldest_seq = ?, active_run_id = ?,
-      queued_runs = ?, updated_at_ms = ?, last_message_at_ms = ?, message_count = ?, title = ?, labels = ?, profile = ?,
-      idle_timeout_ms = ?, context_floor_seq = ?, log_bytes = ?, compacted_seq = ?, searched_seq = ?, index_seq = ?,
-      log_id = ?, trimmed_at_ms = ? WHERE session_no = ?`);
+    this.updateGrown = database.prepare(`UPDATE sessions SET state = ?, head_seq = ?, oldest_seq = ?,
+      active_run_id = ?, queued_runs = ?, updated_at_ms = ?, last_message_at_ms = ?, message_count = ?, log_bytes = ?,
+      index_seq = ? WHERE session_no = ?`);
+    this.updateRest = database.prepare(`UPDATE sessions SET title = ?, labels = ?, profile = ?, idle_timeout_ms = ?,
+      context_floor_seq = ?, compacted_seq = ?, searched_seq = ?, log_id = ?, trimmed_at_ms = ? WHERE session_no = ?`);
     this.updateUnseen = database.prepare(
       "UPDATE sessions SET compacted_seq = ?, log_bytes = ?, searched_seq = ? WHERE session_no = ?",
     );
@@ -119,9 +121,9 @@ export class SessionRows {
 
   /** Writes what changes in a session's life; returns the session with its new place in the index. */
   save(session: StoredSession): StoredSession {
-    const { sessionNo, tenantNo } = session;
+    const { sessionNo, tenantNo, stored } = session;
     const row = { ...session.row, indexSeq: this.index.next(tenantNo) };
-    this.updateRow.run(
+    this.updateGrown.run(
       row.state,
       row.headSeq,
       row.oldestSeq,
@@ -130,19 +132,38 @@ export class SessionRows {
       row.updatedAtMs,
       row.lastMessageAtMs,
       row.messageCount,
-      row.title,
-      JSON.stringify(row.labels),
-      row.profile,
-      row.idleTimeoutMs,
-      row.contextFloorSeq,
       row.logBytes,
-      row.compactedSeq,
-      row.searchedSeq,
       row.indexSeq,
-      row.logId,
-      row.trimmedAtMs,
       sessionNo,
     );
-    return { ...session, row };
+    // A statement of its own, because few changes have any of it, and it would cost each of them.
+    if (seldomChanged.some((name) => row[name] !== stored[name])) {
+      this.updateRest.run(
+        row.title,
+        JSON.stringify(row.labels),
+        row.profile,
+        row.idleTimeoutMs,
+        row.contextFloorSeq,
+        row.compactedSeq,
+        row.searchedSeq,
+        row.logId,
+        row.trimmedAtMs,
+        sessionNo,
+      );
+    }
+    return { ...session, row, stored: row };
   }
 }
+
+/** The columns of `updateRest`. */
+const seldomChanged = [
+  "title",
+  "labels",
+  "profile",
+  "idleTimeoutMs",
+  "contextFloorSeq",
+  "compactedSeq",
+  "searchedSeq",
+  "logId",
+  "trimmedAtMs",
+] as const satisfies readonly (keyof SessionRow)[];
