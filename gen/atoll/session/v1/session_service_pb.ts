@@ -1029,7 +1029,7 @@ export type ListEventsRequest = Message<"atoll.session.v1.ListEventsRequest"> & 
   cursor?: Cursor | undefined;
 
   /**
-   * Events a page. Default 500, at most 5000; a page also ends at 1 MiB.
+   * Events a page. Default 500, at most 5000; a page also ends at 1000000 bytes.
    *
    * @generated from field: uint32 page_size = 3;
    */
@@ -1128,7 +1128,7 @@ export type GetSnapshotRequest = Message<"atoll.session.v1.GetSnapshotRequest"> 
   pageToken: string;
 
   /**
-   * Bytes a page. Default and maximum 1048576 (1 MiB).
+   * Bytes of events a page, a single larger event apart. Default 1000000; at most 1048576 (1 MiB).
    *
    * @generated from field: uint32 page_bytes = 3;
    */
