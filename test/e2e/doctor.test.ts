@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, onTestFinished, test } from "vitest";
 import { ErrorReason, failureFacts } from "../../services/kernel/errors.ts";
+import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
 import { verifies } from "../requirements.ts";
 import { runCommand, startMeshProcess } from "../support/mesh-process.ts";
 import { clientOver, readUntilEnd, say } from "./mesh-client.fixture.ts";
@@ -50,6 +51,15 @@ test(`doctor names the first event that is not what was written, and readers get
   expect(sound.code).toBe(0);
   expect(readFileSync(file).equals(before)).toBe(true);
   expect(existsSync(`${file}-shm`)).toBe(false);
+
+  // Of a log that retention has emptied, too.
+  const store = await openSessionStore(mesh.dataDir, Date.now);
+  const bounds = { keepFromMs: 0, maxEvents: 0, maxBytes: 1 };
+  await store.trimLogs({ bounds, cursor: "", maxSessions: 9, maxRows: 999 });
+  await store.close();
+  const emptied = await runCommand(["doctor", ...nowhere], folder);
+  expect(emptied.output).toMatch(/✓ logs: 2 sessions with 0 events are sound/);
+  expect(emptied.code).toBe(0);
 
   const bytes = Buffer.from(before);
   // The words stand in the session's title and in its log.

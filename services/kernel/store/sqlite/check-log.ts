@@ -55,14 +55,16 @@ class LogReader {
   /** Compares what stands beside the log. */
   end(): void {
     const { sessionId, headSeq, oldestSeq, compactedSeq, logBytes } = this.#session;
+    // One past the head when retention left nothing.
+    const [first, last] = headSeq === 0 ? [0, 0] : [1, headSeq + 1];
+    if (oldestSeq < first || oldestSeq > last) {
+      throw new LogDamaged(sessionId, 0, `the oldest event is said to be ${oldestSeq}, the head ${headSeq}`);
+    }
     if (this.#next <= headSeq) {
       throw new LogDamaged(sessionId, this.#next, `the events up to ${headSeq} are missing`);
     }
     if (this.#next > headSeq + 1) {
       throw new LogDamaged(sessionId, headSeq + 1, `the head is ${headSeq}, and there are events behind it`);
-    }
-    if (oldestSeq > headSeq || (headSeq > 0 && oldestSeq < 1)) {
-      throw new LogDamaged(sessionId, 0, `the oldest event is said to be ${oldestSeq}, the head ${headSeq}`);
     }
     if (compactedSeq > headSeq) throw new LogDamaged(sessionId, 0, `it is said to be merged up to ${compactedSeq}`);
     if (logBytes !== this.#bytes) {

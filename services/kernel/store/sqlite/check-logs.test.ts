@@ -4,7 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { append, batchOf, startRun } from "../../../../test/contract/session-store-fixture.ts";
+import {
+  accept,
+  append,
+  batchOf,
+  lastBatchOf,
+  makeSession,
+  startRun,
+} from "../../../../test/contract/session-store-fixture.ts";
 import { verifies } from "../../../../test/requirements.ts";
 import type { RunRow } from "../rows.ts";
 import { checkSqliteLogs } from "./check-logs.ts";
@@ -43,6 +50,22 @@ describe(`checking stored logs ${verifies("S1", "L9")}`, () => {
     expect(checkSqliteLogs(folder)).toEqual({ kind: "checked", sessions: 2, events: 9, findings: [], more: 0 });
     expect(readdirSync(folder)).toEqual(["session.db"]);
     expect(readFileSync(file()).equals(before)).toBe(true);
+  });
+
+  it("finds a log sound of which retention left nothing, also when it goes on", async () => {
+    const store = openSqliteSessionStore(folder, Date.now);
+    await makeSession(store);
+    await append(store, lastBatchOf(run, 4));
+    await append(store, lastBatchOf(other, 1));
+    const bounds = { keepFromMs: 0, maxEvents: 0, maxBytes: 1 };
+    await store.trimLogs({ bounds, cursor: "", maxSessions: 9, maxRows: 99 });
+    await store.close();
+    expect(checkSqliteLogs(folder)).toMatchObject({ sessions: 3, events: 0, findings: [] });
+
+    const again = openSqliteSessionStore(folder, Date.now);
+    await accept(again, run.sessionId);
+    await again.close();
+    expect(checkSqliteLogs(folder)).toMatchObject({ sessions: 3, events: 2, findings: [] });
   });
 
   it("makes no folder and no file where there is none", () => {
@@ -97,6 +120,7 @@ describe(`checking stored logs ${verifies("S1", "L9")}`, () => {
     ["a head that stands back", "UPDATE sessions SET head_seq = 5 WHERE head_seq = 6", 6, "behind it"],
     ["a wrong count of bytes", "UPDATE sessions SET log_bytes = 1 WHERE head_seq = 6", 0, "bytes"],
     ["a wrong oldest event", "UPDATE sessions SET oldest_seq = 0 WHERE head_seq = 6", 0, "oldest"],
+    ["an oldest event behind the end", "UPDATE sessions SET oldest_seq = 8 WHERE head_seq = 6", 8, "event 1 stands"],
     ["merged events that are not there", "UPDATE sessions SET compacted_seq = 7 WHERE head_seq = 6", 0, "merged"],
     ["a run that nobody knows of", "UPDATE sessions SET active_run_id = '' WHERE head_seq = 6", 0, "its run"],
     ["a wrong count of waiting runs", "UPDATE sessions SET queued_runs = 2 WHERE head_seq = 6", 0, "wait"],
