@@ -288,6 +288,34 @@ function cancelSuite(driver: SessionStoreDriver): void {
       expect(await test.store.getRun(scope, waiting.run.runId)).toMatchObject({ state: "finished" });
     });
 
+    it(`reach what works among any number of child sessions that have ended, and below them ${verifies("R5")}`, async () => {
+      const parent = await startRun(test.store);
+      const { sessionId } = parent.session;
+      const oldest = await childOf(sessionId);
+      const done = await childOf(sessionId);
+      await append(test.store, lastBatchOf(done.run, 1));
+      const below = await childOf(done.session.sessionId);
+      const silent = Array.from({ length: 1_050 }, () => makeSession(test.store, { parentSessionId: sessionId }));
+      await Promise.all(silent);
+      const newest = await childOf(sessionId);
+      const { commanded } = outcomeOf<CancelOutcome & { kind: "requested" }>(await cancel(parent.run.runId));
+      const reached = [parent, newest, oldest, below].map(({ run }) => run.runId);
+      expect(commanded.map(({ run }) => run.runId)).toEqual(reached);
+    });
+
+    it(`reach no more than the newest 1 000 sessions that have something to stop ${verifies("L7")}`, async () => {
+      const parent = await startRun(test.store);
+      const parentSessionId = parent.session.sessionId;
+      const children = await Promise.all(
+        Array.from({ length: 1_001 }, () => makeSession(test.store, { parentSessionId })),
+      );
+      await Promise.all(children.map(({ sessionId }) => accept(test.store, sessionId)));
+      const { ended } = outcomeOf<CancelOutcome & { kind: "requested" }>(await cancel(parent.run.runId));
+      const newestFirst = children.map(({ sessionId }) => sessionId).reverse();
+      expect(ended.map(({ sessionId }) => sessionId)).toEqual(newestFirst.slice(0, 1_000));
+      expect(await test.store.countQueuedRuns()).toBe(1);
+    });
+
     it(`reach them with an interrupting message, too ${verifies("R5")}`, async () => {
       const parent = await startRun(test.store);
       const child = await childOf(parent.session.sessionId);

@@ -3,8 +3,10 @@ import type { RunState } from "../store/rows.ts";
 
 /** A session's subagents are cancelled with it down to this depth. */
 export const maxCancelDepth = 8;
-/** The most child sessions that one cancel reaches. */
+/** The most child sessions with something to stop that one cancel reaches. */
 export const maxCancelledSessions = 1_000;
+/** The most child sessions that one cancel looks at to find those below them, whatever they do. */
+export const maxSearchedSessions = 10_000;
 
 export type CancelVerdict =
   /** Nobody works on it: it has its terminal event at once. */

@@ -226,7 +226,9 @@ export interface SessionStore {
   getRun(scope: Scope, runId: string): Promise<RunRow | undefined>;
   /**
    * Asks a run to stop. With a running one, the active and waiting runs of its session's child sessions are asked as well,
-   * 8 generations deep and 1 000 sessions wide, in the same change (R5).
+   * 8 generations deep, in the same change (R5). Reached are at most 1 000 sessions that have such a run, the nearest
+   * generation first and of one parent the newest first; to find those below sessions that have none, at most 10 000
+   * sessions are looked at.
    */
   cancelRun(
     scope: Scope,

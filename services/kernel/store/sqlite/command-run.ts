@@ -1,11 +1,17 @@
 /**
  * Tells running runs something: a message that steers one, a wish that one stop with its subagents.
  *
- * Keeps R5: a command is a row of its request's change. Keeps L7: a cancel reaches a bounded number of child sessions.
+ * Keeps R5: a command is a row of its request's change. Keeps L7: a cancel reaches a bounded number of child sessions
+ * that have something to stop, and looks at a bounded number of others to find those below them.
  */
 import { RunStatus } from "../../../../gen/atoll/event/v1/run_events_pb.ts";
 import { cancelledRun } from "../../run-rules/change-run.ts";
-import { judgeCancel, maxCancelDepth, maxCancelledSessions } from "../../run-rules/judge-cancel.ts";
+import {
+  judgeCancel,
+  maxCancelDepth,
+  maxCancelledSessions,
+  maxSearchedSessions,
+} from "../../run-rules/judge-cancel.ts";
 import type { Appended, CancelWish, Commanded } from "../changes.ts";
 import type { RunCommandRow, RunRow } from "../rows.ts";
 import { endRun } from "./end-run.ts";
@@ -46,15 +52,36 @@ export function stopRunWithChildren(
 ): Stopped & { readonly run: RunRow } {
   const stopped: Stopped = { commanded: [], ended: [] };
   const row = stopRun(tables, run, wish, nowMs, stopped);
-  let generation = [run.row.sessionId];
-  let left = maxCancelledSessions;
-  for (let depth = 0; depth < maxCancelDepth && generation.length > 0 && left > 0; depth++) {
-    const children = generation.flatMap((parent) => tables.sessions.listChildren(run.tenantNo, parent, left));
-    generation = children.slice(0, left).map(({ row: child }) => child.sessionId);
-    for (const child of children.slice(0, left)) stopRunsOf(tables, child, wish, nowMs, stopped);
-    left -= generation.length;
-  }
+  stopChildren(tables, { tenantNo: run.tenantNo, sessionId: run.row.sessionId }, wish, nowMs, stopped);
   return { ...stopped, run: row };
+}
+
+/** Asks everything below a session to stop, a generation at a time, the newest sessions first. */
+function stopChildren(
+  tables: SessionTables,
+  { tenantNo, sessionId }: { readonly tenantNo: number; readonly sessionId: string },
+  wish: CancelWish,
+  nowMs: number,
+  stopped: Stopped,
+): void {
+  let parents = new Set([sessionId]);
+  let toStop = maxCancelledSessions;
+  let toSearch = maxSearchedSessions;
+  for (let depth = 0; depth < maxCancelDepth && parents.size > 0 && toStop > 0; depth++) {
+    const next = new Set<string>();
+    for (const parent of parents) {
+      const working = tables.sessions.listWorkingChildren(tenantNo, parent, toStop);
+      toStop -= working.length;
+      for (const child of working) {
+        stopRunsOf(tables, child, wish, nowMs, stopped);
+        next.add(child.row.sessionId);
+      }
+      const children = tables.sessions.listChildren(tenantNo, parent, toSearch);
+      toSearch -= children.length;
+      for (const child of children) if (child.isParent === 1) next.add(child.sessionId);
+    }
+    parents = next;
+  }
 }
 
 /** Asks a session's active run to stop and ends the ones that wait. */

@@ -10,10 +10,18 @@ import type { SessionRow } from "../rows.ts";
 import type { IndexRows } from "./index-rows.ts";
 import { type StoredSession, selectSessions, toStoredSession } from "./session-columns.ts";
 
+/** A child session, of which only its place in the family is asked. */
+interface Child {
+  readonly sessionId: string;
+  /** 1 when it has children. */
+  readonly isParent: 0 | 1;
+}
+
 export class SessionRows {
   private readonly selectById: StatementSync;
   private readonly selectByKey: StatementSync;
   private readonly selectByNo: StatementSync;
+  private readonly selectWorkingChildren: StatementSync;
   private readonly selectChildren: StatementSync;
   private readonly insertRow: StatementSync;
   private readonly updateGrown: StatementSync;
@@ -30,10 +38,16 @@ export class SessionRows {
     this.selectById = selectSessions(database, "WHERE s.tenant_no = ? AND s.session_id = ?");
     this.selectByKey = selectSessions(database, "WHERE s.tenant_no = ? AND s.session_key = ? AND s.session_key <> ''");
     this.selectByNo = selectSessions(database, "WHERE s.session_no = ?");
-    this.selectChildren = selectSessions(
+    const child = "s.tenant_no = ? AND s.parent_session_id = ? AND s.parent_session_id <> ''";
+    this.selectWorkingChildren = selectSessions(
       database,
-      "WHERE s.tenant_no = ? AND s.parent_session_id = ? AND s.parent_session_id <> '' ORDER BY s.session_no LIMIT ?",
+      `WHERE ${child} AND (s.active_run_id <> '' OR s.queued_runs > 0) ORDER BY s.session_no DESC LIMIT ?`,
+      "INDEXED BY sessions_at_work",
     );
+    this.selectChildren = database.prepare(`SELECT s.session_id AS sessionId, EXISTS (
+        SELECT 1 FROM sessions c INDEXED BY sessions_by_parent
+        WHERE c.tenant_no = s.tenant_no AND c.parent_session_id = s.session_id AND c.parent_session_id <> '') AS isParent
+      FROM sessions s INDEXED BY sessions_by_parent WHERE ${child} ORDER BY s.session_no DESC LIMIT ?`);
     this.insertRow = database.prepare(`INSERT INTO sessions (tenant_no, session_id, session_key, agent_id, state, title,
       labels, log_id, head_seq, oldest_seq, active_run_id, queued_runs, parent_session_id, created_by, created_at_ms,
       updated_at_ms, last_message_at_ms, message_count, profile, forked_from_session_id, forked_at_seq,
@@ -65,9 +79,14 @@ export class SessionRows {
     return columns === undefined ? undefined : toStoredSession(columns);
   }
 
-  /** The sessions that a session has started, oldest first. */
-  listChildren(tenantNo: number, parentSessionId: string, limit: number): StoredSession[] {
-    return this.selectChildren.all(tenantNo, parentSessionId, limit).map(toStoredSession);
+  /** The sessions that a session has started and that have a run which has not ended, newest first. */
+  listWorkingChildren(tenantNo: number, parentSessionId: string, limit: number): StoredSession[] {
+    return this.selectWorkingChildren.all(tenantNo, parentSessionId, limit).map(toStoredSession);
+  }
+
+  /** All sessions that a session has started, newest first, and whether they have started any. */
+  listChildren(tenantNo: number, parentSessionId: string, limit: number): readonly Child[] {
+    return this.selectChildren.all(tenantNo, parentSessionId, limit) as unknown as Child[];
   }
 
   /** The session of a row that names it; it is there, because nothing removes sessions alone. */

@@ -177,4 +177,8 @@ export const sessionMigrations: readonly string[] = [
     PRIMARY KEY (tenant_no, index_seq)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX deleted_sessions_by_time ON deleted_sessions (deleted_at_ms);`,
+
+  // The children of a session that have something to stop, however many there are that have not.
+  `CREATE INDEX sessions_at_work ON sessions (tenant_no, parent_session_id, session_no)
+    WHERE parent_session_id <> '' AND (active_run_id <> '' OR queued_runs > 0);`,
 ];
