@@ -1,7 +1,8 @@
 /**
  * Closes a session: from then on it can be read and forked, not written.
  *
- * Keeps R1, R2 and R5: runs that wait end with the closing; the active one is asked to stop, as CancelRun does it.
+ * Keeps R1, R2 and R5: runs that wait end with the closing; the active one and those of child sessions are asked to
+ * stop, as CancelRun does it.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";

@@ -1,8 +1,8 @@
 /**
  * Removes a session for good.
  *
- * Keeps R1 and R5: who works on its active run is told to stop, and what it still writes is refused. Whoever reads its
- * log is woken and learns that there is none any more.
+ * Keeps R1 and R5: who works on its active run or for its child sessions is told to stop, and what the former still
+ * writes is refused. Whoever reads its log is woken and learns that there is none any more.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";

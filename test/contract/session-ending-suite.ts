@@ -1,6 +1,8 @@
 // The contract of SessionStore, continued: how a session is closed, and how it is deleted.
 import { describe, expect, it } from "vitest";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import type { RunRow } from "../../services/kernel/store/rows.ts";
+import type { SessionStore } from "../../services/kernel/store/session-store.ts";
 import { verifies } from "../requirements.ts";
 import { answered, change, close, endsOf, remove, stateOf, steer } from "./session-life-fixture.ts";
 import {
@@ -30,6 +32,21 @@ import {
 export function sessionEndingSuite(driver: SessionStoreDriver): void {
   closeSuite(driver);
   deleteSuite(driver);
+}
+
+/** A session that was answered, and the runs of a child session and of that one's child, which go on. */
+async function startBelow(store: SessionStore) {
+  const parentSessionId = await answered(store);
+  const runs: RunRow[] = [];
+  for (const above of [parentSessionId, "child"]) {
+    const { sessionId } = await makeSession(store, {
+      parentSessionId: above,
+      sessionId: runs.length ? "leaf" : "child",
+    });
+    await accept(store, sessionId);
+    runs.push((await claimOne(store)).run);
+  }
+  return { parentSessionId, runs };
 }
 
 function closeSuite(driver: SessionStoreDriver): void {
@@ -125,6 +142,18 @@ function closeSuite(driver: SessionStoreDriver): void {
       expect(appended.map(({ sessionId }) => sessionId)).toContain(child.sessionId);
       expect(await endsOf(test.store, child.sessionId)).toEqual([[waiting.run.runId, RunStatus.CANCELLED]]);
       expect(await stateOf(test.store, child.sessionId)).toBe("active");
+    });
+
+    it(`stops what works below it also when it has no active run itself ${verifies("R5")}`, async () => {
+      const { parentSessionId, runs } = await startBelow(test.store);
+      const { commanded, appended } = outcomeOf(await close(test.store, parentSessionId));
+      expect(commanded.map(({ run }) => run.runId)).toEqual(runs.map(({ runId }) => runId));
+      expect(appended.map(({ sessionId }) => sessionId)).toEqual([parentSessionId]);
+      // What is started there afterwards is nobody's but theirs.
+      for (const run of runs) await append(test.store, lastBatchOf(run, 1));
+      await accept(test.store, runs[0]?.sessionId ?? "");
+      expect(outcomeOf(await close(test.store, parentSessionId))).toMatchObject({ commanded: [], appended: [] });
+      expect(await test.store.countQueuedRuns()).toBe(1);
     });
   });
 }
@@ -230,6 +259,17 @@ function deleteSuite(driver: SessionStoreDriver): void {
       expect(await endsOf(test.store, child.sessionId)).toEqual([[waiting.run.runId, RunStatus.CANCELLED]]);
       await append(test.store, lastBatchOf(childRun, 1));
       expect(await stateOf(test.store, child.sessionId)).toBe("active");
+    });
+
+    it(`stops what works below it also when it has no active run itself ${verifies("R5")}`, async () => {
+      const { parentSessionId, runs } = await startBelow(test.store);
+      const waiting = await accept(test.store, runs[0]?.sessionId ?? "");
+      await close(test.store, runs[1]?.sessionId ?? "");
+      const { commanded, appended } = outcomeOf(await remove(test.store, parentSessionId));
+      expect(commanded.map(({ run }) => run.runId)).toEqual([runs[0]?.runId]);
+      expect(appended.map(({ sessionId }) => sessionId)).toEqual([waiting.run.sessionId]);
+      for (const { runId } of runs)
+        expect(await test.store.getRun(scope, runId)).toMatchObject({ cancelledBy: "user:local" });
     });
   });
 }

@@ -181,8 +181,9 @@ export interface SessionStore {
     change: SessionChange,
   ): Promise<Answered<SessionChanged> | ChangeRefusal>;
   /**
-   * Ends the runs that wait, asks the active one to stop as `cancelRun` does, and closes the session, in one change. From
-   * then on it can be read, not written, but for the end of its active run. A closed one stays as it is and gets no event.
+   * Ends the runs that wait, asks the active one to stop and, whether or not there is one, the runs of its child sessions
+   * as `cancelRun` does, and closes the session, in one change. From then on it can be read, not written, but for the end of
+   * its active run; the child sessions stay open. A closed one stays as it is and gets no event.
    */
   closeSession(
     scope: Scope,
@@ -190,8 +191,8 @@ export interface SessionStore {
     closing: { readonly sessionId: string; readonly wish: CancelWish; readonly event: () => Uint8Array },
   ): Promise<Answered<SessionEnded> | { readonly kind: "session-not-found" }>;
   /**
-   * Removes the session with its runs, log and all that was derived from it. The runs of its child sessions are asked to
-   * stop, as `cancelRun` does it; the child sessions stay. Its key is free again.
+   * Removes the session with its runs, log and all that was derived from it. Whether or not it has an active run, the runs
+   * of its child sessions are asked to stop, as `cancelRun` does it; the child sessions stay. Its key is free again.
    */
   deleteSession(
     scope: Scope,

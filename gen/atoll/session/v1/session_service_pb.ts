@@ -1319,7 +1319,8 @@ export const SessionService: GenService<{
     output: typeof ForkSessionResponseSchema;
   },
   /**
-   * Closes the session; active and queued runs are cancelled.
+   * Closes the session; its active and queued runs are cancelled, and those of the sessions that it started (CancelRun says
+   * how far), which stay open.
    *
    * @generated from rpc atoll.session.v1.SessionService.CloseSession
    */
@@ -1329,7 +1330,8 @@ export const SessionService: GenService<{
     output: typeof CloseSessionResponseSchema;
   },
   /**
-   * Removes the session and its log for good.
+   * Removes the session, its runs and its log for good. Runs of the sessions that it started are cancelled as CloseSession
+   * does it; the sessions stay.
    *
    * @generated from rpc atoll.session.v1.SessionService.DeleteSession
    */
@@ -1359,7 +1361,9 @@ export const SessionService: GenService<{
     output: typeof GetRunResponseSchema;
   },
   /**
-   * Asks a run to stop (R5). It answers when the request is durable, not when the run has stopped.
+   * Asks a run to stop (R5), and with a running one the runs of the sessions that its session started, 8 generations deep:
+   * of at most 1000 sessions that have any, the newest first. It answers when the request is durable, not when the run has
+   * stopped.
    *
    * @generated from rpc atoll.session.v1.SessionService.CancelRun
    */

@@ -1,13 +1,13 @@
 /**
- * Closes a session: its runs are ended or asked to stop, in the change that closes it.
+ * Closes a session: its runs, and those of the sessions below it, are ended or asked to stop in the change that closes it.
  *
  * Keeps R1, R2 (a run that waited has its terminal event with the closing) and R5 (the wish to stop is durable with it).
  */
 
-import type { CancelWish, Commanded, SessionEnded } from "../changes.ts";
+import type { CancelWish, SessionEnded } from "../changes.ts";
 import type { Scope } from "../scope.ts";
 import type { Answered, Request } from "../session-store.ts";
-import { stopRun, stopRunWithChildren } from "./command-run.ts";
+import { stopRun, stopSessionWithChildren } from "./command-run.ts";
 import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 
@@ -47,20 +47,9 @@ function closeOpen(
   const { tenantNo, sessionNo } = session;
   const waiting = { ended: [], commanded: [] };
   for (const run of tables.runs.listWaiting(tenantNo, sessionNo)) stopRun(tables, run, wish, nowMs, waiting);
-  const { ended, commanded } = stopActiveRun(tables, session, wish, nowMs);
+  const { ended, commanded } = stopSessionWithChildren(tables, session, wish, nowMs);
   // What was stopped has changed the row.
   const [grown, appended] = tables.events.append(tables.sessions.get(sessionNo), [event()], nowMs);
   const closed = tables.sessions.save({ ...grown, row: { ...grown.row, state: "closed" } });
   return { session: closed.row, appended: [...waiting.ended, ...ended, appended], commanded };
-}
-
-/** Asks the active run and what it does through child sessions to stop. */
-export function stopActiveRun(
-  tables: SessionTables,
-  { tenantNo, row }: StoredSession,
-  wish: CancelWish,
-  nowMs: number,
-): { readonly ended: SessionEnded["appended"]; readonly commanded: readonly Commanded[] } {
-  if (row.activeRunId === "") return { ended: [], commanded: [] };
-  return stopRunWithChildren(tables, tables.runs.get(tenantNo, row.activeRunId), wish, nowMs);
 }

@@ -56,6 +56,19 @@ export function stopRunWithChildren(
   return { ...stopped, run: row };
 }
 
+/** Asks a session's active run, when it has one, and everything below the session to stop. */
+export function stopSessionWithChildren(
+  tables: SessionTables,
+  { tenantNo, row }: StoredSession,
+  wish: CancelWish,
+  nowMs: number,
+): Stopped {
+  const stopped: Stopped = { commanded: [], ended: [] };
+  if (row.activeRunId !== "") stopRun(tables, tables.runs.get(tenantNo, row.activeRunId), wish, nowMs, stopped);
+  stopChildren(tables, { tenantNo, sessionId: row.sessionId }, wish, nowMs, stopped);
+  return stopped;
+}
+
 /** Asks everything below a session to stop, a generation at a time, the newest sessions first. */
 function stopChildren(
   tables: SessionTables,

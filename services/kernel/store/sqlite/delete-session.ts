@@ -1,14 +1,14 @@
 /**
  * Removes a session with everything that is stored of it.
  *
- * Keeps R1, R5 (who works for it is told to stop) and that nothing of it is left that a session of the same row number
+ * Keeps R1, R5 (who works for it or below it is told to stop: no later cancel finds the way there) and that nothing of it is left that a session of the same row number
  * could take for its own: its rows go in one change, the session's own last.
  */
 
 import type { CancelWish, SessionEnded } from "../changes.ts";
 import type { Scope } from "../scope.ts";
 import type { Answered, Request } from "../session-store.ts";
-import { stopActiveRun } from "./close-session.ts";
+import { stopSessionWithChildren } from "./command-run.ts";
 import type { SessionTables } from "./session-tables.ts";
 
 /** See SessionStore.deleteSession. */
@@ -25,7 +25,7 @@ export function deleteSession(
   if (replayed !== undefined) return replayed;
   const session = tables.sessions.findById(tenantNo, sessionId);
   if (session === undefined) return { kind: "session-not-found" };
-  const { ended, commanded } = stopActiveRun(tables, session, wish, nowMs);
+  const { ended, commanded } = stopSessionWithChildren(tables, session, wish, nowMs);
   tables.commands.removeAllOf(session);
   tables.runs.removeAllOf(session);
   tables.events.removeAllOf(session);
