@@ -25,9 +25,10 @@ export class RequestRows {
     this.select = database.prepare(`SELECT digest, answer FROM requests WHERE ${key}`);
     this.insert = database.prepare(`INSERT INTO requests
       (tenant_no, principal, method, request_id, digest, answer, answered_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)`);
-    this.selectFirstKept = database.prepare(
-      "SELECT request_no AS no FROM requests WHERE answered_at_ms >= ? ORDER BY request_no LIMIT 1",
-    );
+    // Among those that a sweep may remove: behind them may be many more that are old.
+    this.selectFirstKept = database.prepare(`SELECT no FROM (
+        SELECT request_no AS no, answered_at_ms FROM requests ORDER BY request_no LIMIT ?)
+      WHERE answered_at_ms >= ? ORDER BY no LIMIT 1`);
     this.deleteOldest = database.prepare(
       "DELETE FROM requests WHERE request_no IN (SELECT request_no FROM requests WHERE request_no < ? ORDER BY request_no LIMIT ?)",
     );
@@ -58,7 +59,7 @@ export class RequestRows {
 
   /** Removes some of the answers older than `beforeMs`; `more` when others may be left. */
   sweep(beforeMs: number): { readonly removed: number; readonly more: boolean } {
-    const firstKept = Number(this.selectFirstKept.get(beforeMs)?.no ?? Number.MAX_SAFE_INTEGER);
+    const firstKept = Number(this.selectFirstKept.get(maxSweptAtOnce, beforeMs)?.no ?? Number.MAX_SAFE_INTEGER);
     const removed = Number(this.deleteOldest.run(firstKept, maxSweptAtOnce).changes);
     return { removed, more: removed === maxSweptAtOnce };
   }
