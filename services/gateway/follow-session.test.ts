@@ -1,9 +1,13 @@
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { verifies } from "../../test/requirements.ts";
 import { as, person, type RunningSession, sendWords, startSessionService } from "../../test/support/session-service.ts";
-import { failureFacts, reasonName } from "../kernel/errors.ts";
+import { ErrorReason, failure, failureFacts, reasonName } from "../kernel/errors.ts";
+import { encodeEvent } from "../kernel/event/encode-event.ts";
+import { stampEvents } from "../kernel/event/stamp-event.ts";
 import { newId } from "../kernel/id.ts";
+import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
+import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import { startTestGateway } from "./gateway.fixture.ts";
 
 /** How long a reader may take that has everything it waits for. */
@@ -132,5 +136,84 @@ describe("a reader that wants a fork until the end of a run that it copied", () 
     await sendAndCancel(session, forkId);
     expect(await readUntil(forkId, later.runId)).toEqual(notFound);
     expect(await readUntil(forkId, later.runId, BigInt(finishedSeq))).toEqual(notFound);
+  });
+});
+
+describe("a reader whose session's history is replaced", () => {
+  it(`is told so, and never given what the new log has ${verifies("S5")}`, async () => {
+    const { tokens } = await startSessionService();
+    const encoded = [encodeEvent({ body: { case: "sessionUpdated", value: {} } })];
+    const events = stampEvents(encoded, 0, Date.now()).map(({ bytes }) => bytes);
+    let reads = 0;
+    const remote = createRouterTransport((router) =>
+      router.service(RawSessionService, {
+        listEvents() {
+          if (reads++ === 0) return { logId: "log_1" };
+          throw failure(ErrorReason.LOG_REPLACED, "history was replaced");
+        },
+        async *watch(requests) {
+          for await (const { frame } of requests) {
+            if (frame.case !== "create") continue;
+            const value = { watchId: frame.value.watchId, logId: "log_2", headSeq: 1n, events };
+            yield { frame: { case: "batch", value } };
+          }
+        },
+      }),
+    );
+    const { client } = await startTestGateway({ tokens, remote });
+    const heard: bigint[] = [];
+    const reading = (async () => {
+      for await (const response of client.subscribe({ sessionId: "ses_1" }, { timeoutMs: soonMs })) {
+        heard.push(...response.events.map(({ seq }) => seq));
+      }
+    })();
+    await expect(reading).rejects.toMatchObject({ code: Code.OutOfRange });
+    expect(heard).toEqual([]);
+  });
+});
+
+describe("the first reader of a long session", () => {
+  it(`has all of it from the log, and what comes from a watch that begins at the head ${verifies("S1", "S2", "L7")}`, async () => {
+    const { tokens } = await startSessionService();
+    const logId = "log_1";
+    const encoded = Array.from({ length: 1_000 }, () => encodeEvent({ body: { case: "sessionUpdated", value: {} } }));
+    const log = stampEvents(encoded, 0, Date.now());
+    const commit = () => log.push(...stampEvents(encoded.slice(0, 1), log.length, Date.now()));
+    const watchedFrom: bigint[] = [];
+    let reads = 0;
+    const remote = createRouterTransport((router) =>
+      router.service(RawSessionService, {
+        listEvents({ cursor, pageSize }) {
+          const headSeq = BigInt(log.length);
+          const after = Number(cursor?.afterSeq ?? 0n);
+          const events = log.slice(after, after + pageSize).map(({ bytes }) => bytes);
+          // While it reads, the log grows: before the watch, and behind it.
+          if (reads++ < 5) commit();
+          return { logId, headSeq, events };
+        },
+        async *watch(requests) {
+          const frames = new FrameQueue<object>();
+          void (async () => {
+            for await (const { frame } of requests) {
+              if (frame.case !== "create") continue;
+              const { watchId, cursor } = frame.value;
+              watchedFrom.push(cursor?.afterSeq ?? 0n);
+              const events = log.slice(Number(cursor?.afterSeq)).map(({ bytes }) => bytes);
+              const value = { watchId, logId, headSeq: BigInt(log.length), events };
+              if (events.length > 0) frames.offer({ frame: { case: "batch", value } });
+            }
+          })().catch(() => undefined);
+          yield* frames as AsyncIterable<never>;
+        },
+      }),
+    );
+    const { client } = await startTestGateway({ tokens, remote });
+    const seqs: number[] = [];
+    for await (const { events } of client.subscribe({ sessionId: "ses_1" }, { timeoutMs: soonMs })) {
+      seqs.push(...events.map(({ seq }) => Number(seq)));
+      if (seqs.length === 1_005) break;
+    }
+    expect(seqs).toEqual(Array.from({ length: 1_005 }, (_, index) => index + 1));
+    expect(watchedFrom).toEqual([1_000n]);
   });
 });

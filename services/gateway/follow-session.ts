@@ -46,6 +46,7 @@ export async function* followSession(
   const call = { signal, ...(contextValues === undefined ? {} : { contextValues }) };
   const afterSeq = Number(cursor.afterSeq);
   let { logId } = cursor;
+  let headSeq = 0;
   let opened = false;
   const readOnce = async (after: number): Promise<LogSlice> => {
     const page = await deps.session.listEvents(
@@ -54,7 +55,8 @@ export async function* followSession(
     );
     const events: StoredEvent[] = page.events.map((bytes) => ({ ...readEventRange(bytes), bytes }));
     logId = page.logId;
-    return { logId, events, headSeq: Number(page.headSeq) };
+    headSeq = Number(page.headSeq);
+    return { logId, events, headSeq };
   };
   const read = async (after: number): Promise<LogSlice> => {
     const untilMs = deps.clock.monotonicMs() + maxAwayMs;
@@ -79,7 +81,12 @@ export async function* followSession(
     progressIntervalMs: deps.progressIntervalMs,
     source: {
       read,
-      subscribe: (after, listener) => hub.subscribe({ tenant, sessionId, logId }, after, listener),
+      // From the head, wherever the reader stands: what is before it comes from the log, at the reader's own pace.
+      subscribe: (_, listener) =>
+        hub.subscribe({ tenant, sessionId, logId }, headSeq, (slice) =>
+          // What is of another log is no hint for this one: reading tells what became of it.
+          listener(slice.logId === logId ? slice : { logId, events: [], headSeq: 0 }),
+        ),
     },
   });
   if (untilRunId === "") {
