@@ -3,7 +3,7 @@ import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { ChatRequestSchema, ChatResponse } from "../../gen/atoll/gateway/v1/chat_pb.ts";
 import { verifies } from "../../test/requirements.ts";
-import { sendWords, startSessionService } from "../../test/support/session-service.ts";
+import { as, person, sendWords, startSessionService } from "../../test/support/session-service.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
@@ -107,10 +107,24 @@ describe("a chat", () => {
     });
     expect(await chat.answerTo("o2")).toMatchObject({
       case: "error",
-      value: { reason: "FIELD_INVALID", fieldPaths: ["filter.include[0]"] },
+      value: { reason: "FIELD_INVALID", fieldPaths: ["open.filter.include[0]"] },
     });
     expect(await chat.answerTo("o3")).toMatchObject({ case: "opened" });
     expect(chat.error()).toBeUndefined();
+  });
+
+  it("makes no session for an open whose filter it refuses", async () => {
+    const { session, chat } = await setUp();
+    for (const sessionKey of ["", "agent:main:filtered"]) {
+      const named = { case: "sessionKey", value: sessionKey } as const;
+      const filter = { exclude: ["history_trimmed"] };
+      chat.say(`o${sessionKey}`, { case: "open", value: { filter, ...(sessionKey === "" ? {} : { session: named }) } });
+      expect(await chat.answerTo(`o${sessionKey}`)).toMatchObject({
+        case: "error",
+        value: { reason: "FIELD_INVALID", fieldPaths: ["open.filter.exclude[0]"] },
+      });
+    }
+    expect((await session.client.listSessions({}, as(person))).sessions).toEqual([]);
   });
 
   it("refuses to open a session twice, and goes on showing it", async () => {

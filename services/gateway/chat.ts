@@ -16,7 +16,7 @@ import {
   type ChatSend,
 } from "../../gen/atoll/gateway/v1/chat_pb.ts";
 import { ErrorReason, failure, failureFacts, reasonName } from "../kernel/errors.ts";
-import { createEventFilter } from "../kernel/event/filter-events.ts";
+import { createEventFilter, type FilterEvents } from "../kernel/event/filter-events.ts";
 import { onward } from "../kernel/rpc/call-context.ts";
 import { noteWritten } from "../kernel/rpc/reader-place.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
@@ -166,6 +166,8 @@ class ChatStream {
         metadata: { limit: String(maxOpenSessions) },
       });
     }
+    // What is refused makes no session.
+    const filter = createEventFilter(open.filter, "open.filter");
     const sessionId = await openSession(
       this.#deps,
       { requestId, session: open.session, agentId: open.agentId, path: "open." },
@@ -183,7 +185,7 @@ class ChatStream {
       isOpen = true;
       opened.resolve();
     };
-    const ended = this.#flow(requestId, sessionId, open, control.signal, onOpened)
+    const ended = this.#flow(requestId, sessionId, { cursor: open.cursor, filter }, control.signal, onOpened)
       .catch(async (error: unknown) => {
         // What was closed on purpose has not failed.
         if (control.signal.aborted) return;
@@ -210,17 +212,16 @@ class ChatStream {
   async #flow(
     requestId: string,
     sessionId: string,
-    open: ChatOpen,
+    { cursor, filter }: Pick<ChatOpen, "cursor"> & { readonly filter: FilterEvents },
     signal: AbortSignal,
     onOpened: () => void,
   ): Promise<void> {
-    const filter = createEventFilter(open.filter);
     const follow = followSession(
       this.#deps,
       this.#hub,
       {
         sessionId,
-        cursor: { logId: open.cursor?.logId ?? "", afterSeq: open.cursor?.afterSeq ?? 0n },
+        cursor: { logId: cursor?.logId ?? "", afterSeq: cursor?.afterSeq ?? 0n },
         signal,
         untilRunId: "",
         onOpened: ({ logId, headSeq }) => {

@@ -4,17 +4,15 @@
  * Keeps S1, S2 and S5. Keeps L7: what waits for a reader that is behind is bounded; it gets the log at its own pace. While the session service is away the reader waits for it, within a bound, and its stream stays
  * open.
  */
-import { fromBinary } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
-import { EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import type { Cursor } from "../../gen/atoll/session/v1/watch_pb.ts";
 import { ErrorReason, failedWith } from "../kernel/errors.ts";
-import { readEventBody } from "../kernel/event/read-event-body.ts";
 import { readEventRange } from "../kernel/event/read-event-range.ts";
 import type { StoredEvent } from "../kernel/event/stored-event.ts";
 import { onward, scopeOf } from "../kernel/rpc/call-context.ts";
 import { splitSlice } from "../kernel/stream/split-slice.ts";
 import { type LogSlice, tailLog } from "../kernel/stream/tail-log.ts";
+import { endsRun, findRunEnd } from "./find-run-end.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
 import type { SessionHub } from "./session-hub.ts";
 
@@ -24,14 +22,12 @@ const partBytes = 65_536;
 /** How long a reader that has begun waits for a session service that is away. */
 const maxAwayMs = 60_000;
 const awayWaitMs = 250;
-/** Field number of atoll.event.v1.Event.run_finished. */
-const runFinishedField = 37;
 
 export interface FollowOptions {
   readonly sessionId: string;
   readonly cursor: Omit<Cursor, "$typeName">;
   readonly signal: AbortSignal;
-  /** End after the terminal event of this run; empty to go on. */
+  /** End after the terminal event of this run, also when it is trimmed or before the cursor; empty to go on. */
   readonly untilRunId: string;
   /** Called before the first slice, when the session is known to be there. */
   readonly onOpened?: (slice: LogSlice) => void;
@@ -50,6 +46,7 @@ export async function* followSession(
   const call = { signal, ...(contextValues === undefined ? {} : { contextValues }) };
   const afterSeq = Number(cursor.afterSeq);
   let { logId } = cursor;
+  let headSeq = 0;
   let opened = false;
   const readOnce = async (after: number): Promise<LogSlice> => {
     const page = await deps.session.listEvents(
@@ -58,7 +55,8 @@ export async function* followSession(
     );
     const events: StoredEvent[] = page.events.map((bytes) => ({ ...readEventRange(bytes), bytes }));
     logId = page.logId;
-    return { logId, events, headSeq: Number(page.headSeq) };
+    headSeq = Number(page.headSeq);
+    return { logId, events, headSeq };
   };
   const read = async (after: number): Promise<LogSlice> => {
     const untilMs = deps.clock.monotonicMs() + maxAwayMs;
@@ -76,7 +74,6 @@ export async function* followSession(
       }
     }
   };
-  if (untilRunId !== "" && (await endedBefore(deps, untilRunId, afterSeq, call))) return;
   const tail = tailLog({
     afterSeq,
     clock: deps.clock,
@@ -84,27 +81,40 @@ export async function* followSession(
     progressIntervalMs: deps.progressIntervalMs,
     source: {
       read,
-      subscribe: (after, listener) => hub.subscribe({ tenant, sessionId, logId }, after, listener),
+      // From the head, wherever the reader stands: what is before it comes from the log, at the reader's own pace.
+      subscribe: (_, listener) =>
+        hub.subscribe({ tenant, sessionId, logId }, headSeq, (slice) =>
+          // What is of another log is no hint for this one: reading tells what became of it.
+          listener(slice.logId === logId ? slice : { logId, events: [], headSeq: 0 }),
+        ),
     },
   });
+  if (untilRunId === "") {
+    for await (const slice of tail) yield* splitSlice(slice, partBytes);
+    return;
+  }
+  // Asked for once the first page is read: it knows then of all that the page shows, or no longer shows.
+  let asked: RunEnd | undefined;
   for await (const slice of tail) {
-    const end = untilRunId === "" ? -1 : slice.events.findIndex((event) => endsRun(event, untilRunId));
-    yield* splitSlice(end < 0 ? slice : { ...slice, events: slice.events.slice(0, end + 1) }, partBytes);
-    if (end >= 0) return;
+    const end: RunEnd = asked ?? {
+      runId: untilRunId,
+      seq: await findRunEnd(deps, { sessionId, runId: untilRunId }, call),
+    };
+    asked = end;
+    if (end.seq !== undefined && end.seq <= afterSeq) return;
+    const at = slice.events.findIndex((event) => isAt(event, end));
+    yield* splitSlice(at < 0 ? slice : { ...slice, events: slice.events.slice(0, at + 1) }, partBytes);
+    if (at >= 0) return;
   }
 }
 
-function endsRun({ bytes }: StoredEvent, runId: string): boolean {
-  return readEventBody(bytes) === runFinishedField && fromBinary(EventSchema, bytes).runId === runId;
+/** `seq` is undefined when the run had not ended as the reader began. */
+interface RunEnd {
+  readonly runId: string;
+  readonly seq: number | undefined;
 }
 
-async function endedBefore(
-  deps: GatewayDeps,
-  runId: string,
-  afterSeq: number,
-  call: Parameters<GatewayDeps["session"]["getRun"]>[1],
-): Promise<boolean> {
-  const { run } = await deps.session.getRun({ runId }, call);
-  const finishedSeq = Number(run?.finishedSeq ?? 0n);
-  return finishedSeq > 0 && finishedSeq <= afterSeq;
+/** Whether the reader has reached the end with this event, which may stand for trimmed ones. */
+function isAt(event: StoredEvent, { runId, seq }: RunEnd): boolean {
+  return seq === undefined ? endsRun(event.bytes, runId) : event.seq >= seq;
 }

@@ -1,9 +1,10 @@
 /**
  * The gateway's one watch per session, whatever the number of its readers.
  *
- * Keeps S2: what a feed hands on is dense from where the feed began; after a break it goes on from there. Keeps L3: it
- * is a hint to its readers, who read the log where it does not fit. Keeps L7: one stream a tenant; a feed without
- * readers is ended; the waits between tries have a bound.
+ * Keeps S2: what a feed hands on is dense from where the feed began; after a break it goes on from there, and where it
+ * can't, from the head, and its readers are told to read the log. Keeps L3: it is a hint to its readers, who read the log
+ * where it does not fit. Keeps L7: one stream a tenant; a feed begins at the head, so that a long log never stands on the
+ * stream before other sessions' live events; a feed without readers is ended; the waits between tries have a bound.
  */
 import { type CallOptions, Code } from "@connectrpc/connect";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
@@ -24,11 +25,12 @@ interface Feed {
   readonly watchId: bigint;
   readonly sessionId: string;
   readonly listeners: Set<(slice: LogSlice) => void>;
+  readonly redial: Redial;
   logId: string;
   deliveredSeq: number;
+  /** Whether its last request was refused, and is made again. */
+  isRefused: boolean;
 }
-
-const unavailableWaitMs = 250;
 
 /** The feeds of one tenant. */
 class TenantHub {
@@ -50,13 +52,15 @@ class TenantHub {
   subscribe(
     sessionId: string,
     logId: string,
-    afterSeq: number,
+    headSeq: number,
     listener: (slice: LogSlice) => void,
   ): ReturnType<TailSource["subscribe"]> {
     this.#loop ??= this.#watchForEver();
     let feed = this.#feeds.get(sessionId);
     if (feed === undefined) {
-      feed = { watchId: this.#nextWatchId++, sessionId, listeners: new Set(), logId, deliveredSeq: afterSeq };
+      const redial = new Redial(this.#deps.clock);
+      const place = { logId, deliveredSeq: headSeq };
+      feed = { watchId: this.#nextWatchId++, sessionId, listeners: new Set(), redial, ...place, isRefused: false };
       this.#feeds.set(sessionId, feed);
       this.#byWatch.set(feed.watchId, feed);
       this.#create(feed);
@@ -98,7 +102,7 @@ class TenantHub {
   async #createLater(feed: Feed): Promise<void> {
     const stream = this.#stream;
     try {
-      await this.#deps.clock.sleep(unavailableWaitMs, this.#stop.signal);
+      await feed.redial.wait(this.#stop.signal);
     } catch {
       return;
     }
@@ -141,6 +145,7 @@ class TenantHub {
       for await (const { frame } of this.#deps.session.watch(stream, options)) {
         onFrame();
         if (frame.case === "batch") this.#hear(frame.value);
+        else if (frame.case === "progress") this.#served(this.#byWatch.get(frame.value.watchId));
         else if (frame.case === "cancelled") this.#ended(frame.value);
       }
     } finally {
@@ -151,6 +156,7 @@ class TenantHub {
   #hear(batch: RawEventBatch): void {
     const feed = this.#byWatch.get(batch.watchId);
     if (feed === undefined) return;
+    this.#served(feed);
     const events: StoredEvent[] = batch.events.map((bytes) => ({ ...readEventRange(bytes), bytes }));
     feed.deliveredSeq = events.at(-1)?.seq ?? feed.deliveredSeq;
     feed.logId = batch.logId;
@@ -158,21 +164,35 @@ class TenantHub {
     for (const listener of feed.listeners) listener(slice);
   }
 
+  #served(feed: Feed | undefined): void {
+    if (feed === undefined) return;
+    feed.redial.reached();
+    feed.isRefused = false;
+  }
+
   /**
-   * The feed can't go on (history replaced, session gone): its readers find out when they read the log. One that could not
-   * be served just now is asked for again: its readers stay subscribed.
+   * A feed is asked for again as long as it has readers. One whose place is void goes on from the head that the refusal
+   * names; its readers read the log, where they find out whether theirs is void as well. Those of a session that is gone
+   * find that out, and the feed ends.
    */
-  #ended({ watchId, code, message }: WatchCancelled): void {
+  #ended({ watchId, code, reason, message, metadata }: WatchCancelled): void {
     const feed = this.#byWatch.get(watchId);
     if (feed === undefined || code === 0) return;
-    this.#deps.log.warn({ sessionId: feed.sessionId, code, message }, "a watch was ended");
-    if (code === Code.Unavailable) {
-      void this.#createLater(feed);
-      return;
+    const { sessionId } = feed;
+    if (!feed.isRefused) this.#deps.log.warn({ sessionId, code, reason, message }, "a watch was ended");
+    feed.isRefused = true;
+    if (code === Code.OutOfRange) {
+      feed.logId = metadata["log_id"] ?? feed.logId;
+      feed.deliveredSeq = Number(metadata["head_seq"] ?? feed.deliveredSeq);
     }
-    this.#byWatch.delete(watchId);
-    if (this.#feeds.get(feed.sessionId) === feed) this.#feeds.delete(feed.sessionId);
-    for (const listener of feed.listeners) listener({ logId: "", events: [], headSeq: feed.deliveredSeq });
+    if (code === Code.NotFound) {
+      this.#byWatch.delete(watchId);
+      if (this.#feeds.get(sessionId) === feed) this.#feeds.delete(sessionId);
+    } else {
+      void this.#createLater(feed);
+    }
+    if (code !== Code.OutOfRange && code !== Code.NotFound) return;
+    for (const listener of feed.listeners) listener({ logId: feed.logId, events: [], headSeq: feed.deliveredSeq });
   }
 }
 
@@ -184,10 +204,10 @@ export class SessionHub {
     this.#deps = deps;
   }
 
-  /** See TailSource.subscribe. */
+  /** See TailSource.subscribe. A feed that is made for this reader begins at `headSeq`, the head that it knows. */
   subscribe(
     session: { readonly tenant: string; readonly sessionId: string; readonly logId: string },
-    afterSeq: number,
+    headSeq: number,
     listener: (slice: LogSlice) => void,
   ): ReturnType<TailSource["subscribe"]> {
     let hub = this.#tenants.get(session.tenant);
@@ -195,7 +215,7 @@ export class SessionHub {
       hub = new TenantHub(this.#deps, session.tenant);
       this.#tenants.set(session.tenant, hub);
     }
-    return hub.subscribe(session.sessionId, session.logId, afterSeq, listener);
+    return hub.subscribe(session.sessionId, session.logId, headSeq, listener);
   }
 
   async close(): Promise<void> {

@@ -3,12 +3,12 @@
  * error without it was made by the transport or by something on the way. Never judges by an error's text.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
-import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { FoldError } from "./fold-error.ts";
 
 export type Breakage =
-  /** Go on from the cursor. */
-  | { readonly kind: "resume"; readonly reason: string }
+  /** Go on from the cursor, not before `afterMs` milliseconds from now; 0 when the mesh named no time. */
+  | { readonly kind: "resume"; readonly reason: string; readonly afterMs: number }
   /** The cursor is void: read the log from its beginning. */
   | { readonly kind: "startOver"; readonly reason: StartOverReason; readonly message: string }
   /** Nobody can go on without a valid token. */
@@ -32,6 +32,9 @@ const transportCodes: readonly Code[] = [
   Code.DeadlineExceeded,
 ];
 
+/** The longest wait that a reader lets the mesh ask for (L7). A mesh counts failed authentications for a minute. */
+const longestAskedMs = 300_000;
+
 /** The name of the ErrorReason that an error of Atoll carries, without its prefix; empty for any other error. */
 export function reasonOf(error: ConnectError): string {
   return error.findDetails(ErrorInfoSchema).find(({ domain }) => domain === "atoll")?.reason ?? "";
@@ -47,12 +50,24 @@ export function judgeBreakage(thrown: unknown, wasLive: boolean): Breakage {
   if (error.code === Code.OutOfRange && isStartOverReason(reason)) {
     return { kind: "startOver", reason, message: error.rawMessage };
   }
+  const afterMs = retryAfterMs(error);
   const isRetryable =
     reason === ""
       ? // connect-node calls a missing end of stream INVALID_ARGUMENT.
         transportCodes.includes(error.code) || (wasLive && error.code === Code.InvalidArgument)
-      : error.code === Code.Unavailable || error.code === Code.DeadlineExceeded || reason === "READER_STALLED";
-  return isRetryable ? { kind: "resume", reason: reason || "connection lost" } : { kind: "failed", error };
+      : // The mesh says when a retry makes sense, for example when other programs on this address had too many failed tries.
+        afterMs > 0 ||
+        error.code === Code.Unavailable ||
+        error.code === Code.DeadlineExceeded ||
+        reason === "READER_STALLED";
+  if (!isRetryable || afterMs > longestAskedMs) return { kind: "failed", error };
+  return { kind: "resume", reason: reason || "connection lost", afterMs };
+}
+
+/** How long the error asks to wait before the next try, in milliseconds; 0 when it does not. */
+function retryAfterMs(error: ConnectError): number {
+  const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
+  return delay === undefined ? 0 : Number(delay.seconds) * 1_000 + delay.nanos / 1e6;
 }
 
 /** Whether a unary call never got its answer: UNAVAILABLE, or the network broke. Only a call with a request_id may be repeated. */

@@ -13,7 +13,7 @@ import {
   type SubscribeRequest,
   type SubscribeResponseSchema,
 } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
-import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 
 export type SubscribeScript = (
   request: SubscribeRequest,
@@ -89,9 +89,14 @@ export function eventOf(json: JsonValue): Event {
   return fromJson(EventSchema, json);
 }
 
-/** The error that a mesh makes for a reason. */
-export function meshError(code: Code, reason: string): ConnectError {
+/** The error that a mesh makes for a reason; `retryAfterMs` when it says that a retry makes sense. */
+export function meshError(code: Code, reason: string, retryAfterMs?: number): ConnectError {
   const error = new ConnectError(reason, code);
   error.details.push({ desc: ErrorInfoSchema, value: { reason, domain: "atoll" } });
+  if (retryAfterMs !== undefined) {
+    const seconds = Math.floor(retryAfterMs / 1_000);
+    const retryDelay = { seconds: BigInt(seconds), nanos: (retryAfterMs - seconds * 1_000) * 1e6 };
+    error.details.push({ desc: RetryInfoSchema, value: { retryDelay } });
+  }
   return error;
 }

@@ -96,6 +96,41 @@ describe("subscribeEvents", () => {
     expect(states).toContainEqual({ kind: "waiting", retryInMs: 0, reason: "silence" });
   });
 
+  for (const [code, reason] of [
+    [Code.ResourceExhausted, "LIMIT_EXCEEDED"],
+    [Code.Unavailable, "STORE_UNAVAILABLE"],
+  ] as const) {
+    test(`goes on when the mesh asks it to wait, and not before: ${reason}`, async () => {
+      const triedAt: number[] = [];
+      const limited: SubscribeScript = async function* () {
+        triedAt.push(performance.now());
+        yield* [];
+        throw meshError(code, reason, 300);
+      };
+      const again: SubscribeScript = (request, call) => {
+        triedAt.push(performance.now());
+        return honest(request, call);
+      };
+      const { events, states, error } = await subscribeTo([breaksAfter(3, (cut) => cut()), limited, again]);
+      expect(error).toBeUndefined();
+      expect(events.map(({ seq }) => Number(seq))).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+      expect(states).toContainEqual({ kind: "waiting", retryInMs: 300, reason });
+      expect((triedAt[1] ?? 0) - (triedAt[0] ?? 0)).toBeGreaterThanOrEqual(295);
+    });
+  }
+
+  test("ends when a limit names no time, or one that is too long to wait for", async () => {
+    for (const retryAfterMs of [undefined, 300_001]) {
+      const refuse = breaksAfter(0, () => {
+        throw meshError(Code.ResourceExhausted, "LIMIT_EXCEEDED", retryAfterMs);
+      });
+      const { error, gateway } = await subscribeTo([refuse]);
+      gateway.close();
+      expect(error).toMatchObject({ code: Code.ResourceExhausted });
+      expect(gateway.subscribes).toHaveLength(1);
+    }
+  });
+
   test("gives a merged delta that begins before the cursor only as the first event after a resume", async () => {
     const merged: SubscribeScript = async function* () {
       yield { events: [delta(1, 8), ...log.slice(8)], logId, headSeq };

@@ -1,6 +1,7 @@
 /**
  * A session's events, from a cursor and then live, over any number of broken streams. Keeps S1 and S2: never an event
- * twice, never a gap. Keeps L7: backoff 100 ms–10 s, and a stream that is silent for too long counts as broken.
+ * twice, never a gap. Keeps L7: backoff 100 ms–10 s, after the wait that the mesh asked for, if any (at most 5 min); a
+ * stream that is silent for too long counts as broken.
  */
 import type { Client } from "@connectrpc/connect";
 import { ConnectError } from "@connectrpc/connect";
@@ -78,7 +79,7 @@ export async function* subscribeEvents(options: SubscribeOptions): AsyncGenerato
     const beganAt = performance.now();
     let delivered = 0;
     let wasLive = false;
-    let breakage: Breakage = { kind: "resume", reason: "stream ended" };
+    let breakage: Breakage = { kind: "resume", reason: "stream ended", afterMs: 0 };
     const watchdog = openWatchdog(signal, options.silenceTimeoutMs ?? 45_000);
     const live = () => {
       if (!wasLive) onState({ kind: "live" });
@@ -109,7 +110,7 @@ export async function* subscribeEvents(options: SubscribeOptions): AsyncGenerato
           }
         }
         if (hasGap) {
-          breakage = { kind: "resume", reason: "events were missing" };
+          breakage = { kind: "resume", reason: "events were missing", afterMs: 0 };
           break;
         }
       }
@@ -119,7 +120,9 @@ export async function* subscribeEvents(options: SubscribeOptions): AsyncGenerato
       if (untilRunId !== "" && emptyEnds === 2) return onState({ kind: "ended", why: "run finished" });
     } catch (thrown) {
       emptyEnds = 0;
-      breakage = watchdog.wasSilent() ? { kind: "resume", reason: "silence" } : judgeBreakage(thrown, wasLive);
+      breakage = watchdog.wasSilent()
+        ? { kind: "resume", reason: "silence", afterMs: 0 }
+        : judgeBreakage(thrown, wasLive);
     } finally {
       watchdog.close();
     }
@@ -138,7 +141,8 @@ export async function* subscribeEvents(options: SubscribeOptions): AsyncGenerato
       yield breakage;
     }
     failures = delivered > 0 || (wasLive && performance.now() - beganAt > healthyAfterMs) ? 1 : failures + 1;
-    const retryInMs = backoffMs(failures, random);
+    const askedMs = breakage.kind === "resume" ? breakage.afterMs : 0;
+    const retryInMs = Math.ceil(askedMs) + backoffMs(failures, random);
     onState({ kind: "waiting", retryInMs, reason: breakage.reason });
     await waitFor(retryInMs, signal);
   }

@@ -26,11 +26,18 @@ const alwaysShown: ReadonlySet<number> = new Set(
 /** Gives as many numbers as it got: the first begins and the last ends where they did before. */
 export type FilterEvents = (events: readonly StoredEvent[]) => readonly StoredEvent[];
 
-/** Errors: FIELD_INVALID when a name is no body of an event, or one that can't be hidden is excluded. */
-export function createEventFilter(filter: Pick<EventFilter, "include" | "exclude"> | undefined): FilterEvents {
+/**
+ * @param path Where the filter stands in the caller's message. Default `filter`.
+ *
+ * Errors: FIELD_INVALID when a name is no body of an event, or one that can't be hidden is excluded.
+ */
+export function createEventFilter(
+  filter: Pick<EventFilter, "include" | "exclude"> | undefined,
+  path = "filter",
+): FilterEvents {
   if (filter === undefined || filter.include.length + filter.exclude.length === 0) return (events) => events;
-  const included = new Set(filter.include.map((name, index) => fieldOf(name, `filter.include[${index}]`)));
-  const excluded = new Set(filter.exclude.map((name, index) => hideableFieldOf(name, `filter.exclude[${index}]`)));
+  const included = new Set(filter.include.map((name, index) => fieldOf(name, `${path}.include[${index}]`)));
+  const excluded = new Set(filter.exclude.map((name, index) => hideableFieldOf(name, `${path}.exclude[${index}]`)));
   const isShown = (body: number): boolean =>
     alwaysShown.has(body) || ((included.size === 0 || included.has(body)) && !excluded.has(body));
   return (events) => {

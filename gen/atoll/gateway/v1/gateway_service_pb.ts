@@ -66,8 +66,10 @@ export type SubscribeRequest = Message<"atoll.gateway.v1.SubscribeRequest"> & {
   filter?: EventFilter | undefined;
 
   /**
-   * End the stream after the terminal event of this run; empty to go on. The stream also ends when the run had its
-   * terminal event at or before `after_seq`.
+   * End the stream after the terminal event of this run; empty to go on. It also ends after the HistoryTrimmed that stands
+   * for that event, and, with nothing more to give, when that event is at or before `after_seq`. In a fork the runs of the
+   * copied part end where the fork's own log has their ends, whatever became of them in the original. NOT_FOUND
+   * RUN_NOT_FOUND: the run is none of this session's, or one that the fork copied and whose end its log no longer has.
    *
    * @generated from field: string until_run_id = 5;
    */
