@@ -136,7 +136,7 @@ export interface Indexing {
   readonly documents: number;
   /** The bound was reached; there may be more to do. */
   readonly more: boolean;
-  /** Events that were stepped over, each named once, because they are not what was written. */
+  /** Events that were stepped over, each named once: they are not what was written, or can't be decoded. */
   readonly damaged: readonly LogDamaged[];
 }
 
