@@ -12,6 +12,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Event, EventSchema } from "../../../../gen/atoll/event/v1/event_pb.ts";
 import type { TrimmedLog } from "../changes.ts";
 import type { LogBounds, SessionStore, Trimming } from "../session-store.ts";
+import { LogDamaged } from "../store-errors.ts";
 import type { StoredRow } from "./event-rows.ts";
 import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
@@ -46,6 +47,7 @@ export class LogRetention {
       try {
         plan = planTrim(tables, session, bounds, rowsLeft);
       } catch (error) {
+        if (!(error instanceof LogDamaged)) throw error;
         // The next call begins with it and fails.
         if (trimmed.length > 0) return before;
         this.unreadableNo = Number(sessionNo);

@@ -18,8 +18,13 @@ import { encodeEvent } from "../../event/encode-event.ts";
 import { openSessionStore } from "../open-stores.ts";
 import type { RunRow } from "../rows.ts";
 import type { SessionStore } from "../session-store.ts";
+import type { EventRows } from "./event-rows.ts";
+import { openDatabase } from "./open-database.ts";
+import { sessionMigrations } from "./session-schema.ts";
+import { prepareSessionTables } from "./session-tables.ts";
 
 const sessionIds = ["first", "damaged", "last"];
+const trimAll = { keepFromMs: Date.now() + 3_600_000, maxEvents: 0, maxBytes: 0 };
 const garbage = [0x3a, 1, 0xff];
 /** A delta whose text ends inside a code point. */
 const cutText = [0x3a, 3, 0x1a, 1, 0xe2];
@@ -172,17 +177,40 @@ describe("a log that can't be read", () => {
   });
 
   it(`does not keep the others from being trimmed ${verifies("L9")}`, async () => {
-    const bounds = { keepFromMs: Date.now() + 1_000, maxEvents: 0, maxBytes: 0 };
     let cursor = "";
     let failures = 0;
     do {
       try {
-        ({ cursor } = await store.trimLogs({ bounds, cursor, maxSessions: 9, maxRows: 99 }));
+        ({ cursor } = await store.trimLogs({ bounds: trimAll, cursor, maxSessions: 9, maxRows: 99 }));
       } catch {
         failures += 1;
       }
     } while (cursor !== "");
     expect(failures).toBe(1);
     expect((await rowsOf()).map((row) => row?.oldestSeq)).toEqual([11, 1, 11]);
+  });
+});
+
+describe("a disk that fails", () => {
+  it(`is no damage of the log that is read, and ends trimming ${verifies("S4")}`, async () => {
+    await writeRuns({ count: 1 });
+    await store.close();
+    const database = openDatabase(folder, "session.db", sessionMigrations);
+    try {
+      const tables = prepareSessionTables(database);
+      const failure = Object.assign(new Error("disk I/O error"), { errcode: 10 });
+      const events: EventRows = Object.assign(Object.create(tables.events), {
+        iterateRows(...[session, fromSeq]: Parameters<EventRows["iterateRows"]>) {
+          if (session.row.sessionId === "damaged") throw failure;
+          return tables.events.iterateRows(session, fromSeq);
+        },
+      });
+      database.exec("BEGIN");
+      const trim = { bounds: trimAll, cursor: "", maxSessions: 9, maxRows: 99 };
+      expect(() => tables.retention.trim({ ...tables, events }, trim, Date.now())).toThrow(failure);
+    } finally {
+      database.close();
+      store = await openSessionStore(folder, Date.now);
+    }
   });
 });
