@@ -21,6 +21,7 @@ import { ErrorReason, failureFacts } from "../kernel/errors.ts";
 import { createLog } from "../kernel/log.ts";
 import { manualClock } from "../kernel/manual-clock.fixture.ts";
 import type { SessionStore } from "../kernel/store/session-store.ts";
+import { LogDamaged } from "../kernel/store/store-errors.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { trimLogs } from "./trim-logs.ts";
 
@@ -47,7 +48,8 @@ async function writeRuns(store: SessionStore, count: number): Promise<void> {
 async function work(store: SessionStore, nowMs: number, settings: Partial<typeof keepAll>): Promise<object[]> {
   const lines: object[] = [];
   const silent = createLog({ level: "silent", format: "json" });
-  const log = { ...silent, info: (fields: object) => void lines.push(fields) };
+  const note = (fields: object): void => void lines.push(fields);
+  const log = { ...silent, info: note, error: note };
   const clock = { ...manualClock(), nowMs: () => nowMs };
   const deps = { store, clock, log, settings: { ...keepAll, ...settings } } as unknown as SessionDeps;
   const job = trimLogs(deps);
@@ -76,6 +78,20 @@ describe("the job that trims logs", () => {
       },
       () => storeMs,
     );
+  });
+});
+
+describe("the job that trims logs, where one is damaged", () => {
+  it(`says which, and goes on ${verifies("L9")}`, async () => {
+    const store = {
+      trimLogs: async ({ cursor }: { readonly cursor: string }) => ({
+        trimmed: [],
+        damaged: cursor === "" ? [new LogDamaged(sessionId, 5, "a checksum")] : [],
+        cursor: cursor === "" ? "1" : "",
+      }),
+    } as unknown as SessionStore;
+    const lines = await work(store, dayMs, { retentionDays: 1 });
+    expect(lines).toEqual([{ sessionId, seq: 5, damage: expect.stringContaining("a checksum") }]);
   });
 });
 

@@ -1,7 +1,8 @@
 /**
  * Retention: removes what is older, more or larger than the settings keep of each log, a bounded piece at a time.
  *
- * Keeps L9: what was removed of a session is a log line, and readers see a HistoryTrimmed in its place (S5).
+ * Keeps L9: what was removed of a session is a log line, and readers see a HistoryTrimmed in its place (S5). So is a log
+ * that is damaged, each time that trimming comes to it.
  */
 import type { BackgroundJob } from "./background-job.ts";
 import type { SessionDeps } from "./session-deps.ts";
@@ -32,6 +33,9 @@ export function trimLogs({
       const bounds = { keepFromMs, maxEvents: maxLogEvents, maxBytes: maxLogBytes };
       const done = await store.trimLogs({ bounds, cursor, maxSessions: sessionsAtOnce, maxRows: rowsAtOnce });
       ({ cursor } = done);
+      for (const { sessionId, seq, message } of done.damaged) {
+        log.error({ sessionId, seq, damage: message }, "what is damaged, and what is behind it, can't be trimmed");
+      }
       for (const trimmed of done.trimmed) log.info({ ...trimmed }, "history trimmed");
       return cursor === "" ? "done" : "more";
     },

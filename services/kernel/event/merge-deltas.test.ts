@@ -85,6 +85,17 @@ describe(`merging deltas ${verifies("S3")}`, () => {
     expect(mergeDeltas([first, later])).toEqual([first, later]);
   });
 
+  test.each([
+    ["whose body is cut short", [0x3a, 1, 0xff]],
+    ["whose text ends inside a code point", [0x3a, 5, 0x10, 1, 0x1a, 1, 0xe2]],
+    ["whose block is no text", [0x3a, 6, 0x0a, 1, 0xff, 0x10, 1, 0x1a, 0]],
+  ])("passes on a delta %s, and keeps its neighbours readable", (_, body) => {
+    const place = encodeEvent({ runId: "run_1", step: 1, attempt: 1 });
+    const encoded = [delta("a", 0, {}, ""), delta("b", 2, {}, "")].map(encodeEvent);
+    const log = stampEvents([encoded[0], Uint8Array.of(...place, ...body), encoded[1]].filter(isThere), 0, 0);
+    expect(mergeDeltas(log)).toEqual(log);
+  });
+
   test("bounds the text of one delta", () => {
     const text = "x".repeat(8_000);
     const merged = mergeDeltas(logOf(...[0, 1, 2, 3].map((part) => delta(text, part * text.length))));
@@ -127,6 +138,10 @@ describe(`merging deltas ${verifies("S3")}`, () => {
     );
   });
 });
+
+function isThere<T>(value: T | undefined): value is T {
+  return value !== undefined;
+}
 
 /** The rule of S3, as it is written: truncate to the offset, then append. */
 function fold(events: readonly Event[]): Record<string, string> {

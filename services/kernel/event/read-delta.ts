@@ -1,11 +1,13 @@
 /**
  * Reads and writes deltas in their encoded form: where they stand in which block, without decoding their text.
  *
- * Keeps S7: an event that has anything else in it, of a later version perhaps, is no delta here.
+ * Keeps S7: an event that has anything else in it, of a later version perhaps, is no delta here. Neither is one that can't
+ * be decoded, so that nothing is ever joined with it: its neighbours stay readable.
  */
+import { isUtf8 } from "node:buffer";
 import { stampEvent } from "./stamp-event.ts";
 import type { StoredEvent } from "./stored-event.ts";
-import { lengthDelimitedWireType, WireReader } from "./wire-reader.ts";
+import { lengthDelimitedWireType, MalformedWire, WireReader } from "./wire-reader.ts";
 import { varintSize, writeVarint } from "./wire-varint.ts";
 
 const runIdTag = 0x22;
@@ -35,8 +37,17 @@ export interface Delta {
   readonly time: Uint8Array;
 }
 
-/** Undefined for every other event, and for a delta with a field that is not known here. */
+/** Undefined for every other event, for a delta with a field that is not known here, and for one that can't be decoded. */
 export function readDelta(event: StoredEvent): Delta | undefined {
+  try {
+    return walk(event);
+  } catch (error) {
+    if (error instanceof MalformedWire) return undefined;
+    throw error;
+  }
+}
+
+function walk(event: StoredEvent): Delta | undefined {
   const reader = new WireReader(event.bytes);
   let placeEnd = 0;
   let kind = 0;
@@ -98,7 +109,7 @@ function readBody(reader: WireReader): Pick<Delta, "blockId" | "offset" | "text"
     else text = value;
     reader.at = end;
   }
-  return { blockId, offset, text };
+  return isUtf8(blockId) && isUtf8(text) ? { blockId, offset, text } : undefined;
 }
 
 /** The delta for the numbers `firstSeq..seq`. */

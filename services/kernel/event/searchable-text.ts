@@ -7,10 +7,9 @@
  * Keeps S3 (a delta truncates its block to its offset, then appends) and S8 (what a StepDiscarded names is never found).
  * Keeps L7: a document has a bound, and so have the parts of all runs together.
  */
-import { fromBinary } from "@bufbuild/protobuf";
 import type { ContentBlock } from "../../../gen/atoll/content/v1/content_block_pb.ts";
 import type { TextDelta } from "../../../gen/atoll/event/v1/block_events_pb.ts";
-import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
+import type { Event } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { readEventBody } from "./read-event-body.ts";
 import type { StoredEvent } from "./stored-event.ts";
 
@@ -19,6 +18,11 @@ const maxSearchableBytes = 262_144;
 
 /** Field numbers of text_delta, message_received, step_discarded and run_finished. */
 const foldedBodies: ReadonlySet<number> = new Set([7, 16, 23, 37]);
+
+/** Whether an event has a say in what is searchable; the others need not be decoded. */
+export function isSearchable({ bytes }: StoredEvent): boolean {
+  return foldedBodies.has(readEventBody(bytes));
+}
 
 export interface SearchDocument {
   /** Of the message, or of the answer's RunFinished. */
@@ -57,9 +61,7 @@ export class SearchableText {
     return this.#partsChanged ? this.#parts : undefined;
   }
 
-  apply({ bytes }: StoredEvent): void {
-    if (!foldedBodies.has(readEventBody(bytes))) return;
-    const event = fromBinary(EventSchema, bytes);
+  apply(event: Event): void {
     const { body, runId } = event;
     switch (body.case) {
       case "messageReceived":

@@ -124,6 +124,8 @@ export interface LogBounds {
 export interface Trimming {
   /** The logs of which something was removed. */
   readonly trimmed: readonly TrimmedLog[];
+  /** Events that are not what was written: their logs keep them and what is behind them. Every call that meets one names it. */
+  readonly damaged: readonly LogDamaged[];
   /** Where the next call goes on; empty when all sessions were looked at. Opaque. */
   readonly cursor: string;
 }
@@ -136,7 +138,7 @@ export interface Indexing {
   readonly documents: number;
   /** The bound was reached; there may be more to do. */
   readonly more: boolean;
-  /** Events that were stepped over, each named once, because they are not what was written. */
+  /** Events that were stepped over, each named once: they are not what was written, or can't be decoded. */
   readonly damaged: readonly LogDamaged[];
 }
 

@@ -1,11 +1,9 @@
 /** Checks one session's log against its rows. Keeps S1 and R2: see check-logs.ts. */
-import { fromBinary } from "@bufbuild/protobuf";
-import { EventSchema } from "../../../../gen/atoll/event/v1/event_pb.ts";
 import type { StoredEvent } from "../../event/stored-event.ts";
 import type { LogFinding } from "../log-check.ts";
 import type { RunState, SessionRow } from "../rows.ts";
 import { LogDamaged } from "../store-errors.ts";
-import { type EventRow, unpackRow } from "./event-rows.ts";
+import { decodeEvent, type EventRow, unpackRow } from "./event-rows.ts";
 
 /** How a run stands in its own row. */
 export interface RunEnd {
@@ -75,7 +73,7 @@ class LogReader {
   #takeEvent(event: StoredEvent): void {
     this.#expect(event);
     const { sessionId } = this.#session;
-    const { runId, body } = decode(sessionId, event);
+    const { runId, body } = decodeEvent(event, sessionId);
     if (body.case === "runFinished") {
       const end = this.ends.get(runId);
       if (end !== undefined) throw new LogDamaged(sessionId, event.seq, `run ${runId} has ended before, with ${end}`);
@@ -89,14 +87,6 @@ class LogReader {
     if (firstSeq !== this.#next) {
       throw new LogDamaged(this.#session.sessionId, this.#next, `event ${firstSeq} stands in its place`);
     }
-  }
-}
-
-function decode(sessionId: string, { firstSeq, bytes }: StoredEvent) {
-  try {
-    return fromBinary(EventSchema, bytes);
-  } catch (error) {
-    throw new LogDamaged(sessionId, firstSeq, "it can't be decoded", error);
   }
 }
 

@@ -3,16 +3,21 @@
  *
  * Keeps:
  * - S1, S4: `seq` is given here, inside the transaction, from the head that the same transaction stores.
- * - A row whose checksum or numbers do not fit is never passed on: reading it throws `LogDamaged`.
+ * - A row whose checksum or numbers do not fit is never passed on: reading it throws `LogDamaged`. So does reading a row
+ *   that SQLite finds broken (SQLITE_CORRUPT): it is the damage of one log, and the others can be read.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
+import { fromBinary } from "@bufbuild/protobuf";
+import { type Event, EventSchema } from "../../../../gen/atoll/event/v1/event_pb.ts";
 import { packEvents, unpackEvents } from "../../event/event-batch.ts";
 import { stampEvents } from "../../event/stamp-event.ts";
 import type { StoredEvent } from "../../event/stored-event.ts";
 import type { Appended } from "../changes.ts";
 import { LogDamaged } from "../store-errors.ts";
+import { BrokenRows } from "./broken-rows.ts";
 import type { StoredSession } from "./session-columns.ts";
+import { isCorrupt } from "./sqlite-errors.ts";
 
 /** Which part of a log to read. */
 export interface LogRange {
@@ -40,24 +45,29 @@ export interface StoredRow {
   readonly events: () => readonly StoredEvent[];
 }
 
+// Begins with the row that holds the wanted seq, which may begin before it.
+const selectFromSql = `SELECT first_seq AS firstSeq, last_seq AS lastSeq, crc32, events FROM event_rows
+  WHERE tenant_no = :tenantNo AND session_no = :sessionNo AND first_seq <= :throughSeq AND first_seq >= coalesce(
+    (SELECT max(first_seq) FROM event_rows
+      WHERE tenant_no = :tenantNo AND session_no = :sessionNo AND first_seq <= :fromSeq), 0)
+  ORDER BY first_seq`;
+
 export class EventRows {
   private readonly insertRow: StatementSync;
-  private readonly selectFrom: StatementSync;
+  private readonly broken = new BrokenRows();
+  private readonly database: DatabaseSync;
+  private selectFrom: StatementSync;
   private readonly deleteRange: StatementSync;
   private readonly deleteLog: StatementSync;
   private readonly copyRows: StatementSync;
   private readonly sumThrough: StatementSync;
 
   constructor(database: DatabaseSync) {
+    this.database = database;
     this.insertRow = database.prepare(
       "INSERT INTO event_rows (tenant_no, session_no, first_seq, last_seq, crc32, events) VALUES (?, ?, ?, ?, ?, ?)",
     );
-    // Begins with the row that holds the wanted seq, which may begin before it.
-    this.selectFrom = database.prepare(`SELECT first_seq AS firstSeq, last_seq AS lastSeq, crc32, events FROM event_rows
-      WHERE tenant_no = :tenantNo AND session_no = :sessionNo AND first_seq <= :throughSeq AND first_seq >= coalesce(
-        (SELECT max(first_seq) FROM event_rows
-          WHERE tenant_no = :tenantNo AND session_no = :sessionNo AND first_seq <= :fromSeq), 0)
-      ORDER BY first_seq`);
+    this.selectFrom = database.prepare(selectFromSql);
     this.copyRows = database.prepare(`INSERT INTO event_rows
       (tenant_no, session_no, first_seq, last_seq, crc32, events)
       SELECT tenant_no, :copyNo, first_seq, last_seq, crc32, events FROM event_rows
@@ -69,6 +79,11 @@ export class EventRows {
     this.deleteRange = database.prepare(`DELETE FROM event_rows
       WHERE tenant_no = ? AND session_no = ? AND first_seq >= ? AND first_seq <= ?
       RETURNING length(events) AS bytes`);
+  }
+
+  /** How many rows SQLite found broken so far. */
+  get brokenRows(): number {
+    return this.broken.size;
   }
 
   /** Appends encoded events; the session that is returned has the new head and is not saved yet. */
@@ -85,10 +100,10 @@ export class EventRows {
   }
 
   /** All events of the rows that hold a number of the range, which may reach past its end; the first row begins it. */
-  readRows({ tenantNo, sessionNo, row }: StoredSession, fromSeq: number, throughSeq: number): StoredEvent[] {
-    const { sessionId } = row;
-    const rows = this.selectFrom.all({ tenantNo, sessionNo, fromSeq, throughSeq });
-    const found = rows.flatMap((each) => unpackRow(each as unknown as EventRow, sessionId));
+  readRows(session: StoredSession, fromSeq: number, throughSeq: number): StoredEvent[] {
+    const { sessionId } = session.row;
+    const rows = [...this.select(session, fromSeq, throughSeq)];
+    const found = rows.flatMap((each) => unpackRow(each, sessionId));
     let next = fromSeq;
     for (const { firstSeq, seq } of found) {
       if (firstSeq !== next) {
@@ -117,11 +132,11 @@ export class EventRows {
   }
 
   /** Rows in order, from the one that holds `fromSeq`; nothing may be written while they are read. */
-  *iterateRows({ tenantNo, sessionNo, row }: StoredSession, fromSeq: number): Generator<StoredRow> {
-    for (const found of this.selectFrom.iterate({ tenantNo, sessionNo, fromSeq, throughSeq: row.headSeq })) {
-      const stored = found as unknown as EventRow;
+  *iterateRows(session: StoredSession, fromSeq: number): Generator<StoredRow> {
+    const { sessionId, headSeq } = session.row;
+    for (const stored of this.select(session, fromSeq, headSeq)) {
       const { firstSeq, lastSeq, events } = stored;
-      yield { firstSeq, lastSeq, bytes: events.length, events: () => unpackRow(stored, row.sessionId) };
+      yield { firstSeq, lastSeq, bytes: events.length, events: () => unpackRow(stored, sessionId) };
     }
   }
 
@@ -160,18 +175,13 @@ export class EventRows {
   }
 
   /** Reads until a bound is reached; at least one event when there is one. */
-  read({ tenantNo, sessionNo, row: session }: StoredSession, range: LogRange): StoredEvent[] {
+  read(stored: StoredSession, range: LogRange): StoredEvent[] {
+    const session = stored.row;
     const found: StoredEvent[] = [];
     let before = Math.max(range.afterSeq, session.oldestSeq - 1);
     let bytes = 0;
-    const rows = this.selectFrom.iterate({
-      tenantNo,
-      sessionNo,
-      fromSeq: range.afterSeq + 1,
-      throughSeq: range.throughSeq,
-    });
-    for (const row of rows) {
-      for (const event of unpackRow(row as unknown as EventRow, session.sessionId)) {
+    for (const row of this.select(stored, range.afterSeq + 1, range.throughSeq)) {
+      for (const event of unpackRow(row, session.sessionId)) {
         if (event.seq <= range.afterSeq) {
           continue;
         }
@@ -193,6 +203,49 @@ export class EventRows {
       throw new LogDamaged(session.sessionId, before + 1, `the events up to ${lastSeq} are missing`);
     }
     return found;
+  }
+
+  /**
+   * The rows that hold a number of the range, in order, as they are stored. What is broken throws `LogDamaged`; the first
+   * time inside a transaction, which can't be committed any more, it throws what SQLite says (see broken-rows.ts).
+   */
+  private *select(
+    { tenantNo, sessionNo, row: { sessionId, logId } }: StoredSession,
+    fromSeq: number,
+    throughSeq: number,
+  ): Generator<EventRow> {
+    const brokenSeq = this.broken.findFrom(logId, fromSeq) ?? Number.POSITIVE_INFINITY;
+    const soundSeq = Math.min(throughSeq, brokenSeq - 1);
+    let next = fromSeq;
+    try {
+      if (brokenSeq > fromSeq) {
+        for (const found of this.selectFrom.iterate({ tenantNo, sessionNo, fromSeq, throughSeq: soundSeq })) {
+          const row = found as unknown as EventRow;
+          yield row;
+          next = row.lastSeq + 1;
+        }
+      }
+    } catch (error) {
+      // A statement that failed would fail again, for whoever uses it next.
+      this.selectFrom = this.database.prepare(selectFromSql);
+      if (!isCorrupt(error)) throw error;
+      this.broken.add(logId, next);
+      throw this.database.isTransaction ? error : unreadable(sessionId, next, error);
+    }
+    if (brokenSeq <= throughSeq) throw unreadable(sessionId, brokenSeq);
+  }
+}
+
+function unreadable(sessionId: string, seq: number, cause?: unknown): LogDamaged {
+  return new LogDamaged(sessionId, seq, "SQLite can't read its row", cause);
+}
+
+/** The event, decoded. Throws `LogDamaged`. */
+export function decodeEvent({ firstSeq, bytes }: StoredEvent, sessionId: string): Event {
+  try {
+    return fromBinary(EventSchema, bytes);
+  } catch (error) {
+    throw new LogDamaged(sessionId, firstSeq, "it can't be decoded", error);
   }
 }
 

@@ -114,6 +114,23 @@ describe("group commit", () => {
     expect(kept()).toEqual([]);
   });
 
+  it(`fails a whole group when SQLite took back its transaction and a change went on ${verifies("S4")}`, async () => {
+    const settled = await Promise.allSettled([
+      commits.write(insert(1)),
+      commits.write(() => {
+        insert(2)();
+        // As SQLite does by itself after an I/O error; what follows would be committed alone.
+        database.exec("ROLLBACK");
+      }),
+      commits.write(insert(3)),
+    ]);
+    expect(settled).toMatchObject(Array.from({ length: 3 }, () => ({ reason: { problem: "io-error" } })));
+    expect(kept()).toEqual([]);
+    await sleep(300);
+    await commits.write(insert(4));
+    expect(kept()).toEqual([4]);
+  });
+
   it("refuses writes while the database is read-only", async () => {
     database.exec("PRAGMA query_only = ON");
     await expect(commits.write(insert(1))).rejects.toMatchObject({ problem: "read-only" });

@@ -3,6 +3,7 @@
  *
  * Keeps:
  * - S4: a promise resolves only after COMMIT returned, so nothing is seen that a crash could take back.
+ * - A change that goes on after SQLite rolled back by itself fails its whole group: nothing is stored outside a transaction.
  * - L4: a change that throws never fails its neighbours: the group is rolled back and each change runs again alone.
  * - L7: a group and the queue have bounds; over the queue's bound a change is refused as `busy`.
  * - After a full or failing disk nothing is written until a probe commits: smaller changes could still succeed there, and
@@ -143,6 +144,7 @@ export class GroupCommit {
       this.begin.run();
       for (const queued of group) {
         settle.push(queued.run(nowMs));
+        this.requireTransaction();
       }
       this.commit.run();
     } catch (error) {
@@ -152,6 +154,12 @@ export class GroupCommit {
     for (const resolve of settle) {
       resolve();
     }
+  }
+
+  /** After some errors SQLite rolls back by itself; where a change went on, the next ones would be committed one by one. */
+  private requireTransaction(): void {
+    if (this.database.isTransaction) return;
+    throw new StoreUnavailable("io-error", new Error("a change went on after SQLite had rolled its transaction back"));
   }
 
   private rollBack(): void {

@@ -3,17 +3,17 @@
  *
  * Keeps: words, the parts that go on and `searched_seq` change in one transaction, so that a piece that a crash cut off is
  * read again, and none twice. Keeps L7: one call reads a bounded number of events. Sessions take turns, and damage is stepped
- * over, so that one log holds up no other.
+ * over and named (L9), so that one log holds up no other: rows that can't be read, and events that can't be decoded.
  */
-import { SearchableText } from "../../event/searchable-text.ts";
+import { isSearchable, SearchableText } from "../../event/searchable-text.ts";
 import type { StoredEvent } from "../../event/stored-event.ts";
 import type { Indexing, SessionStore } from "../session-store.ts";
 import { LogDamaged } from "../store-errors.ts";
-import type { EventRows } from "./event-rows.ts";
+import { decodeEvent, type EventRows } from "./event-rows.ts";
 import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 
-/** By so many numbers at once damage is stepped over. */
+/** By so many numbers at once rows that can't be read are stepped over. */
 const damagedSeqs = 256;
 
 export class MessageIndexing {
@@ -38,10 +38,8 @@ export class MessageIndexing {
         events += 1;
       }
       const text = new SearchableText(tables.search.listParts(session));
-      for (const event of read) {
-        text.apply(event);
-        bytes += event.bytes.length;
-      }
+      damaged.push(...fold(text, read, session));
+      for (const event of read) bytes += event.bytes.length;
       events += read.length;
       documents += text.documents.length;
       for (const document of text.documents) tables.search.insert(session, document);
@@ -76,4 +74,18 @@ function readPiece(
     if (damage.seq > afterSeq + 1) return read(damage.seq - 1);
     return { events: [], searchedSeq: Math.min(headSeq, afterSeq + damagedSeqs), damage };
   }
+}
+
+/** Applies what can be decoded and gives what can't: a worker may have written it (the inside of a body is its word). */
+function fold(text: SearchableText, events: readonly StoredEvent[], { row }: StoredSession): LogDamaged[] {
+  const damaged: LogDamaged[] = [];
+  for (const event of events.filter(isSearchable)) {
+    try {
+      text.apply(decodeEvent(event, row.sessionId));
+    } catch (damage) {
+      if (!(damage instanceof LogDamaged)) throw damage;
+      damaged.push(damage);
+    }
+  }
+  return damaged;
 }

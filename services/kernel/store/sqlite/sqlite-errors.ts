@@ -44,6 +44,11 @@ export function toStoreUnavailable(error: unknown): StoreUnavailable | undefined
   return undefined;
 }
 
+/** Whether SQLite found that what is stored is not what it wrote (SQLITE_CORRUPT). */
+export function isCorrupt(error: unknown): boolean {
+  return toStoreUnavailable(error)?.problem === "corrupt";
+}
+
 /** Runs a read; what the driver throws becomes `StoreUnavailable`. */
 export function readGuarded<T>(read: () => T): T {
   try {

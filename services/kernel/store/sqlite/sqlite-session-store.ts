@@ -21,13 +21,13 @@ import { createSession } from "./create-session.ts";
 import { deleteSession } from "./delete-session.ts";
 import { finishRun } from "./end-run.ts";
 import { forkSession } from "./fork-session.ts";
-import { GroupCommit } from "./group-commit.ts";
+import { type Change, GroupCommit } from "./group-commit.ts";
 import { readToken, SessionLists } from "./list-sessions.ts";
 import { openDatabase } from "./open-database.ts";
 import type { StoredSession } from "./session-columns.ts";
 import { sessionMigrations } from "./session-schema.ts";
 import { prepareSessionTables, type SessionTables } from "./session-tables.ts";
-import { readGuarded } from "./sqlite-errors.ts";
+import { isCorrupt, readGuarded } from "./sqlite-errors.ts";
 import { submitMessage } from "./submit-message.ts";
 import { sweepIdle } from "./sweep-idle.ts";
 
@@ -96,13 +96,13 @@ class SqliteSessionStore implements SessionStore {
     this.commits.write((nowMs) => finishRun(this.tables, run, finish, nowMs));
 
   compactLogs: SessionStore["compactLogs"] = ({ maxWindows }) =>
-    this.commits.write(() => this.tables.compaction.compact(this.tables, maxWindows));
+    this.writeAround(() => this.tables.compaction.compact(this.tables, maxWindows));
 
   trimLogs: SessionStore["trimLogs"] = (trim) =>
-    this.commits.write((nowMs) => this.tables.retention.trim(this.tables, trim, nowMs));
+    this.writeAround((nowMs) => this.tables.retention.trim(this.tables, trim, nowMs));
 
   indexMessages: SessionStore["indexMessages"] = (bound) =>
-    this.commits.write(() => this.tables.indexing.index(this.tables, bound));
+    this.writeAround(() => this.tables.indexing.index(this.tables, bound));
 
   async getSession(
     scope: Scope,
@@ -182,6 +182,18 @@ class SqliteSessionStore implements SessionStore {
 
   sweepDeletedSessions(beforeMs: number): Promise<number> {
     return this.sweepAll(() => this.tables.index.sweep(beforeMs));
+  }
+
+  /** A change that goes on behind damage; runs again when it met a broken row that nobody knew of (see broken-rows.ts). */
+  private async writeAround<T>(change: Change<T>): Promise<T> {
+    for (;;) {
+      const known = this.tables.events.brokenRows;
+      try {
+        return await this.commits.write(change);
+      } catch (error) {
+        if (!isCorrupt(error) || this.tables.events.brokenRows === known) throw error;
+      }
+    }
   }
 
   private async sweepAll(sweepSome: () => { readonly removed: number; readonly more: boolean }): Promise<number> {

@@ -3,25 +3,31 @@
  *
  * Keeps S1: only a beginning is removed, so what is kept has no gap. Keeps R2 and R4: events of a run that has not ended
  * stay, with the messages that it answers and all that comes behind them. Keeps L7: one call looks at a bounded number of
- * sessions and rows. Bytes, words and the oldest seq change in the transaction that removes the events. What was done
- * before a log that can't be read is kept, so that it holds up no other.
+ * sessions and rows. Bytes, words and the oldest seq change in the transaction that removes the events. A log that can't
+ * be read is trimmed up to there and named (L9), so that it holds up no other. Bodies that a worker wrote are not decoded.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { type Event, EventSchema } from "../../../../gen/atoll/event/v1/event_pb.ts";
+import { EventSchema } from "../../../../gen/atoll/event/v1/event_pb.ts";
+import { readEventBody } from "../../event/read-event-body.ts";
+import { readEventRunId } from "../../event/read-event-run-id.ts";
+import { readEventTime } from "../../event/read-event-time.ts";
+import type { StoredEvent } from "../../event/stored-event.ts";
 import type { TrimmedLog } from "../changes.ts";
 import type { LogBounds, SessionStore, Trimming } from "../session-store.ts";
-import type { StoredRow } from "./event-rows.ts";
+import { LogDamaged } from "../store-errors.ts";
+import { decodeEvent, type StoredRow } from "./event-rows.ts";
 import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
+
+/** Of atoll.event.v1.Event.body; the session service writes it. */
+const messageReceivedField = 16;
 
 type Trim = Parameters<SessionStore["trimLogs"]>[0];
 
 export class LogRetention {
   private readonly selectPage: StatementSync;
-  /** A session that made the last call fail; the next one goes on behind it. */
-  private unreadableNo: number | undefined;
 
   constructor(database: DatabaseSync) {
     this.selectPage = database.prepare(`SELECT session_no AS sessionNo, oldest_seq <= head_seq AND (
@@ -32,31 +38,23 @@ export class LogRetention {
 
   /** See SessionStore.trimLogs; inside a transaction. */
   trim(tables: SessionTables, { bounds, cursor, maxSessions, maxRows }: Trim, nowMs: number): Trimming {
-    const after = this.unreadableNo ?? Number(cursor);
-    this.unreadableNo = undefined;
-    const page = this.selectPage.all({ ...bounds, after, limit: maxSessions });
+    const page = this.selectPage.all({ ...bounds, after: Number(cursor), limit: maxSessions });
     const trimmed: TrimmedLog[] = [];
+    const damaged: LogDamaged[] = [];
     let rowsLeft = maxRows;
     for (const { sessionNo, mayBeDue } of page) {
       if (mayBeDue !== 1) continue;
-      const before = { trimmed, cursor: String(Number(sessionNo) - 1) };
+      const before = { trimmed, damaged, cursor: String(Number(sessionNo) - 1) };
       if (rowsLeft <= 0) return before;
       const session = tables.sessions.get(Number(sessionNo));
-      let plan: TrimPlan;
-      try {
-        plan = planTrim(tables, session, bounds, rowsLeft);
-      } catch (error) {
-        // The next call begins with it and fails.
-        if (trimmed.length > 0) return before;
-        this.unreadableNo = Number(sessionNo);
-        throw error;
-      }
+      const plan = planTrim(tables, session, bounds, rowsLeft);
       rowsLeft -= plan.rows;
+      if (plan.damage !== undefined) damaged.push(plan.damage);
       if (plan.throughSeq >= session.row.oldestSeq) trimmed.push(trimLog(tables, session, plan, nowMs));
       if (plan.more) return before;
     }
     const last = page.at(-1);
-    return { trimmed, cursor: last === undefined || page.length < maxSessions ? "" : String(last.sessionNo) };
+    return { trimmed, damaged, cursor: last === undefined || page.length < maxSessions ? "" : String(last.sessionNo) };
   }
 }
 
@@ -69,6 +67,8 @@ interface TrimPlan {
   readonly rows: number;
   /** There may be more to go, behind the last row that was looked at. */
   readonly more: boolean;
+  /** Where the log can't be read; the plan ends before it. */
+  readonly damage?: LogDamaged;
 }
 
 function planTrim(tables: SessionTables, session: StoredSession, bounds: LogBounds, maxRows: number): TrimPlan {
@@ -77,12 +77,17 @@ function planTrim(tables: SessionTables, session: StoredSession, bounds: LogBoun
   let rows = 0;
   let bytes = 0;
   let throughSeq = oldestSeq - 1;
-  for (const stored of tables.events.iterateRows(session, oldestSeq)) {
-    if (rows === maxRows) return { throughSeq, bytes, rows, more: true };
-    rows += 1;
-    if (!isDue(stored, { ...bounds, headSeq, logBytes: logBytes - bytes }) || isNeeded(stored)) break;
-    throughSeq = stored.lastSeq;
-    bytes += stored.bytes;
+  try {
+    for (const stored of tables.events.iterateRows(session, oldestSeq)) {
+      if (rows === maxRows) return { throughSeq, bytes, rows, more: true };
+      rows += 1;
+      if (!isDue(stored, { ...bounds, headSeq, logBytes: logBytes - bytes }) || isNeeded(stored)) break;
+      throughSeq = stored.lastSeq;
+      bytes += stored.bytes;
+    }
+  } catch (damage) {
+    if (!(damage instanceof LogDamaged)) throw damage;
+    return { throughSeq, bytes, rows, more: false, damage };
   }
   return { throughSeq, bytes, rows, more: false };
 }
@@ -121,29 +126,26 @@ function isDue(
   if (maxBytes > 0 && logBytes > maxBytes) return true;
   if (keepFromMs === 0) return false;
   const newest = stored.events().at(-1);
-  const time = newest === undefined ? undefined : fromBinary(EventSchema, newest.bytes).time;
+  const time = newest === undefined ? undefined : fromBinary(EventSchema, readEventTime(newest.bytes)).time;
   return time !== undefined && timestampMs(time) < keepFromMs;
 }
 
 /** Says whether a row has something that a run needs which has not ended. */
 function unfinishedIn(
   { runs }: SessionTables,
-  { tenantNo, sessionNo, row }: StoredSession,
+  { tenantNo, sessionNo, row: { sessionId, activeRunId, queuedRuns } }: StoredSession,
 ): (row: StoredRow) => boolean {
-  const active = row.activeRunId === "" ? [] : [runs.get(tenantNo, row.activeRunId)];
-  const waiting = row.queuedRuns === 0 ? [] : runs.listWaiting(tenantNo, sessionNo);
+  const active = activeRunId === "" ? [] : [runs.get(tenantNo, activeRunId)];
+  const waiting = queuedRuns === 0 ? [] : runs.listWaiting(tenantNo, sessionNo);
   const unfinished = [...active, ...waiting].map((run) => run.row);
   if (unfinished.length === 0) return () => false;
   const runIds = new Set(unfinished.map(({ runId }) => runId));
   const messageIds = new Set(unfinished.flatMap((run) => run.messageIds));
-  return (stored) =>
-    decode(stored).some(
-      ({ runId, body }) =>
-        runIds.has(runId) ||
-        (body.case === "messageReceived" && (runIds.has(body.value.runId) || messageIds.has(body.value.messageId))),
-    );
-}
+  return (stored) => stored.events().some((event) => runIds.has(readEventRunId(event.bytes)) || isAnswered(event));
 
-function decode(stored: StoredRow): Event[] {
-  return stored.events().map(({ bytes }) => fromBinary(EventSchema, bytes));
+  function isAnswered(event: StoredEvent): boolean {
+    if (readEventBody(event.bytes) !== messageReceivedField) return false;
+    const { body } = decodeEvent(event, sessionId);
+    return body.case === "messageReceived" && (runIds.has(body.value.runId) || messageIds.has(body.value.messageId));
+  }
 }
