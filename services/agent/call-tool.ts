@@ -3,6 +3,7 @@
  *
  * Keeps L5: the proposal is durable before the router is asked. Keeps T1 on this side: the call id belongs to the
  * proposal, so that asking again, after a broken stream or by the next worker, is the same call to the router's ledger.
+ * Keeps L7: no more is read of the router than the writer has room for.
  */
 import { create } from "@bufbuild/protobuf";
 import { type CallOptions, Code, ConnectError } from "@connectrpc/connect";
@@ -13,6 +14,7 @@ import { ErrorReason, failedWith, failureFacts } from "../kernel/errors.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import type { EventWriter } from "./event-writer.ts";
+import { ProgressPace } from "./progress-pace.ts";
 import { RouterAway } from "./router-away.ts";
 import { RunLost } from "./run-ending.ts";
 
@@ -83,6 +85,7 @@ async function callOnce({ deps, writer, signal, options }: CallToolParts, call: 
   requests.offer({ frame: { case: "call", value: call } });
   const leave = new AbortController();
   let leaving: Timer | undefined;
+  const progress = new ProgressPace(writer, deps.clock);
   // It is read to the end: a reader that leaves at the result is one that the library does not tell the router of.
   let result: ToolResult | undefined;
   const onAbort = (): void => {
@@ -104,7 +107,7 @@ async function callOnce({ deps, writer, signal, options }: CallToolParts, call: 
           writer.write({ case: "toolCallStarted", value: frame.value });
           break;
         case "progress":
-          writer.write({ case: "toolProgress", value: frame.value });
+          progress.write(frame.value);
           break;
         case "approvalRequested":
           writer.write({ case: "approvalRequested", value: frame.value });
@@ -118,12 +121,14 @@ async function callOnce({ deps, writer, signal, options }: CallToolParts, call: 
         case undefined:
           break;
       }
+      await writer.ready();
     }
   } catch (error) {
     if (result === undefined) throw error;
   } finally {
     signal.removeEventListener("abort", onAbort);
     leaving?.cancel();
+    progress.end();
     requests.end();
   }
   if (result !== undefined) return result;
