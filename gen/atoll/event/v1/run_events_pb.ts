@@ -351,14 +351,15 @@ export type RunFinished = Message<"atoll.event.v1.RunFinished"> & {
   failure?: RunFailure | undefined;
 
   /**
-   * How many steps it took.
+   * How many steps it took; 0 when the session service ended it in its worker's place.
    *
    * @generated from field: uint32 steps = 3;
    */
   steps: number;
 
   /**
-   * How long it took from its first start.
+   * How long it took from its first start, as RunOptions.max_duration_ms counts; absent when the session service ended it
+   * in its worker's place.
    *
    * @generated from field: google.protobuf.Duration duration = 4;
    */
