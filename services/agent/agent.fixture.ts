@@ -9,6 +9,7 @@ import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_p
 import { type Clock, systemClock } from "../kernel/clock.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { type EventBody, encodeEvent } from "../kernel/event/encode-event.ts";
+import { encodeEventTime, stampEvent } from "../kernel/event/stamp-event.ts";
 import { createLog } from "../kernel/log.ts";
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import { ConversationFold } from "./conversation.ts";
@@ -142,7 +143,13 @@ export interface LoopOptions {
   readonly clock?: Clock;
   readonly attempt?: number;
   /** Events behind the run's start, as an earlier attempt left them. */
-  readonly log?: readonly { readonly body: EventBody; readonly step: number; readonly attempt?: number }[];
+  readonly log?: readonly {
+    readonly body: EventBody;
+    readonly step: number;
+    readonly attempt?: number;
+    /** When it was appended, in milliseconds behind the run's start. Default 0. */
+    readonly afterMs?: number;
+  }[];
   /** Called with each event when it is written. */
   readonly onEvent?: (event: Event) => void;
 }
@@ -185,10 +192,15 @@ export async function runTheLoop(loop: LoopOptions) {
   const attempt = loop.attempt ?? 1;
   const fold = new ConversationFold(100);
   const content = [{ block: { case: "text" as const, value: { text: "please" } } }];
-  fold.apply(encodeEvent({ body: { case: "messageReceived", value: { runId, content } } }));
-  fold.apply(encodeEvent({ runId, attempt: 1, body: { case: "runStarted", value: {} } }));
-  for (const { body, step, attempt: of = 1 } of loop.log ?? [])
-    fold.apply(encodeEvent({ runId, step, attempt: of, body }));
+  let seq = 0;
+  const apply = (event: Parameters<typeof encodeEvent>[0], afterMs = 0): void => {
+    seq += 1;
+    fold.apply(stampEvent(encodeEvent(event), seq, seq, encodeEventTime(1_800_000_000_000 + afterMs)));
+  };
+  apply({ body: { case: "messageReceived", value: { runId, content } } });
+  apply({ runId, attempt: 1, body: { case: "runStarted", value: {} } });
+  for (const { body, step, attempt: of = 1, afterMs } of loop.log ?? [])
+    apply({ runId, step, attempt: of, body }, afterMs);
   const conversation = fold.workOn(runId);
   if (conversation === undefined) throw new Error("the run was started");
   const error = await runLoop(

@@ -3,6 +3,7 @@
  *
  * Keeps L5: the proposal is durable before the router is asked. Keeps T1 on this side: the call id belongs to the
  * proposal, so that asking again, after a broken stream or by the next worker, is the same call to the router's ledger.
+ * Keeps L7: no more is read of the router than the writer has room for.
  */
 import { create } from "@bufbuild/protobuf";
 import { type CallOptions, Code, ConnectError } from "@connectrpc/connect";
@@ -13,6 +14,7 @@ import { ErrorReason, failedWith, failureFacts } from "../kernel/errors.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import type { EventWriter } from "./event-writer.ts";
+import { ProgressPace } from "./progress-pace.ts";
 import { RouterAway } from "./router-away.ts";
 import { RunLost } from "./run-ending.ts";
 
@@ -33,7 +35,7 @@ export async function callTool(parts: CallToolParts, call: ToolCall): Promise<To
   const away = new RouterAway(parts.deps.clock);
   for (let attempt = 1; ; attempt++) {
     try {
-      return write(parts, fromResult(await callOnce(parts, call)));
+      return write(parts, fromResult(await callOnce(parts, call, away)));
     } catch (error) {
       parts.signal.throwIfAborted();
       // The ledger makes all tries one call.
@@ -43,7 +45,7 @@ export async function callTool(parts: CallToolParts, call: ToolCall): Promise<To
         continue;
       }
       const mayHaveRun = parts.isResumed || attempt > 1 || isInDoubt(error);
-      return write(parts, mayHaveRun ? await whatBecameOf(parts, call, error) : fromRefusal(call.callId, error));
+      return write(parts, mayHaveRun ? await whatBecameOf(parts, call, error, away) : fromRefusal(call.callId, error));
     }
   }
 }
@@ -53,36 +55,64 @@ export async function callTool(parts: CallToolParts, call: ToolCall): Promise<To
  * had its effect: the ledger knows, and an id that it does not know is tombstoned, so that the refusal stays true (T2).
  */
 async function whatBecameOf(
-  { deps, options, signal }: CallToolParts,
+  parts: CallToolParts,
   call: ToolCall,
   refusal: unknown,
+  away: RouterAway,
 ): Promise<ToolCallFinished> {
-  const { callId, context } = call;
-  try {
-    const request = { callId, ...(context === undefined ? {} : { context }) };
-    const waiting = { ...options, signal: eitherSignal(options.signal, signal) };
-    let result: ToolResult | undefined;
-    for await (const { frame } of deps.toolRouter.reattachCall(request, waiting)) {
-      if (frame.case === "result") result = frame.value;
+  const { deps, signal } = parts;
+  const { callId } = call;
+  for (;;) {
+    try {
+      return fromResult(await reattachOnce(parts, call, away));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (failedWith(error, ErrorReason.CALL_TOMBSTONED)) return fromRefusal(callId, refusal);
+      if (await away.mayComeBack(error, signal)) {
+        deps.log.warn({ callId }, "the tool router can't be reached; it is asked again what became of the call");
+        continue;
+      }
+      deps.log.warn({ callId, error: String(error) }, "what became of a tool call can't be learned");
+      const text = `It is not known whether the call had its effect (${ConnectError.from(refusal).rawMessage}). Check before you call it again.`;
+      const reason = ErrorReason.TOOL_OUTCOME_UNKNOWN;
+      return create(ToolCallFinishedSchema, {
+        callId,
+        outcome: ToolOutcome.UNKNOWN,
+        reason,
+        content: [textBlock(text)],
+      });
     }
-    if (result !== undefined) return fromResult(result);
-  } catch (error) {
-    signal.throwIfAborted();
-    if (failedWith(error, ErrorReason.CALL_TOMBSTONED)) return fromRefusal(callId, refusal);
-    deps.log.warn({ callId, error: String(error) }, "what became of a tool call can't be learned");
   }
-  const text = `It is not known whether the call had its effect (${ConnectError.from(refusal).rawMessage}). Check before you call it again.`;
-  const reason = ErrorReason.TOOL_OUTCOME_UNKNOWN;
-  return create(ToolCallFinishedSchema, { callId, outcome: ToolOutcome.UNKNOWN, reason, content: [textBlock(text)] });
 }
 
-async function callOnce({ deps, writer, signal, options }: CallToolParts, call: ToolCall): Promise<ToolResult> {
+async function reattachOnce(
+  { deps, options, signal }: CallToolParts,
+  { callId, context }: ToolCall,
+  away: RouterAway,
+): Promise<ToolResult> {
+  const request = { callId, ...(context === undefined ? {} : { context }) };
+  const waiting = { ...options, signal: eitherSignal(options.signal, signal) };
+  let result: ToolResult | undefined;
+  for await (const { frame } of deps.toolRouter.reattachCall(request, waiting)) {
+    away.heard();
+    if (frame.case === "result") result = frame.value;
+  }
+  if (result !== undefined) return result;
+  throw endedEarly();
+}
+
+async function callOnce(
+  { deps, writer, signal, options }: CallToolParts,
+  call: ToolCall,
+  away: RouterAway,
+): Promise<ToolResult> {
   const requests = new FrameQueue<{
     frame: { case: "call"; value: ToolCall } | { case: "cancel"; value: { reason: string } };
   }>();
   requests.offer({ frame: { case: "call", value: call } });
   const leave = new AbortController();
   let leaving: Timer | undefined;
+  const progress = new ProgressPace(writer, deps.clock);
   // It is read to the end: a reader that leaves at the result is one that the library does not tell the router of.
   let result: ToolResult | undefined;
   const onAbort = (): void => {
@@ -99,12 +129,13 @@ async function callOnce({ deps, writer, signal, options }: CallToolParts, call: 
     // The run's signal is not the stream's: a cancelled call still has an outcome, and it belongs into the log.
     const waiting = { ...options, signal: eitherSignal(options.signal, leave.signal) };
     for await (const { frame } of deps.toolRouter.callTool(requests, waiting)) {
+      away.heard();
       switch (frame.case) {
         case "started":
           writer.write({ case: "toolCallStarted", value: frame.value });
           break;
         case "progress":
-          writer.write({ case: "toolProgress", value: frame.value });
+          progress.write(frame.value);
           break;
         case "approvalRequested":
           writer.write({ case: "approvalRequested", value: frame.value });
@@ -118,16 +149,23 @@ async function callOnce({ deps, writer, signal, options }: CallToolParts, call: 
         case undefined:
           break;
       }
+      await writer.ready();
     }
   } catch (error) {
     if (result === undefined) throw error;
   } finally {
     signal.removeEventListener("abort", onAbort);
     leaving?.cancel();
+    progress.end();
     requests.end();
   }
   if (result !== undefined) return result;
-  throw new ConnectError("the tool router ended the stream without a result", Code.Unavailable);
+  throw endedEarly();
+}
+
+/** A router that leaves in the middle of a call may end its stream in good order. */
+function endedEarly(): ConnectError {
+  return new ConnectError("the tool router ended the stream without a result", Code.Unavailable);
 }
 
 function write({ writer }: CallToolParts, finished: ToolCallFinished): ToolCallFinished {

@@ -7,6 +7,7 @@
  * a run would make the model answer what it can't see. Keeps L7: it remembers a bounded number of runs, the newest.
  */
 import { fromBinary, type JsonObject } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
 import { BlockKind } from "../../gen/atoll/event/v1/block_events_pb.ts";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
@@ -55,6 +56,9 @@ export interface ConversationRun {
   readonly runId: string;
   /** Where the log speaks of it first, which is its oldest message; 0 outside a log. */
   firstSeq: number;
+  /** When a worker took it up first, and last, in milliseconds since 1970 by the log's times; 0 outside a log. */
+  startedAtMs: number;
+  takenUpAtMs: number;
   readonly messages: ContentBlock[][];
   readonly steps: Step[];
   /** What steers the run and was read by no model call yet. */
@@ -92,8 +96,13 @@ export class ConversationFold implements Conversation {
         this.#queue(event.runId, body.value.messageIds, Number(event.seq));
         return;
       case "runStarted":
-        this.#start(event.runId, Number(event.seq));
+        this.#start(event.runId, Number(event.seq), timeOf(event));
         return;
+      case "runResumed": {
+        const run = this.#started.get(event.runId);
+        if (run !== undefined) run.takenUpAtMs = timeOf(event);
+        return;
+      }
       case "stepStarted": {
         const run = this.#started.get(event.runId);
         run?.steps.push(newStep(event.step, event.attempt, takeUnread(run, body.value.messageIds)));
@@ -154,7 +163,15 @@ export class ConversationFold implements Conversation {
   #runOf(runId: string, seq: number): ConversationRun {
     const known = this.#started.get(runId) ?? this.#waiting.get(runId);
     if (known !== undefined) return known;
-    const run: ConversationRun = { runId, firstSeq: seq, messages: [], steps: [], unread: [] };
+    const run: ConversationRun = {
+      runId,
+      firstSeq: seq,
+      startedAtMs: 0,
+      takenUpAtMs: 0,
+      messages: [],
+      steps: [],
+      unread: [],
+    };
     this.#waiting.set(runId, run);
     return run;
   }
@@ -167,10 +184,12 @@ export class ConversationFold implements Conversation {
     this.#isTrimmed = true;
   }
 
-  #start(runId: string, seq: number): void {
+  #start(runId: string, seq: number, atMs: number): void {
     // Its messages are gone.
     if (this.#isTrimmed && !this.#waiting.has(runId)) return;
     const run = this.#runOf(runId, seq);
+    run.startedAtMs = atMs;
+    run.takenUpAtMs = atMs;
     this.#waiting.delete(runId);
     this.#started.set(runId, run);
     this.runs.push(run);
@@ -208,6 +227,10 @@ export class WorkingConversation implements Conversation {
   discardStep(step: Step): void {
     discardStep(this.run, step.step, step.attempt);
   }
+}
+
+function timeOf({ time }: Event): number {
+  return time === undefined ? 0 : timestampMs(time);
 }
 
 function newStep(step: number, attempt: number, read: readonly SteerMessage[]): Step {

@@ -8,7 +8,7 @@ import type { Clock } from "../kernel/clock.ts";
 import { ErrorReason, failureFacts } from "../kernel/errors.ts";
 import { Redial } from "../kernel/rpc/redial.ts";
 
-/** How long one call is tried again. */
+/** How long a router may be away, from the moment since which nothing was heard of it. */
 const longestAwayMs = 30_000;
 
 export class RouterAway {
@@ -21,12 +21,22 @@ export class RouterAway {
     this.#redial = new Redial(clock);
   }
 
+  /** The router was heard: when it goes away now, that is another time. */
+  heard(): void {
+    this.#untilMs = undefined;
+    this.#redial.reached();
+  }
+
   /**
    * After a call that failed with `error`: waits and says true when it may succeed if it is made again, false when it is
    * to fail. Rejects with the signal's reason as soon as it aborts.
    */
   async mayComeBack(error: unknown, signal: AbortSignal): Promise<boolean> {
-    if (!isUnreachable(error)) return false;
+    if (!isUnreachable(error)) {
+      // It is the router that said so.
+      this.heard();
+      return false;
+    }
     const nowMs = this.#clock.monotonicMs();
     this.#untilMs ??= nowMs + longestAwayMs;
     if (nowMs >= this.#untilMs) return false;

@@ -277,48 +277,6 @@ describe("a model that fails", () => {
   });
 });
 
-describe(`a budget ${verifies("L7")}`, () => {
-  const again = Array.from({ length: 20 }, () => ask("files.read"));
-
-  it("of steps ends the run; a run may ask for less, not for more", async () => {
-    expect((await runTheLoop({ scripts: again, agent: { maxSteps: 3 } })).finished).toMatchObject({
-      status: RunStatus.BUDGET_EXCEEDED,
-      steps: 3,
-    });
-    expect((await runTheLoop({ scripts: again, options: { maxSteps: 2 } })).requests).toHaveLength(2);
-    const greedy = await runTheLoop({ scripts: again, agent: { maxSteps: 3 }, options: { maxSteps: 1_000 } });
-    expect(greedy.requests).toHaveLength(3);
-    expect(greedy.finished?.failure).toMatchObject({
-      reason: ErrorReason.LIMIT_EXCEEDED,
-      message: expect.stringContaining("steps (3)"),
-    });
-  });
-
-  it("of output tokens ends the run", async () => {
-    const { finished, requests } = await runTheLoop({ scripts: again, options: { maxOutputTokens: 7n } });
-    expect(requests).toHaveLength(3);
-    expect(finished).toMatchObject({
-      status: RunStatus.BUDGET_EXCEEDED,
-      failure: { message: expect.stringContaining("output tokens (7)") },
-    });
-  });
-
-  it("of one answer's tokens ends the run, and what was said stays", async () => {
-    const { finished, of } = await runTheLoop({ scripts: [() => [...text("cut sh"), ...stop("max_tokens")]] });
-    expect(finished).toMatchObject({ status: RunStatus.BUDGET_EXCEEDED });
-    expect(of("textDelta")).toHaveLength(1);
-    expect(of("stepDiscarded")).toEqual([]);
-  });
-
-  it("of time ends the run in the middle of a model call", async () => {
-    const { finished } = await runTheLoop({ scripts: [hang], options: { maxDurationMs: 50n } });
-    expect(finished).toMatchObject({
-      status: RunStatus.BUDGET_EXCEEDED,
-      failure: { message: expect.stringContaining("time") },
-    });
-  });
-});
-
 describe("a run that is cancelled", () => {
   it("in a model call ends as CANCELLED by whom, and what was said stays", async () => {
     const control = new AbortController();

@@ -52,10 +52,15 @@ const retryWaitMs = 500;
 
 /** Runs to the end and writes RunFinished. Throws RunLost, and only that, when the run belongs to somebody else. */
 export async function runLoop(parts: RunParts, conversation: WorkingConversation): Promise<void> {
-  const startedAtMs = parts.deps.clock.monotonicMs();
+  const { startedAtMs, takenUpAtMs } = conversation.run;
+  // What earlier attempts used is told by the log alone: another machine's clock is never compared with this one's.
+  const usedMs = Math.max(0, takenUpAtMs - startedAtMs);
+  const beganAtMs = parts.deps.clock.monotonicMs() - usedMs;
   const deadline = new AbortController();
-  const maxDurationMs = limit(Number(parts.options?.maxDurationMs ?? 0n), parts.agent.maxDurationMs);
-  const timer = parts.deps.clock.setTimer(maxDurationMs, () => deadline.abort(new BudgetExceeded("time")));
+  const expire = (): void => deadline.abort(new BudgetExceeded("time"));
+  const leftMs = limit(Number(parts.options?.maxDurationMs ?? 0n), parts.agent.maxDurationMs) - usedMs;
+  const timer = parts.deps.clock.setTimer(Math.max(0, leftMs), expire);
+  if (leftMs <= 0) expire();
   const signal = AbortSignal.any([parts.signal, deadline.signal]);
   let steps = 0;
   let end: Pick<RunFinished, "status"> & Partial<Omit<RunFinished, "$typeName">>;
@@ -76,7 +81,7 @@ export async function runLoop(parts: RunParts, conversation: WorkingConversation
     value: create(RunFinishedSchema, {
       ...end,
       steps,
-      duration: durationOf(parts.deps.clock.monotonicMs() - startedAtMs),
+      duration: durationOf(parts.deps.clock.monotonicMs() - beganAtMs),
     }),
   });
   await parts.writer.durable();
@@ -94,31 +99,43 @@ async function takeSteps(
   const { agent, options, writer } = parts;
   const { run } = conversation;
   const maxSteps = limit(options?.maxSteps ?? 0, agent.maxSteps);
-  const maxOutputTokens = Number(options?.maxOutputTokens ?? 0n) || Number.POSITIVE_INFINITY;
   let last = run.steps.at(-1);
   if (last !== undefined && !last.modelDone) {
     discard(parts, conversation, last, DiscardReason.TAKEOVER);
     last = run.steps.at(-1);
   }
   // A run that was taken up again after its model had given up ends as it would have ended.
-  if (last !== undefined) refuseBadStop({ ...last, stopDetail: "", model: options?.model || agent.model });
+  if (last !== undefined)
+    refuseBadStop({ ...last, stopDetail: "", model: options?.model || agent.model }, tokensOf(parts, conversation));
   for (;;) {
     if (last !== undefined) {
       onStep(last.step);
       if (openCalls(last).length > 0) await runToolStep(parts, last);
     }
     const step = (last?.step ?? 0) + 1;
-    const spent = run.steps.reduce((sum, each) => sum + each.outputTokens, 0);
-    const hasBudget = step <= maxSteps && spent < maxOutputTokens;
+    const tokens = tokensOf(parts, conversation);
+    const hasBudget = step <= maxSteps && tokens.left > 0;
     const isSteered = parts.steering.bringInto(conversation, writer);
     // What came while the model said its last word is answered here as well; without a budget, by a run of its own.
     if (last !== undefined && isLastWord(last) && !(isSteered && hasBudget)) return;
+    parts.signal.throwIfAborted();
     if (step > maxSteps) throw new BudgetExceeded(`steps (${maxSteps})`);
-    if (spent >= maxOutputTokens) throw new BudgetExceeded(`output tokens (${maxOutputTokens})`);
+    if (tokens.left <= 0) throw new BudgetExceeded(`output tokens (${tokens.max})`);
     writer.beginStep(step);
     await modelStep(parts, conversation, step);
     last = run.steps.at(-1);
   }
+}
+
+/** The output tokens of the whole run; Infinity without a bound. */
+interface TokenBudget {
+  readonly max: number;
+  readonly left: number;
+}
+
+function tokensOf({ options }: RunParts, { run }: WorkingConversation): TokenBudget {
+  const max = Number(options?.maxOutputTokens ?? 0n) || Number.POSITIVE_INFINITY;
+  return { max, left: run.steps.reduce((left, { outputTokens }) => left - outputTokens, max) };
 }
 
 /** Whether the step needs no answer: the model asked for no tool. */
@@ -129,8 +146,8 @@ function isLastWord(step: Step): boolean {
 async function modelStep(parts: RunParts, conversation: WorkingConversation, step: number): Promise<void> {
   for (let retry = 0; ; retry++) {
     try {
-      const outcome = await runModelStep(parts, conversation, step);
-      refuseBadStop(outcome);
+      const outcome = await runModelStep(parts, conversation, step, tokensOf(parts, conversation).left);
+      refuseBadStop(outcome, tokensOf(parts, conversation));
       return;
     } catch (error) {
       const begun = conversation.run.steps.at(-1);
@@ -154,7 +171,7 @@ interface ModelStop {
   readonly model: string;
 }
 
-function refuseBadStop({ stopReason, stopDetail, model }: ModelStop): void {
+function refuseBadStop({ stopReason, stopDetail, model }: ModelStop, tokens: TokenBudget): void {
   switch (stopReason) {
     case "refusal":
       throw failure(ErrorReason.MODEL_REFUSED, `the model declined to answer ${stopDetail}`.trim(), {
@@ -165,7 +182,7 @@ function refuseBadStop({ stopReason, stopDetail, model }: ModelStop): void {
         metadata: { model },
       });
     case "max_tokens":
-      throw new BudgetExceeded("output tokens of one model call");
+      throw new BudgetExceeded(tokens.left <= 0 ? `output tokens (${tokens.max})` : "output tokens of one model call");
   }
 }
 

@@ -15,10 +15,12 @@ export interface ModelStep {
   readonly stopDetail: string;
 }
 
+/** @param tokensLeft What the run may still make the model put out, at least 1; the answer goes before the reasoning. */
 export async function runModelStep(
   parts: RunParts,
   conversation: WorkingConversation,
   step: number,
+  tokensLeft: number,
 ): Promise<ModelStep> {
   const { agent, deps, writer, options } = parts;
   const name = options?.model || agent.model;
@@ -37,13 +39,14 @@ export async function runModelStep(
   writer.writeSoon({ case: "stepStarted", value: { model: name, messageIds } });
   parts.steering.readAll(writer);
   const recorder = new PartRecorder(parts, begun, name);
+  const maxOutputTokens = Math.min(agent.maxOutputTokens, tokensLeft);
   const stream = model.stream({
     model: name,
     instructions: agent.instructions,
     messages,
     tools,
-    maxOutputTokens: agent.maxOutputTokens,
-    thinkingTokens: options?.thinkingTokens ?? agent.thinkingTokens,
+    maxOutputTokens,
+    thinkingTokens: Math.min(options?.thinkingTokens ?? agent.thinkingTokens, tokensLeft - maxOutputTokens),
     signal: parts.signal,
     traceId: parts.traceId,
   });

@@ -6,6 +6,7 @@ import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { ask, obligingRouter, type RouterHandlers, runTheLoop, say, stop, toolUse } from "./agent.fixture.ts";
+import { RunCancelled } from "./run-ending.ts";
 
 const textOf = (content: readonly { block: { case?: string | undefined; value?: unknown } }[]) =>
   content.map(({ block }) => (block.value as { text: string }).text).join("");
@@ -107,6 +108,47 @@ describe("a tool call", () => {
       { outcome: ToolOutcome.UNKNOWN, reason: ErrorReason.TOOL_OUTCOME_UNKNOWN },
     ]);
     expect(textOf(of("toolCallFinished")[0]?.content ?? [])).toMatch(/not known whether/);
+  });
+});
+
+describe("a run that is cancelled with calls still to make", () => {
+  it("begins no more of them, and has the outcomes of those at work in its log before it ends", async () => {
+    const control = new AbortController();
+    let began = 0;
+    const router: RouterHandlers = {
+      ...obligingRouter().handlers,
+      async *callTool(requests) {
+        let callId = "";
+        for await (const { frame } of requests) {
+          if (frame.case === "call") {
+            callId = frame.value.callId;
+            yield { frame: { case: "started", value: { callId, tool: frame.value.tool } } };
+            continue;
+          }
+          // The first call ends at once, the other one takes a while.
+          if (callId.endsWith(".1")) await new Promise((resolve) => setTimeout(resolve, 50));
+          yield { frame: { case: "result", value: { callId, outcome: ToolOutcome.CANCELLED } } };
+          return;
+        }
+      },
+    };
+    const { finished, kinds, of } = await runTheLoop({
+      scripts: [ask("files.read", "web.get", "files.read")],
+      router,
+      signal: control.signal,
+      agent: { parallelTools: 2 },
+      onEvent: ({ body }) => {
+        if (body.case === "toolCallStarted") began += 1;
+        if (began === 2) control.abort(new RunCancelled("user:ada"));
+      },
+    });
+    expect(of("toolCallStarted").map(({ callId }) => callId)).toEqual(["run_1.1.1.0", "run_1.1.1.1"]);
+    expect(of("toolCallFinished")).toMatchObject([
+      { callId: "run_1.1.1.0", outcome: ToolOutcome.CANCELLED },
+      { callId: "run_1.1.1.1", outcome: ToolOutcome.CANCELLED },
+    ]);
+    expect(kinds.at(-1)).toBe("runFinished");
+    expect(finished).toMatchObject({ status: RunStatus.CANCELLED, cancelledBy: "user:ada" });
   });
 });
 

@@ -1,4 +1,8 @@
-/** The tool calls of a step, a bounded number at a time, in the order in which the model asked. */
+/**
+ * The tool calls of a step, a bounded number at a time, in the order in which the model asked.
+ *
+ * Keeps R5: a run that is told to stop begins no more calls, and ends when those at work have told how they ended.
+ */
 import { create } from "@bufbuild/protobuf";
 import { Phase } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { ToolCallSchema } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
@@ -15,8 +19,9 @@ export async function runToolStep(parts: RunParts, step: Step): Promise<void> {
   const waiting = openCalls(step);
   const isResumed = step.attempt !== writer.attempt;
   const next = async (): Promise<void> => {
-    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) {
-      parts.signal.throwIfAborted();
+    while (!parts.signal.aborted) {
+      const item = waiting.shift();
+      if (item === undefined) return;
       const call = create(ToolCallSchema, {
         callId: item.callId,
         tool: item.tool,
@@ -35,6 +40,9 @@ export async function runToolStep(parts: RunParts, step: Step): Promise<void> {
       );
     }
   };
-  await Promise.all(Array.from({ length: Math.min(agent.parallelTools, waiting.length) }, next));
+  // All of them, also when one fails: what is written behind the run's end would be refused, and the call left open.
+  const lanes = await Promise.allSettled(Array.from({ length: Math.min(agent.parallelTools, waiting.length) }, next));
+  const failed = lanes.find((lane) => lane.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
   parts.signal.throwIfAborted();
 }

@@ -43,7 +43,7 @@ export class SessionMemory {
 
   /**
    * The conversation through the session's head or later. `recent` are newest events through that head; where they join
-   * what is known, the log is not asked.
+   * what is known, the log is not asked. Rejects as soon as the call's signal aborts; what it was reading is forgotten.
    */
   async read(
     { sessionId, logId, headSeq }: Pick<Session, "sessionId" | "logId" | "headSeq">,

@@ -5,6 +5,7 @@ import type { Tool } from "../../gen/atoll/tool/v1/tool_pb.ts";
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import type { ModelTool } from "./models/model.ts";
 import { RouterAway } from "./router-away.ts";
+import { untilAborted } from "./until-aborted.ts";
 
 /** How long a list is used before it is read again. */
 const freshMs = 1_000;
@@ -21,13 +22,13 @@ export class ToolList {
 
   /**
    * @param key Whose list it is: callers with the same key see the same tools.
-   * @param signal Ends the wait for a router that can't be reached.
+   * @param signal Ends this wait at once, with its reason; a list that others read as well is read to its end.
    */
   async read(key: string, agent: AgentSettings, call: CallOptions, signal: AbortSignal): Promise<readonly ModelTool[]> {
     const away = new RouterAway(this.#deps.clock);
     for (;;) {
       try {
-        const tools = await this.#readFresh(key, call);
+        const tools = await untilAborted(this.#readFresh(key, call), signal);
         return agent.tools.length === 0
           ? tools
           : tools.filter((tool) => agent.tools.some((pattern) => matches(pattern, tool.name)));

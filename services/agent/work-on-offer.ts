@@ -2,6 +2,7 @@
  * Works on one offered run from its offer to its end, or until the run is lost.
  *
  * Keeps R2 as far as a worker can: a run that it can work on ends with a terminal event, also when its agent is unknown.
+ * Keeps R5: it hears its signal also while it reads the log.
  * What goes wrong around the run is told to the worker, not thrown.
  */
 import type { CallOptions } from "@connectrpc/connect";
@@ -10,8 +11,9 @@ import type { RawRunOffer } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { callValues } from "../kernel/rpc/call-context.ts";
 import type { AgentDeps } from "./agent-deps.ts";
+import type { ConversationFold } from "./conversation.ts";
 import { EventWriter } from "./event-writer.ts";
-import { RunLost } from "./run-ending.ts";
+import { RunCancelled, RunLost } from "./run-ending.ts";
 import { runLoop } from "./run-loop.ts";
 import type { RunOutlet } from "./run-outlet.ts";
 import type { SessionMemory } from "./session-memory.ts";
@@ -79,7 +81,18 @@ async function work({ deps, tools, memory, left }: WorkerParts, offer: RawRunOff
     writer.write({ case: "runFinished", value: { status: RunStatus.FAILED, failure: unknownAgent(run.agentId) } });
     return writer.durable();
   }
-  const conversation = (await memory.read(session, recent, call)).workOn(runId, Number(session.contextFloorSeq));
+  let fold: ConversationFold;
+  try {
+    fold = await memory.read(session, recent, { ...call, signal: AbortSignal.any([left, signal]) });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    const why: unknown = signal.reason;
+    if (!(why instanceof RunCancelled)) throw why;
+    const { cancelledBy } = why;
+    writer.write({ case: "runFinished", value: { status: RunStatus.CANCELLED, cancelledBy } });
+    return writer.durable();
+  }
+  const conversation = fold.workOn(runId, Number(session.contextFloorSeq));
   if (conversation === undefined) throw failure(ErrorReason.INTERNAL, "the log does not show that the run was started");
   const { options, principal: toolsKey } = run;
   const own = { runId, sessionId, epoch: Number(run.epoch), traceId, options, toolsKey };

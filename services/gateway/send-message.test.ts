@@ -101,4 +101,21 @@ describe(`sending a message ${verifies("R1")}`, () => {
     expect(await reasonOf(client.sendMessage({ requestId: "r1" }))).toEqual([Code.InvalidArgument, "FIELD_INVALID"]);
     expect(await sessions()).toBe(0);
   });
+
+  it("refuses a bound on costs, which nobody could keep, and makes nothing", async () => {
+    const { client, sessions } = await setUp();
+    const send = (maxCostMicroUsd: bigint) =>
+      client.sendMessage({ requestId: "r1", message: words("hello"), options: { maxCostMicroUsd } });
+    const error = await send(1n).then(
+      () => expect.fail("the call did not fail"),
+      (thrown: unknown) => ConnectError.from(thrown),
+    );
+    const { reason, fields } = failureFacts(error);
+    expect([error.code, reasonName(reason ?? 0)]).toEqual([Code.InvalidArgument, "FIELD_INVALID"]);
+    expect(fields).toMatchObject([
+      { path: "options.max_cost_micro_usd", problem: expect.stringContaining("costs are not known yet") },
+    ]);
+    expect(await sessions()).toBe(0);
+    expect(await send(0n)).toMatchObject({ runId: expect.stringMatching(/^run_/) });
+  });
 });

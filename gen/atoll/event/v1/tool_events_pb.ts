@@ -91,7 +91,8 @@ export const ToolCallStartedSchema: GenMessage<ToolCallStarted> = /*@__PURE__*/
   messageDesc(file_atoll_event_v1_tool_events, 1);
 
 /**
- * The tool reported progress.
+ * The tool reported progress: at most one event each 100 ms of a call. Between them the latest report wins, and the last
+ * one stands in front of ToolCallFinished.
  *
  * @generated from message atoll.event.v1.ToolProgress
  */

@@ -19,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file atoll/session/v1/run.proto.
  */
 export const file_atoll_session_v1_run: GenFile = /*@__PURE__*/
-  fileDesc("ChphdG9sbC9zZXNzaW9uL3YxL3J1bi5wcm90bxIQYXRvbGwuc2Vzc2lvbi52MSLbAQoKUnVuT3B0aW9ucxIXCgVtb2RlbBgBIAEoCUIIukgFcgMYgAESGwoJbWF4X3N0ZXBzGAIgASgNQgi6SAUqAxjoBxIZChFtYXhfb3V0cHV0X3Rva2VucxgDIAEoBBIaChJtYXhfY29zdF9taWNyb191c2QYBCABKAQSIwoPbWF4X2R1cmF0aW9uX21zGAUgASgEQgq6SAcyBRiAuJkpEicKD3RoaW5raW5nX3Rva2VucxgGIAEoDUIJukgGKgQYgOgHSACIAQFCEgoQX3RoaW5raW5nX3Rva2VucyKvBAoDUnVuEg4KBnJ1bl9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJEikKBXN0YXRlGAMgASgOMhouYXRvbGwuc2Vzc2lvbi52MS5SdW5TdGF0ZRIpCgZzdGF0dXMYBCABKA4yGS5hdG9sbC5ldmVudC52MS5SdW5TdGF0dXMSKwoHZmFpbHVyZRgFIAEoCzIaLmF0b2xsLmV2ZW50LnYxLlJ1bkZhaWx1cmUSEAoIYWdlbnRfaWQYBiABKAkSEwoLbWVzc2FnZV9pZHMYByADKAkSLAoIcHJpb3JpdHkYCCABKA4yGi5hdG9sbC5jb250ZW50LnYxLlByaW9yaXR5Ei0KB29wdGlvbnMYCSABKAsyHC5hdG9sbC5zZXNzaW9uLnYxLlJ1bk9wdGlvbnMSDQoFZXBvY2gYCiABKAQSDwoHYXR0ZW1wdBgLIAEoDRItCglxdWV1ZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpxdWV1ZWRfc2VxGA8gASgEEhQKDGZpbmlzaGVkX3NlcRgQIAEoBBIRCglwcmluY2lwYWwYESABKAkSEAoIdHJhY2VfaWQYEiABKAkqgAEKCFJ1blN0YXRlEhkKFVJVTl9TVEFURV9VTlNQRUNJRklFRBAAEhQKEFJVTl9TVEFURV9RVUVVRUQQARIVChFSVU5fU1RBVEVfUlVOTklORxACEhQKEFJVTl9TVEFURV9QQVJLRUQQAxIWChJSVU5fU1RBVEVfRklOSVNIRUQQBGIGcHJvdG8z", [file_atoll_content_v1_message, file_atoll_event_v1_run_events, file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChphdG9sbC9zZXNzaW9uL3YxL3J1bi5wcm90bxIQYXRvbGwuc2Vzc2lvbi52MSLhAgoKUnVuT3B0aW9ucxIXCgVtb2RlbBgBIAEoCUIIukgFcgMYgAESGwoJbWF4X3N0ZXBzGAIgASgNQgi6SAUqAxjoBxIZChFtYXhfb3V0cHV0X3Rva2VucxgDIAEoBBKfAQoSbWF4X2Nvc3RfbWljcm9fdXNkGAQgASgEQoIBukh/ugF5Ch5ydW5fb3B0aW9ucy5tYXhfY29zdF9taWNyb191c2QSS2Nvc3RzIGFyZSBub3Qga25vd24geWV0OiBsZWF2ZSBpdCAwLCBhbmQgYm91bmQgc3RlcHMsIG91dHB1dCB0b2tlbnMgb3IgdGltZRoKdGhpcyA9PSAwddgBARIjCg9tYXhfZHVyYXRpb25fbXMYBSABKARCCrpIBzIFGIC4mSkSJwoPdGhpbmtpbmdfdG9rZW5zGAYgASgNQgm6SAYqBBiA6AdIAIgBAUISChBfdGhpbmtpbmdfdG9rZW5zIq8ECgNSdW4SDgoGcnVuX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSKQoFc3RhdGUYAyABKA4yGi5hdG9sbC5zZXNzaW9uLnYxLlJ1blN0YXRlEikKBnN0YXR1cxgEIAEoDjIZLmF0b2xsLmV2ZW50LnYxLlJ1blN0YXR1cxIrCgdmYWlsdXJlGAUgASgLMhouYXRvbGwuZXZlbnQudjEuUnVuRmFpbHVyZRIQCghhZ2VudF9pZBgGIAEoCRITCgttZXNzYWdlX2lkcxgHIAMoCRIsCghwcmlvcml0eRgIIAEoDjIaLmF0b2xsLmNvbnRlbnQudjEuUHJpb3JpdHkSLQoHb3B0aW9ucxgJIAEoCzIcLmF0b2xsLnNlc3Npb24udjEuUnVuT3B0aW9ucxINCgVlcG9jaBgKIAEoBBIPCgdhdHRlbXB0GAsgASgNEi0KCXF1ZXVlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRlZF9hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnF1ZXVlZF9zZXEYDyABKAQSFAoMZmluaXNoZWRfc2VxGBAgASgEEhEKCXByaW5jaXBhbBgRIAEoCRIQCgh0cmFjZV9pZBgSIAEoCSqAAQoIUnVuU3RhdGUSGQoVUlVOX1NUQVRFX1VOU1BFQ0lGSUVEEAASFAoQUlVOX1NUQVRFX1FVRVVFRBABEhUKEVJVTl9TVEFURV9SVU5OSU5HEAISFAoQUlVOX1NUQVRFX1BBUktFRBADEhYKElJVTl9TVEFURV9GSU5JU0hFRBAEYgZwcm90bzM", [file_atoll_content_v1_message, file_atoll_event_v1_run_events, file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * What a run may use and how it is done.
@@ -42,21 +42,25 @@ export type RunOptions = Message<"atoll.session.v1.RunOptions"> & {
   maxSteps: number;
 
   /**
-   * The most output tokens of the whole run. Default: the agent's.
+   * The most output tokens of the whole run, reasoning included: no model call is asked for more than what is left of
+   * them. Default: no bound beside the agent's steps and its output tokens of one model call.
    *
    * @generated from field: uint64 max_output_tokens = 3;
    */
   maxOutputTokens: bigint;
 
   /**
-   * The most cost in millionths of a US dollar. Default: the agent's.
+   * The most cost in millionths of a US dollar. What models cost is not known to the mesh yet: anything but 0 is
+   * FIELD_INVALID, so that nobody relies on a bound that does not hold. Default: 0, no bound.
    *
    * @generated from field: uint64 max_cost_micro_usd = 4;
    */
   maxCostMicroUsd: bigint;
 
   /**
-   * The most time in milliseconds from its first start. Default: the agent's; at most 24 hours.
+   * The most time in milliseconds from its first start, with the time in which it waited for another worker. What earlier
+   * workers used is counted by the times of the log, from RunStarted to the last RunResumed; the rest by the worker's own
+   * clock. Default and maximum: the agent's; at most 24 hours.
    *
    * @generated from field: uint64 max_duration_ms = 5;
    */

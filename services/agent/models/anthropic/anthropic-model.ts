@@ -9,6 +9,7 @@ import type Anthropic from "@anthropic-ai/sdk";
 import type { Clock } from "../../../kernel/clock.ts";
 import { ErrorReason, failure } from "../../../kernel/errors.ts";
 import type { Log } from "../../../kernel/log.ts";
+import { untilAborted } from "../../until-aborted.ts";
 import type { Model, ModelPart, ModelRequest } from "../model.ts";
 import { afterFault } from "./after-fault.ts";
 import { type ApiFault, brokenStream, failureOf, faultOf, type SdkErrors } from "./api-faults.ts";
@@ -140,16 +141,4 @@ function about(request: ModelRequest, facts: Partial<ApiFault> & { readonly skip
   const { model, traceId } = request;
   const { status, problem, skippedBlocks, cause } = facts;
   return { model, traceId, status, problem, skippedBlocks, error: cause };
-}
-
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const stop = (): void => reject(signal.reason);
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
 }

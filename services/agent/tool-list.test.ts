@@ -1,0 +1,31 @@
+import { describe, expect, it } from "vitest";
+import { verifies } from "../../test/requirements.ts";
+import { systemClock } from "../kernel/clock.ts";
+import { createLog } from "../kernel/log.ts";
+import { agent } from "./agent.fixture.ts";
+import type { AgentDeps } from "./agent-deps.ts";
+import { RunCancelled } from "./run-ending.ts";
+import { ToolList } from "./tool-list.ts";
+
+describe("a list of tools that is slow to come", () => {
+  it(`is not waited for by a run that was cancelled, and comes to the others that wait ${verifies("R5")}`, async () => {
+    const answer = Promise.withResolvers<object>();
+    let reads = 0;
+    const toolRouter = {
+      listTools: () => {
+        reads += 1;
+        return answer.promise;
+      },
+    } as unknown as AgentDeps["toolRouter"];
+    const log = createLog({ level: "error", format: "json", destination: { write: () => undefined } });
+    const tools = new ToolList({ toolRouter, clock: systemClock, log });
+    const control = new AbortController();
+    const cancelled = tools.read("user:ada", agent, {}, control.signal);
+    const other = tools.read("user:ada", agent, {}, new AbortController().signal);
+    control.abort(new RunCancelled("user:ada"));
+    await expect(cancelled).rejects.toThrow(RunCancelled);
+    answer.resolve({ tools: [{ name: "files.read", description: "Reads." }], unavailable: [], nextPageToken: "" });
+    expect((await other).map(({ name }) => name)).toEqual(["files.read"]);
+    expect(reads).toBe(1);
+  });
+});
