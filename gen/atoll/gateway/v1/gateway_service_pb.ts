@@ -176,7 +176,8 @@ export type SendMessageRequest = Message<"atoll.gateway.v1.SendMessageRequest"> 
   options?: RunOptions | undefined;
 
   /**
-   * The agent of a new session; not another one than the key names. Default: the key's, else the mesh's default agent.
+   * The agent of a new session; not another one than the key names. Default: the one in the key, else the one that the
+   * configuration binds to its scope (`sessions.bindings`), else the mesh's default agent. At most 64 characters.
    *
    * @generated from field: string agent_id = 7;
    */
