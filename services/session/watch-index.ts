@@ -8,11 +8,11 @@
  * entries of a frame are bounded, and however fast sessions change, the feed is read once in `windowMs`.
  */
 import type { IndexEntry as IndexEntryMessage, WatchCreate } from "../../gen/atoll/session/v1/watch_pb.ts";
-import type { Timer } from "../kernel/clock.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import type { IndexEntry } from "../kernel/store/rows.ts";
 import type { Scope } from "../kernel/store/scope.ts";
 import type { IndexPage } from "../kernel/store/session-store.ts";
+import { Bell } from "../kernel/stream/bell.ts";
 import { checkCursor } from "./read-log.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { stateName, toListedSession } from "./session-message.ts";
@@ -35,7 +35,9 @@ export async function* watchIndex(
   if (watch.filter !== undefined) throw invalid("create.filter", "the index has no bodies to filter: leave it out");
   const { watchId, cursor } = watch;
   const reader = new IndexReader(deps, scope, cursor?.logId ?? "", Number(cursor?.afterSeq ?? 0n));
-  const bell = new Bell(deps, signal);
+  const bell = new Bell(deps.clock);
+  const onAbort = (): void => bell.ring();
+  signal.addEventListener("abort", onAbort, { once: true });
   const unsubscribe = deps.bus.subscribeIndex(scope.tenant, () => bell.ring());
   try {
     let page = await reader.read();
@@ -54,7 +56,7 @@ export async function* watchIndex(
         if ((await bell.wait(waitMs)) === "silent") {
           silentMs += waitMs;
           checkMs = Math.min(checkMs * 2, slowestHeadCheckMs);
-        } else await bell.pause(windowMs - reader.idleMs());
+        } else await pause(deps, windowMs - reader.idleMs(), signal);
         if (signal.aborted) return;
         page = await reader.read();
         if (page.entries.length === 0 && silentMs >= progressIntervalMs) {
@@ -66,6 +68,7 @@ export async function* watchIndex(
       page = await reader.read();
     }
   } finally {
+    signal.removeEventListener("abort", onAbort);
     unsubscribe();
   }
 }
@@ -112,39 +115,10 @@ class IndexReader {
   }
 }
 
-/** Wakes one watcher. */
-class Bell {
-  readonly #deps: SessionDeps;
-  readonly #signal: AbortSignal;
-  #rung = Promise.withResolvers<void>();
-
-  constructor(deps: SessionDeps, signal: AbortSignal) {
-    this.#deps = deps;
-    this.#signal = signal;
-    signal.addEventListener("abort", () => this.ring(), { once: true });
-  }
-
-  ring(): void {
-    this.#rung.resolve();
-  }
-
-  /** Waits until it is rung, or for `ms`; what was rung since the last wait counts. */
-  async wait(ms: number): Promise<"rung" | "silent"> {
-    let timer: Timer | undefined;
-    const silence = new Promise<"silent">((resolve) => {
-      timer = this.#deps.clock.setTimer(ms, () => resolve("silent"));
-    });
-    const outcome = await Promise.race([this.#rung.promise.then(() => "rung" as const), silence]);
-    timer?.cancel();
-    if (outcome === "rung") this.#rung = Promise.withResolvers();
-    return outcome;
-  }
-
-  /** Waits for `ms`, or until the watcher ends. */
-  async pause(ms: number): Promise<void> {
-    if (ms <= 0 || this.#signal.aborted) return;
-    await this.#deps.clock.sleep(ms, this.#signal).catch(() => undefined);
-  }
+/** Waits for `ms`, or until the watcher ends. */
+async function pause({ clock }: SessionDeps, ms: number, signal: AbortSignal): Promise<void> {
+  if (ms <= 0 || signal.aborted) return;
+  await clock.sleep(ms, signal).catch(() => undefined);
 }
 
 function entriesFrame(watchId: bigint, { entries, feedId, headSeq }: IndexPage): WatchFrame {
