@@ -40,7 +40,7 @@ import { openEdge } from "./kernel/rpc/edge.ts";
 import { createHealthService } from "./kernel/rpc/health.ts";
 import { createHealthBoard, wholeProcess } from "./kernel/rpc/health-board.ts";
 import { createHopInterceptor } from "./kernel/rpc/hop-interceptor.ts";
-import { defaultListenerLimits } from "./kernel/rpc/listener-limits.ts";
+import { defaultListenerLimits, type ListenerLimits, limitsOfHops } from "./kernel/rpc/listener-limits.ts";
 import { RawSessionService } from "./kernel/rpc/raw-session-service.ts";
 import { reflectionServices, registerReflection } from "./kernel/rpc/reflection.ts";
 import { createServerOptions } from "./kernel/rpc/server-options.ts";
@@ -269,17 +269,8 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
     host: config.listen.host,
     port: config.listen.port,
     ...(cert === undefined || key === undefined ? {} : { tls: { cert, key } }),
-    limits: {
-      ...defaultListenerLimits,
-      maxConnections: config.limits.maxConnections,
-      maxConnectionsPerAddress: config.limits.maxConnectionsPerAddress,
-      maxConcurrentStreams: config.limits.maxStreamsPerConnection,
-      firstRequestTimeoutMs: config.limits.firstRequestTimeoutMs,
-      keepAliveTimeoutMs: config.limits.keepAliveTimeoutMs,
-      pingIntervalMs: config.limits.pingIntervalMs,
-      pingTimeoutMs: config.limits.pingTimeoutMs,
-      readerStallTimeoutMs: config.limits.readerStallTimeoutMs,
-    },
+    // Strangers come to a gateway; elsewhere only our own services call.
+    limits: names.has("gateway") ? limitsOfEdge(config) : limitsOfHops(limitsOfEdge(config)),
     server,
     services: [...served, ...reflectionServices],
     routes(router) {
@@ -354,6 +345,20 @@ function modelSettings(config: ResolvedConfig): Parameters<typeof createModels>[
   return {
     anthropic: { ...anthropic, apiKey: anthropic.apiKey ?? "", baseUrl: anthropic.baseUrl ?? "", models },
     offline,
+  };
+}
+
+function limitsOfEdge({ limits }: ResolvedConfig): ListenerLimits {
+  return {
+    ...defaultListenerLimits,
+    maxConnections: limits.maxConnections,
+    maxConnectionsPerAddress: limits.maxConnectionsPerAddress,
+    maxConcurrentStreams: limits.maxStreamsPerConnection,
+    firstRequestTimeoutMs: limits.firstRequestTimeoutMs,
+    keepAliveTimeoutMs: limits.keepAliveTimeoutMs,
+    pingIntervalMs: limits.pingIntervalMs,
+    pingTimeoutMs: limits.pingTimeoutMs,
+    readerStallTimeoutMs: limits.readerStallTimeoutMs,
   };
 }
 

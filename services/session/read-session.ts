@@ -1,7 +1,7 @@
 /** Reads of sessions and runs. What belongs to another tenant, or to another run's token, is not there. */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
-import { SessionState } from "../../gen/atoll/session/v1/session_pb.ts";
+import { type Session, SessionSchema, SessionState } from "../../gen/atoll/session/v1/session_pb.ts";
 import {
   type GetRunRequest,
   type GetSessionRequest,
@@ -13,7 +13,9 @@ import {
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { principalOf, scopeOf } from "../kernel/rpc/call-context.ts";
 import type { RunRow, SessionRow } from "../kernel/store/rows.ts";
-import type { ListSessionsInput } from "../kernel/store/session-store.ts";
+import type { Scope } from "../kernel/store/scope.ts";
+import type { ListSessionsInput, SessionPage } from "../kernel/store/session-store.ts";
+import { countFitting } from "./fit-answer.ts";
 import { routeKey } from "./route-key.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toListedSession, toSession } from "./session-message.ts";
@@ -92,7 +94,7 @@ export async function listSessions(
     const own = await deps.store.getSession(scopeOf(context), { sessionId: run.sessionId });
     return create(ListSessionsResponseSchema, { sessions: own === undefined ? [] : [toSession(own)] });
   }
-  const page = await deps.store.listSessions(scopeOf(context), {
+  const wanted: ListSessionsInput = {
     pageSize: request.pageSize || defaultPageSize,
     pageToken: request.pageToken,
     states: request.states.flatMap((state) => stateNames.get(state) ?? []),
@@ -101,10 +103,26 @@ export async function listSessions(
     parentSessionId: request.parentSessionId,
     query: request.query,
     order: orders.get(request.order) ?? "updated-desc",
-  });
+  };
+  const { sessions, page } = await readFittingPage(deps, scopeOf(context), wanted);
   return create(ListSessionsResponseSchema, {
-    sessions: page.sessions.map(toListedSession),
+    sessions,
     nextPageToken: page.nextPageToken,
     indexCursor: { logId: page.index.feedId, afterSeq: BigInt(page.index.headSeq) },
   });
+}
+
+/** A page that is too large for an answer is read again for what fits: only the store can say where the next begins. */
+async function readFittingPage(
+  deps: SessionDeps,
+  scope: Scope,
+  wanted: ListSessionsInput,
+): Promise<{ readonly sessions: Session[]; readonly page: SessionPage }> {
+  for (let { pageSize } = wanted; ; ) {
+    const page = await deps.store.listSessions(scope, { ...wanted, pageSize });
+    const sessions = page.sessions.map(toListedSession);
+    const fitting = countFitting(SessionSchema, sessions);
+    if (fitting === sessions.length) return { sessions, page };
+    pageSize = fitting;
+  }
 }

@@ -1,7 +1,9 @@
+import { toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import type { Session } from "../../gen/atoll/session/v1/session_pb.ts";
-import type { IndexEntry } from "../../gen/atoll/session/v1/watch_pb.ts";
+import { ListSessionsResponseSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { IndexEntriesSchema, type IndexEntry } from "../../gen/atoll/session/v1/watch_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import { as, person, type RunningSession, sendWords, startSessionService } from "../../test/support/session-service.ts";
 import { newId } from "../kernel/id.ts";
@@ -121,6 +123,43 @@ describe(`watching the index ${verifies("S6")}`, () => {
     const counts = framesOf(watch, 1).map(({ entries }) => entries.length);
     expect(counts).toEqual([500, 500, 100]);
     expect(new Set(entriesOf(watch, 1).map(({ sessionId }) => sessionId)).size).toBe(made.length);
+  });
+
+  it(`comes, as the list does, in smaller parts where sessions are large ${verifies("L7")}`, async () => {
+    const session = await startSessionService();
+    const large = Object.fromEntries(
+      Array.from({ length: 32 }, (_, index) => [`label-${index}-`.padEnd(64, "k"), "v".repeat(256)]),
+    );
+    const sessionIds = await Promise.all(
+      Array.from({ length: 450 }, async () => {
+        const made = await session.client.createSession({ requestId: newId("req"), labels: large }, as(person));
+        return made.session?.sessionId ?? "";
+      }),
+    );
+    const watch = openWatch(session);
+    watchIndex(watch, 1);
+    await watch.until(() => watch.isOver() || entriesOf(watch, 1).length >= sessionIds.length);
+    expect(watch.error()).toBeUndefined();
+    expect(new Set(entriesOf(watch, 1).map(({ sessionId }) => sessionId))).toEqual(new Set(sessionIds));
+    expect(entriesOf(watch, 1)).toHaveLength(sessionIds.length);
+    for (const frame of framesOf(watch, 1)) {
+      expect(toBinary(IndexEntriesSchema, frame).length).toBeLessThan(1_100_000);
+    }
+    // A watcher that comes back goes on behind the last frame that it had.
+    const [first] = framesOf(watch, 1);
+    const again = openWatch(session);
+    watchIndex(again, 2, { logId: first?.logId ?? "", afterSeq: first?.entries.at(-1)?.seq ?? 0n });
+    await again.until(() => entriesOf(again, 2).length >= sessionIds.length - (first?.entries.length ?? 0));
+
+    const listed: string[] = [];
+    for (let token: string | undefined = ""; token !== undefined; ) {
+      const page = await list(session, 500, token);
+      expect(toBinary(ListSessionsResponseSchema, page).length).toBeLessThan(1_100_000);
+      listed.push(...page.sessions.map(({ sessionId }) => sessionId));
+      token = page.nextPageToken || undefined;
+    }
+    expect(listed).toHaveLength(sessionIds.length);
+    expect(new Set(listed)).toEqual(new Set(sessionIds));
   });
 
   it("gives signs of life while nothing happens, and they move the cursor", async () => {

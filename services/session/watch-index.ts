@@ -5,14 +5,19 @@
  * Keeps S6: the feed has a seq of its own, which rises and is not dense: a session is told once for all changes since the
  * last telling. Keeps S5: a cursor before a deletion that is forgotten, or of another feed, is OUT_OF_RANGE. Keeps L3: a
  * publish only wakes; on silence the feed is read 500 ms after the last change, and then less and less often. Keeps L7:
- * entries of a frame are bounded, and however fast sessions change, the feed is read once in `windowMs`.
+ * entries of a frame and their bytes are bounded, and however fast sessions change, the feed is read once in `windowMs`.
  */
-import type { IndexEntry as IndexEntryMessage, WatchCreate } from "../../gen/atoll/session/v1/watch_pb.ts";
-import type { Timer } from "../kernel/clock.ts";
+import {
+  type IndexEntry as IndexEntryMessage,
+  IndexEntrySchema,
+  type WatchCreate,
+} from "../../gen/atoll/session/v1/watch_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import type { IndexEntry } from "../kernel/store/rows.ts";
 import type { Scope } from "../kernel/store/scope.ts";
 import type { IndexPage } from "../kernel/store/session-store.ts";
+import { Bell } from "../kernel/stream/bell.ts";
+import { countFitting } from "./fit-answer.ts";
 import { checkCursor } from "./read-log.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { stateName, toListedSession } from "./session-message.ts";
@@ -25,6 +30,13 @@ const windowMs = 100;
 const firstHeadCheckMs = 500;
 const slowestHeadCheckMs = 15_000;
 
+/** What one frame tells. */
+interface Stretch extends Omit<IndexPage, "entries"> {
+  readonly entries: IndexEntryMessage[];
+  /** Whether there is nothing after it. */
+  readonly reachesHead: boolean;
+}
+
 /** Ends when the signal aborts. Errors: FIELD_INVALID, LOG_REPLACED, CURSOR_AHEAD, HISTORY_TRIMMED. */
 export async function* watchIndex(
   deps: SessionDeps,
@@ -35,37 +47,40 @@ export async function* watchIndex(
   if (watch.filter !== undefined) throw invalid("create.filter", "the index has no bodies to filter: leave it out");
   const { watchId, cursor } = watch;
   const reader = new IndexReader(deps, scope, cursor?.logId ?? "", Number(cursor?.afterSeq ?? 0n));
-  const bell = new Bell(deps, signal);
+  const bell = new Bell(deps.clock);
+  const onAbort = (): void => bell.ring();
+  signal.addEventListener("abort", onAbort, { once: true });
   const unsubscribe = deps.bus.subscribeIndex(scope.tenant, () => bell.ring());
   try {
-    let page = await reader.read();
-    yield createdFrame(watchId, { ...page, logId: page.feedId });
+    let stretch = await reader.read();
+    yield createdFrame(watchId, { ...stretch, logId: stretch.feedId });
     let checkMs = firstHeadCheckMs;
     let silentMs = 0;
     while (!signal.aborted) {
-      if (page.entries.length > 0) {
+      if (stretch.entries.length > 0) {
         checkMs = firstHeadCheckMs;
         silentMs = 0;
-        yield entriesFrame(watchId, page);
+        yield entriesFrame(watchId, stretch);
       }
-      if (page.entries.length < pageEntries) {
+      if (stretch.reachesHead) {
         const { progressIntervalMs } = deps.settings;
         const waitMs = Math.max(0, Math.min(checkMs, progressIntervalMs - silentMs));
         if ((await bell.wait(waitMs)) === "silent") {
           silentMs += waitMs;
           checkMs = Math.min(checkMs * 2, slowestHeadCheckMs);
-        } else await bell.pause(windowMs - reader.idleMs());
+        } else await pause(deps, windowMs - reader.idleMs(), signal);
         if (signal.aborted) return;
-        page = await reader.read();
-        if (page.entries.length === 0 && silentMs >= progressIntervalMs) {
+        stretch = await reader.read();
+        if (stretch.entries.length === 0 && silentMs >= progressIntervalMs) {
           silentMs = 0;
           yield progressFrame(watchId, reader.afterSeq);
         }
         continue;
       }
-      page = await reader.read();
+      stretch = await reader.read();
     }
   } finally {
+    signal.removeEventListener("abort", onAbort);
     unsubscribe();
   }
 }
@@ -94,7 +109,7 @@ class IndexReader {
     return this.#deps.clock.monotonicMs() - this.#readAtMs;
   }
 
-  async read(): Promise<IndexPage> {
+  async read(): Promise<Stretch> {
     this.#readAtMs = this.#deps.clock.monotonicMs();
     const page = await this.#deps.store.readIndex(this.#scope, { afterSeq: this.afterSeq, limit: pageEntries });
     const { feedId, headSeq, oldestSeq } = page;
@@ -106,54 +121,28 @@ class IndexReader {
       "read the list again",
     );
     this.#feedId = feedId;
-    // A page that is not full reaches the head, whatever places on the way were left for later ones.
-    this.afterSeq = page.entries.length < pageEntries ? headSeq : (page.entries.at(-1)?.seq ?? headSeq);
-    return page;
+    const found = page.entries.map(toEntry);
+    const entries = found.slice(0, countFitting(IndexEntrySchema, found));
+    const reachesHead = found.length < pageEntries && entries.length === found.length;
+    // What reaches the head does so whatever places on the way were left for later ones.
+    this.afterSeq = reachesHead ? headSeq : Number(entries.at(-1)?.seq ?? headSeq);
+    return { feedId, headSeq, oldestSeq, entries, reachesHead };
   }
 }
 
-/** Wakes one watcher. */
-class Bell {
-  readonly #deps: SessionDeps;
-  readonly #signal: AbortSignal;
-  #rung = Promise.withResolvers<void>();
-
-  constructor(deps: SessionDeps, signal: AbortSignal) {
-    this.#deps = deps;
-    this.#signal = signal;
-    signal.addEventListener("abort", () => this.ring(), { once: true });
-  }
-
-  ring(): void {
-    this.#rung.resolve();
-  }
-
-  /** Waits until it is rung, or for `ms`; what was rung since the last wait counts. */
-  async wait(ms: number): Promise<"rung" | "silent"> {
-    let timer: Timer | undefined;
-    const silence = new Promise<"silent">((resolve) => {
-      timer = this.#deps.clock.setTimer(ms, () => resolve("silent"));
-    });
-    const outcome = await Promise.race([this.#rung.promise.then(() => "rung" as const), silence]);
-    timer?.cancel();
-    if (outcome === "rung") this.#rung = Promise.withResolvers();
-    return outcome;
-  }
-
-  /** Waits for `ms`, or until the watcher ends. */
-  async pause(ms: number): Promise<void> {
-    if (ms <= 0 || this.#signal.aborted) return;
-    await this.#deps.clock.sleep(ms, this.#signal).catch(() => undefined);
-  }
+/** Waits for `ms`, or until the watcher ends. */
+async function pause({ clock }: SessionDeps, ms: number, signal: AbortSignal): Promise<void> {
+  if (ms <= 0 || signal.aborted) return;
+  await clock.sleep(ms, signal).catch(() => undefined);
 }
 
-function entriesFrame(watchId: bigint, { entries, feedId, headSeq }: IndexPage): WatchFrame {
+function entriesFrame(watchId: bigint, { entries, feedId, headSeq }: Stretch): WatchFrame {
   return {
     case: "index",
     value: {
       $typeName: "atoll.session.v1.IndexEntries",
       watchId,
-      entries: entries.map(toEntry),
+      entries,
       logId: feedId,
       headSeq: BigInt(headSeq),
     },

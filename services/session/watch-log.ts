@@ -20,6 +20,8 @@ const pageBytes = 262_144;
 export type WatchFrame = RawWatchResponse["frame"];
 
 type Page = Extract<LogPage, { kind: "page" }>;
+/** Where a log, or a feed, stands. */
+type Place = Pick<Page, "logId" | "headSeq" | "oldestSeq">;
 
 /** Ends when the signal aborts. Errors: FIELD_INVALID, SESSION_NOT_FOUND, LOG_REPLACED, CURSOR_AHEAD, HISTORY_TRIMMED. */
 export async function* watchLog(
@@ -33,14 +35,15 @@ export async function* watchLog(
   const filter = createEventFilter(watch.filter);
   const fromSeq = Number(watch.cursor?.afterSeq ?? 0n);
   let logId = watch.cursor?.logId ?? "";
-  let firstPage: Page | undefined;
+  // Of the first page its place alone: a watcher may live for years, and must not hold what it began with.
+  let began: Place | undefined;
   const read = async (afterSeq: number): Promise<Page> => {
     const range = { afterSeq, maxEvents: pageEvents, maxBytes: pageBytes };
     const page = await deps.store.readEvents(scope, sessionId, range);
     if (page.kind === "session-not-found") throw sessionNotFound({ sessionId });
     checkCursor(page, { logId, afterSeq });
     ({ logId } = page);
-    firstPage ??= page;
+    began ??= { logId, headSeq: page.headSeq, oldestSeq: page.oldestSeq };
     return page;
   };
   const tail = tailLog({
@@ -61,7 +64,7 @@ export async function* watchLog(
   });
   let isCreated = false;
   for await (const { events, headSeq } of tail) {
-    if (!isCreated && firstPage !== undefined) yield createdFrame(watchId, firstPage);
+    if (!isCreated && began !== undefined) yield createdFrame(watchId, began);
     isCreated = true;
     yield events.length === 0
       ? progressFrame(watchId, headSeq)
@@ -78,10 +81,7 @@ export async function* watchLog(
   }
 }
 
-export function createdFrame(
-  watchId: bigint,
-  { logId, headSeq, oldestSeq }: Pick<Page, "logId" | "headSeq" | "oldestSeq">,
-): WatchFrame {
+export function createdFrame(watchId: bigint, { logId, headSeq, oldestSeq }: Place): WatchFrame {
   const place = { logId, headSeq: BigInt(headSeq), oldestSeq: BigInt(oldestSeq) };
   return { case: "created", value: { $typeName: "atoll.session.v1.WatchCreated", watchId, ...place } };
 }

@@ -85,3 +85,27 @@ export const defaultListenerLimits: ListenerLimits = {
   streamResetsPerSecond: 20,
   faultWindowMs: 1_000,
 };
+
+/** Connections that one of our own services opens to a peer: one for each kind of call (directory.ts). */
+const connectionsOfPeer = 3;
+/** HTTP/2: open streams of one connection that our own services may have. */
+const hopStreams = 4_096;
+
+/**
+ * What a listener grants that serves no gateway, made of what one that does would grant to strangers. Only our own
+ * services call there, and one connection carries what they do for all their callers: a gateway resets there what
+ * strangers reset at its own edge, and a connection that is cut takes the streams of all of them along.
+ *
+ * - maxConnectionsPerAddress: three times as many, so that as many peers have place.
+ * - maxConcurrentStreams: 4 096, or what strangers have when that is more.
+ * - streamResetBurst, streamResetsPerSecond: what maxConnections strangers may do together.
+ */
+export function limitsOfHops(strangers: ListenerLimits): ListenerLimits {
+  return {
+    ...strangers,
+    maxConnectionsPerAddress: strangers.maxConnectionsPerAddress * connectionsOfPeer,
+    maxConcurrentStreams: Math.max(strangers.maxConcurrentStreams, hopStreams),
+    streamResetBurst: strangers.streamResetBurst * strangers.maxConnections,
+    streamResetsPerSecond: strangers.streamResetsPerSecond * strangers.maxConnections,
+  };
+}

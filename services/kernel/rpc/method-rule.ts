@@ -10,7 +10,8 @@ export interface MethodRule {
   readonly maxRequestBytes: number;
 }
 
-const defaultUnaryTimeoutMs = 30_000;
+/** What a unary RPC may take that states nothing else. */
+export const defaultUnaryTimeoutMs = 30_000;
 const defaultMaxRequestBytes = 1_048_576;
 
 /** Contracts of others that carry no option of ours and say nothing of anybody: health and reflection. */

@@ -50,7 +50,12 @@ export type Protocol = (typeof protocols)[number];
 
 export async function serveRpcs(
   services: readonly Served[],
-  { clock = systemClock as Clock, streamIdleTimeoutMs = 900_000, maxFailedPerMinute = 30 } = {},
+  {
+    clock = systemClock as Clock,
+    streamIdleTimeoutMs = 900_000,
+    maxFailedPerMinute = 30,
+    limits = defaultListenerLimits,
+  } = {},
 ): Promise<ServedRpcs> {
   const logLines: string[] = [];
   const log = createLog({ level: "debug", format: "json", destination: { write: (line) => void logLines.push(line) } });
@@ -63,7 +68,7 @@ export async function serveRpcs(
   const listener = await openEdge({
     host: "127.0.0.1",
     port: 0,
-    limits: defaultListenerLimits,
+    limits,
     routes,
     server,
     services: services.map(({ service }) => service),

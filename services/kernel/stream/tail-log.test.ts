@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { verifies } from "../../../test/requirements.ts";
-import { systemClock } from "../clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import { bytesLeftBehind } from "../collect-garbage.fixture.ts";
 import type { StoredEvent } from "../event/stored-event.ts";
 import { type LogSlice, type TailSource, tailLog } from "./tail-log.ts";
 
@@ -195,6 +196,35 @@ describe("following a log", () => {
     const { tail, control } = follow(log, 0, { progressIntervalMs: 40 });
     await readUntil(tail, 0, 1);
     expect((await tail.next()).value).toMatchObject({ events: [], headSeq: 1 });
+    control.abort();
+  });
+
+  it(`costs nothing while nothing comes ${verifies("L7")}`, async () => {
+    let looks = 0;
+    const hurried: Clock = {
+      ...systemClock,
+      setTimer(_ms, fn) {
+        looks += 1;
+        const due = setImmediate(fn);
+        return { cancel: () => clearImmediate(due) };
+      },
+    };
+    const control = new AbortController();
+    const source: TailSource = {
+      read: async () => ({ logId: "log", events: [], headSeq: 0 }),
+      subscribe: () => ({ deliveredSeq: undefined, unsubscribe: () => undefined }),
+    };
+    const tail = tailLog({
+      source,
+      afterSeq: 0,
+      clock: hurried,
+      signal: control.signal,
+      progressIntervalMs: 15_000,
+    });
+    const lookOften = async (count: number): Promise<void> => {
+      for (const until = looks + count; looks < until; ) await tail.next();
+    };
+    expect(await bytesLeftBehind(20_000, lookOften)).toBeLessThan(100);
     control.abort();
   });
 

@@ -7,9 +7,10 @@
  * and less often. Keeps L7: hints that wait are bounded; beyond the bound they are dropped and the log is read instead,
  * so a slow reader costs no memory and misses nothing.
  */
-import type { Clock, Timer } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import { cutDelta, readDeltaEnd } from "../event/cut-delta.ts";
 import type { StoredEvent } from "../event/stored-event.ts";
+import { Bell } from "./bell.ts";
 
 /** A stretch of the log, and what is known of the whole. */
 export interface LogSlice {
@@ -61,7 +62,7 @@ export async function* tailLog(options: TailOptions): AsyncGenerator<LogSlice> {
 
   let pending: StoredEvent[] = [];
   let pendingBytes = 0;
-  let wake = Promise.withResolvers<void>();
+  const bell = new Bell(clock);
   let behind = false;
   const onSlice = (slice: LogSlice): void => {
     headSeq = Math.max(headSeq, slice.headSeq);
@@ -75,9 +76,9 @@ export async function* tailLog(options: TailOptions): AsyncGenerator<LogSlice> {
       pendingBytes = 0;
       behind = true;
     }
-    wake.resolve();
+    bell.ring();
   };
-  const onAbort = (): void => wake.resolve();
+  const onAbort = (): void => bell.ring();
   signal.addEventListener("abort", onAbort, { once: true });
   const feed = source.subscribe(cursor, onSlice);
   behind = feed.deliveredSeq === undefined || feed.deliveredSeq > cursor || beganBehind;
@@ -113,18 +114,7 @@ export async function* tailLog(options: TailOptions): AsyncGenerator<LogSlice> {
         continue;
       }
       const waitMs = Math.min(checkMs, options.progressIntervalMs - silentMs);
-      let timer: Timer | undefined;
-      const timedOut = await Promise.race([
-        wake.promise.then(() => false),
-        new Promise<boolean>((resolve) => {
-          timer = clock.setTimer(Math.max(0, waitMs), () => resolve(true));
-        }),
-      ]);
-      timer?.cancel();
-      if (!timedOut) {
-        wake = Promise.withResolvers();
-        continue;
-      }
+      if ((await bell.wait(Math.max(0, waitMs))) === "rung") continue;
       silentMs += waitMs;
       behind = true;
       checkMs = Math.min(checkMs * 2, slowestHeadCheckMs);

@@ -216,14 +216,16 @@ export type LimitsConfig = Message<"atoll.config.v1.LimitsConfig"> & {
   maxConnections: number;
 
   /**
-   * Connections of one address. Default 50.
+   * Connections of one address. Default 50. A process without a gateway grants three times as many: that is what each
+   * of the mesh's other processes opens to it.
    *
    * @generated from field: uint32 max_connections_per_address = 2;
    */
   maxConnectionsPerAddress: number;
 
   /**
-   * Streams of one HTTP/2 connection. Default 100.
+   * Streams of one HTTP/2 connection. Default 100. A process without a gateway is called by the mesh's other processes
+   * only, and grants them 4096, or this when it is more.
    *
    * @generated from field: uint32 max_streams_per_connection = 3;
    */

@@ -195,7 +195,8 @@ export const GetSessionResponseSchema: GenMessage<GetSessionResponse> = /*@__PUR
  */
 export type ListSessionsRequest = Message<"atoll.session.v1.ListSessionsRequest"> & {
   /**
-   * Entries a page. Default 50, at most 500.
+   * Entries a page. Default 50, at most 500. A page also ends at about 1 MiB, so it may be shorter than that: only an
+   * empty `next_page_token` says that it is the last.
    *
    * @generated from field: uint32 page_size = 1;
    */

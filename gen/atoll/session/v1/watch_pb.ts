@@ -443,7 +443,7 @@ export type IndexEntries = Message<"atoll.session.v1.IndexEntries"> & {
   watchId: bigint;
 
   /**
-   * The entries, in order of seq, at most 500.
+   * The entries, in order of seq, at most 500 and about 1 MiB of them. What is left comes in the next frame.
    *
    * @generated from field: repeated atoll.session.v1.IndexEntry entries = 2;
    */
