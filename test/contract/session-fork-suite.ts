@@ -138,6 +138,40 @@ export function sessionForkSuite(driver: SessionStoreDriver): void {
       );
     });
 
+    it(`end each run once as well when retention has removed its beginning ${verifies("R2")}`, async () => {
+      const { run: first } = await startRun(test.store);
+      const { sessionId, runId } = first;
+      await accept(test.store, sessionId);
+      const text = { case: "textDelta" as const, value: { blockId: "1.1.0", offset: 0n, text: "x" } };
+      for (const batchNo of [1, 2, 3, 4]) {
+        await append(test.store, batchOf(first, batchNo, { events: [encodeEvent({ runId, attempt: 1, body: text })] }));
+        if (batchNo === 2) await accept(test.store, sessionId, { entry: { kind: "steer", command: new Uint8Array() } });
+      }
+      await append(test.store, { ...lastBatchOf(first, 5), actedCommandId: 1 });
+      const { run: second } = await claimOne(test.store);
+      await append(test.store, batchOf(second, 1));
+      await append(test.store, lastBatchOf(second, 2));
+      const bounds = { keepFromMs: 0, maxEvents: 7, maxBytes: 0 };
+      await test.store.trimLogs({ bounds, cursor: "", maxSessions: 9, maxRows: 99 });
+      expect(await getSession(sessionId)).toMatchObject({ oldestSeq: 8, headSeq: 14 });
+      for (const [atSeq, open] of [
+        // A message that steered it.
+        [8, [[runId, 0]]],
+        [9, [[runId, 1]]],
+        [10, [[runId, 1]]],
+        [11, []],
+        [12, [[second.runId, 0]]],
+        [13, [[second.runId, 0]]],
+        [14, []],
+      ] as const) {
+        const { session, appended } = await fork(sessionId, { atSeq });
+        expect(decodeEvents(appended.events).map((ending) => [ending.runId, ending.attempt])).toEqual(open);
+        const ends = endsOf(await readAll(session.sessionId));
+        expect([...ends.values()]).toEqual([...ends.keys()].map(() => 1));
+        expect((await fork(session.sessionId)).appended.events).toEqual([]);
+      }
+    });
+
     it("are sessions of their own with the facts of the original", async () => {
       const asked = {
         agentId: "",

@@ -2,12 +2,14 @@
  * What the beginning of a log says of a session, for a copy that ends there.
  *
  * Keeps R2 for the copy: it names every run that the beginning speaks of and does not end. A run begins with its first
- * message; a steered or collected message belongs to a run that has begun already.
+ * message; a steered or collected message belongs to a run that has begun already. Where retention has removed the oldest
+ * events, a run may be named only by what it did later: there, its first event that is kept begins it.
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { readEventBody } from "../event/read-event-body.ts";
+import { readEventRun } from "../event/read-event-run.ts";
 import type { StoredEvent } from "../event/stored-event.ts";
 
 /** Field numbers of message_received, run_queued, run_started, run_resumed, run_finished and session_updated. */
@@ -16,12 +18,14 @@ const foldedBodies: ReadonlySet<number> = new Set([16, 17, 18, 20, 37, 38]);
 /** A run that has not ended where the beginning ends. */
 export interface OpenRun {
   readonly runId: string;
-  /** How many times a worker took it up; 0 while it waits. */
+  /** How many times a worker took it up; 0 while it waits, or where no kept event says it. */
   readonly attempt: number;
 }
 
 export class PrefixFold {
+  readonly #isTrimmed: boolean;
   readonly #openRuns = new Map<string, OpenRun>();
+  readonly #endedRuns = new Set<string>();
   messageCount = 0;
   /** Milliseconds since 1970; 0 before the first message. */
   lastMessageAtMs = 0;
@@ -32,13 +36,21 @@ export class PrefixFold {
   /** What readers of the log take for the state, for example `CLOSED`; undefined when no event says it. */
   state: string | undefined;
 
-  /** In the order in which they began. */
+  /** `isTrimmed`: the log does not begin with its first event any more. */
+  constructor(isTrimmed: boolean) {
+    this.#isTrimmed = isTrimmed;
+  }
+
+  /** In the order in which the events first name them. */
   get openRuns(): readonly OpenRun[] {
     return [...this.#openRuns.values()];
   }
 
   apply({ bytes }: StoredEvent): void {
-    if (!foldedBodies.has(readEventBody(bytes))) return;
+    if (!foldedBodies.has(readEventBody(bytes))) {
+      if (this.#isTrimmed) this.#meet(bytes);
+      return;
+    }
     const { body, runId, attempt, time } = fromBinary(EventSchema, bytes);
     switch (body.case) {
       case "messageReceived":
@@ -55,6 +67,7 @@ export class PrefixFold {
         return;
       case "runFinished":
         this.#openRuns.delete(runId);
+        this.#endedRuns.add(runId);
         return;
       case "sessionUpdated": {
         const { fields, title, state, contextFloorSeq } = body.value;
@@ -66,6 +79,16 @@ export class PrefixFold {
       default:
         return;
     }
+  }
+
+  /** Takes an event that tells nothing new of a run when the log is whole. */
+  #meet(bytes: Uint8Array): void {
+    const runId = readEventRun(bytes);
+    if (runId === "" || this.#endedRuns.has(runId)) return;
+    const known = this.#openRuns.get(runId);
+    if (known !== undefined && known.attempt > 0) return;
+    const { attempt } = fromBinary(EventSchema, bytes);
+    this.#openRuns.set(runId, { runId, attempt });
   }
 
   #open(runId: string): void {

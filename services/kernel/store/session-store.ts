@@ -7,9 +7,10 @@
  * - A refusal is a value, never an exception, changes nothing and never fails a neighbour in a group commit (L4).
  * - What throws is a `StoreUnavailable`: nothing was changed, and the caller may try again later. Reading events may also
  *   throw `LogDamaged`: what is stored is not what was written, and is never passed on.
- * - When the disk is full or fails, changes are refused until a write that is larger than any of them has committed (tried
- *   at most once a second), and reading goes on. When the disk does not confirm a write, changes are refused for good and
- *   the owner is told (StoreOptions).
+ * - When the disk is full or fails, changes are refused until a probe has committed, and reading goes on. A probe writes
+ *   64 KiB, which is more than a usual change, so that small changes do not go on where larger ones fail; it is tried with
+ *   the next change, at most every 250 ms. A change that is larger still may fail after it, and the same begins anew. When
+ *   the disk does not confirm a write, changes are refused for good and the owner is told (StoreOptions).
  * - Callbacks (`events`, `answer`) are called inside the transaction, must be pure and synchronous, and may be called
  *   more than once.
  * - `seq` is given inside the transaction that stores the event (S4); it is dense per session and starts at 1.

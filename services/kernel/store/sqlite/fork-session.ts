@@ -39,7 +39,7 @@ export function forkSession(
   if (atSeq > headSeq) return { kind: "seq-ahead", logId, oldestSeq, headSeq };
   if (atSeq < oldestSeq) return { kind: "seq-trimmed", logId, oldestSeq, headSeq };
   if (tables.events.measure(original, atSeq) > fork.maxBytes) return { kind: "log-too-large" };
-  const prefix = new PrefixFold();
+  const prefix = new PrefixFold(oldestSeq > 1);
   const last = foldThrough(tables.events, original, atSeq, prefix);
   if (last !== undefined && last.seq !== atSeq) {
     return { kind: "seq-merged", beforeSeq: last.firstSeq > oldestSeq ? last.firstSeq - 1 : 0, afterSeq: last.seq };
