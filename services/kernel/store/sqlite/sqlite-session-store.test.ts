@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { append, batchOf, readLog, scope, startRun } from "../../../../test/contract/session-store-fixture.ts";
+import { append, batchOf, delta, readLog, scope, startRun } from "../../../../test/contract/session-store-fixture.ts";
 import { verifies } from "../../../../test/requirements.ts";
+import { encodeEvent } from "../../event/encode-event.ts";
 import type { RunRow } from "../rows.ts";
 import type { SessionStore } from "../session-store.ts";
 import { openSqliteSessionStore } from "./sqlite-session-store.ts";
@@ -84,6 +85,36 @@ describe(`a damaged session.db ${verifies("L9")}`, () => {
     const second = await store.compactLogs({ maxWindows: 8 });
     expect(second).toMatchObject({ windows: 1, eventsBefore: 256, damaged: [] });
     await expect(readAll()).rejects.toMatchObject(damagedAt(4));
+  });
+});
+
+describe(`what compaction writes ${verifies("L7", "S1")}`, () => {
+  it("is cut into rows that are read in a moment, one event at least", async () => {
+    const message = (kib: number) =>
+      encodeEvent({ runId: run.runId, body: { case: "toolProgress", value: { message: "x".repeat(kib * 1_024) } } });
+    const sizes = [300, 300, 300, 300, 300, 1_500, 10, 300, 900];
+    for (const [index, kib] of sizes.entries()) {
+      await append(store, batchOf(run, index + 3, { events: [message(kib)] }));
+    }
+    const deltas = Array.from({ length: 300 }, () => delta(run.runId, "x"));
+    await append(store, batchOf(run, sizes.length + 3, { events: deltas }));
+    const before = await readLog(store, run.sessionId);
+    expect(await store.compactLogs({ maxWindows: 1 })).toMatchObject({ windows: 1, damaged: [] });
+    expect(await readLog(store, run.sessionId)).toEqual(before);
+    await store.close();
+    const database = new DatabaseSync(join(folder, "session.db"));
+    const rows = database.prepare("SELECT first_seq, last_seq FROM event_rows ORDER BY first_seq").all();
+    database.close();
+    store = openSqliteSessionStore(folder, Date.now);
+    // The window's own rows, then what stands over its border.
+    expect(rows.map(({ first_seq, last_seq }) => [first_seq, last_seq])).toEqual([
+      [1, 8],
+      [9, 10],
+      [11, 11],
+      [12, 13],
+      [14, 256],
+      [257, 314],
+    ]);
   });
 });
 
