@@ -4,8 +4,9 @@
  * Keeps S3: in a window's new rows, adjacent deltas of a block are one; nothing merges across a border, so whoever reads a
  * window gets the same bytes. Keeps S1: the rows cover exactly the window's numbers; a row over the border is split. Keeps
  * S4: a window is replaced in one transaction. Keeps L7: one call replaces a bounded number of windows, and a new row has a
- * bound, because whoever wants one event reads its whole row. What is merged was checked first and has a checksum of its own; a damaged window is left as it is, for
- * whoever wants to rescue it, and is named (L9).
+ * bound, because whoever wants one event reads its whole row. What is merged was checked first and has a checksum of its
+ * own; a damaged window is left as it is, for whoever wants to rescue it, up to the end of the row over its border, and is
+ * named (L9).
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { mergeDeltas } from "../../event/merge-deltas.ts";
@@ -72,7 +73,9 @@ function compactWindow(events: EventRows, session: StoredSession): CompactedWind
     return mergeWindow(events, session, firstSeq, border);
   } catch (damage) {
     if (!(damage instanceof LogDamaged)) throw damage;
-    return { session: { ...session, row: { ...session.row, compactedSeq: border } }, before: 0, after: 0, damage };
+    // A row is never entered in its middle: what lies over the border stays with the window in which it begins.
+    const compactedSeq = events.findRowEnd(session, border);
+    return { session: { ...session, row: { ...session.row, compactedSeq } }, before: 0, after: 0, damage };
   }
 }
 

@@ -77,6 +77,23 @@ describe(`a damaged session.db ${verifies("L9")}`, () => {
     expect(await store.readEvents(scope, run.sessionId, sound)).toMatchObject({ events: [{}, {}, {}] });
   });
 
+  it(`is not merged up to the end of the row that reaches out of a damaged window ${verifies("S3")}`, async () => {
+    // Rows of 100 events: 6..105, 106..205, 206..305 and so on.
+    for (let batchNo = 3; batchNo <= 12; batchNo++) {
+      await append(store, batchOf(run, batchNo, { events: Array.from({ length: 100 }, () => delta(run.runId, "x")) }));
+    }
+    await damage("UPDATE event_rows SET crc32 = 0 WHERE first_seq = 106");
+    const done = await store.compactLogs({ maxWindows: 8 });
+    // 306..512 and 513..768; from 769 on there is no whole window.
+    expect(done).toMatchObject({ windows: 3, eventsBefore: 207 + 256, damaged: [damagedAt(106)] });
+    expect(await store.getSession(scope, { sessionId: run.sessionId })).toMatchObject({ compactedSeq: 768 });
+    const range = { maxEvents: 1_000, maxBytes: 1e6 };
+    const sound = await store.readEvents(scope, run.sessionId, { ...range, afterSeq: 205 });
+    expect(sound).toMatchObject({ events: Array.from({ length: 800 }, (_, index) => ({ firstSeq: 206 + index })) });
+    const damaged = store.readEvents(scope, run.sessionId, { ...range, afterSeq: 105 });
+    await expect(damaged).rejects.toMatchObject(damagedAt(106));
+  });
+
   it(`is not merged where it is damaged, and is merged behind that ${verifies("S3")}`, async () => {
     for (let batchNo = 3; batchNo <= 700; batchNo++) await append(store, batchOf(run, batchNo));
     await damage("UPDATE event_rows SET crc32 = 0 WHERE first_seq = 4");
