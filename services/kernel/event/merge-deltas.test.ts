@@ -88,7 +88,6 @@ describe(`merging deltas ${verifies("S3")}`, () => {
   test.each([
     ["whose body is cut short", [0x3a, 1, 0xff]],
     ["whose text ends inside a code point", [0x3a, 5, 0x10, 1, 0x1a, 1, 0xe2]],
-    ["whose block is no text", [0x3a, 6, 0x0a, 1, 0xff, 0x10, 1, 0x1a, 0]],
   ])("passes on a delta %s, and keeps its neighbours readable", (_, body) => {
     const place = encodeEvent({ runId: "run_1", step: 1, attempt: 1 });
     const encoded = [delta("a", 0, {}, ""), delta("b", 2, {}, "")].map(encodeEvent);

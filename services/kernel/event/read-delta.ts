@@ -2,7 +2,8 @@
  * Reads and writes deltas in their encoded form: where they stand in which block, without decoding their text.
  *
  * Keeps S7: an event that has anything else in it, of a later version perhaps, is no delta here. Neither is one that can't
- * be decoded, so that nothing is ever joined with it: its neighbours stay readable.
+ * be decoded (its bytes end early, or its text is no UTF-8), so that nothing is ever joined with it: its neighbours stay
+ * readable.
  */
 import { isUtf8 } from "node:buffer";
 import { stampEvent } from "./stamp-event.ts";
@@ -109,7 +110,7 @@ function readBody(reader: WireReader): Pick<Delta, "blockId" | "offset" | "text"
     else text = value;
     reader.at = end;
   }
-  return isUtf8(blockId) && isUtf8(text) ? { blockId, offset, text } : undefined;
+  return isUtf8(text) ? { blockId, offset, text } : undefined;
 }
 
 /** The delta for the numbers `firstSeq..seq`. */

@@ -1,14 +1,16 @@
 /**
  * Merges what the head of a log has left behind, one aligned window of numbers at a time.
  *
- * Keeps S3: a window's rows become one row, in which adjacent deltas of a block are one; nothing merges across a border,
- * so whoever reads a window gets the same bytes. Keeps S1: the row covers exactly the window's numbers; a row over the
- * border is split. Keeps S4: a window is replaced in one transaction. Keeps L7: one call replaces a bounded number of
- * windows. What is merged was checked first and has a checksum of its own; a damaged window is left as it is, for
- * whoever wants to rescue it, and is named (L9).
+ * Keeps S3: in a window's new rows, adjacent deltas of a block are one; nothing merges across a border, so whoever reads a
+ * window gets the same bytes. Keeps S1: the rows cover exactly the window's numbers; a row over the border is split. Keeps
+ * S4: a window is replaced in one transaction. Keeps L7: one call replaces a bounded number of windows, and a new row has a
+ * bound, because whoever wants one event reads its whole row. What is merged was checked first and has a checksum of its
+ * own; a damaged window is left as it is, for whoever wants to rescue it, up to the end of the row over its border, and is
+ * named (L9).
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { mergeDeltas } from "../../event/merge-deltas.ts";
+import type { StoredEvent } from "../../event/stored-event.ts";
 import type { Compaction } from "../session-store.ts";
 import { LogDamaged } from "../store-errors.ts";
 import type { EventRows } from "./event-rows.ts";
@@ -17,6 +19,8 @@ import type { SessionRows } from "./session-rows.ts";
 
 /** Numbers of a window: 1–256, 257–512 and so on. Part of the file's format in so far as windows do not move. */
 const windowSeqs = 256;
+/** The most bytes of events in a new row, unless it has one event only. A usual window has much less and is one row. */
+const maxRowBytes = 1_048_576;
 
 export class LogCompaction {
   private readonly selectNext: StatementSync;
@@ -69,7 +73,9 @@ function compactWindow(events: EventRows, session: StoredSession): CompactedWind
     return mergeWindow(events, session, firstSeq, border);
   } catch (damage) {
     if (!(damage instanceof LogDamaged)) throw damage;
-    return { session: { ...session, row: { ...session.row, compactedSeq: border } }, before: 0, after: 0, damage };
+    // A row is never entered in its middle: what lies over the border stays with the window in which it begins.
+    const compactedSeq = events.findRowEnd(session, border);
+    return { session: { ...session, row: { ...session.row, compactedSeq } }, before: 0, after: 0, damage };
   }
 }
 
@@ -80,10 +86,27 @@ function mergeWindow(events: EventRows, session: StoredSession, firstSeq: number
   const rest = found.slice(inside.length);
   // An event that covers the border belongs to the window in which it begins.
   const compactedSeq = Math.max(border, inside.at(-1)?.seq ?? border);
-  const logBytes = session.row.logBytes + events.replaceRows(session, firstSeq, compactedSeq, [merged, rest]);
+  const logBytes =
+    session.row.logBytes + events.replaceRows(session, firstSeq, compactedSeq, [...cutRows(merged), rest]);
   return {
     session: { ...session, row: { ...session.row, compactedSeq, logBytes } },
     before: inside.length,
     after: merged.length,
   };
+}
+
+function cutRows(events: readonly StoredEvent[]): readonly (readonly StoredEvent[])[] {
+  const rows: StoredEvent[][] = [];
+  let bytes = 0;
+  for (const event of events) {
+    const row = rows.at(-1);
+    if (row === undefined || bytes + event.bytes.length > maxRowBytes) {
+      rows.push([event]);
+      bytes = 0;
+    } else {
+      row.push(event);
+    }
+    bytes += event.bytes.length;
+  }
+  return rows;
 }

@@ -59,6 +59,7 @@ export class EventRows {
   private selectFrom: StatementSync;
   private readonly deleteRange: StatementSync;
   private readonly deleteLog: StatementSync;
+  private readonly selectNextSeq: StatementSync;
   private readonly copyRows: StatementSync;
   private readonly sumThrough: StatementSync;
 
@@ -68,6 +69,9 @@ export class EventRows {
       "INSERT INTO event_rows (tenant_no, session_no, first_seq, last_seq, crc32, events) VALUES (?, ?, ?, ?, ?, ?)",
     );
     this.selectFrom = database.prepare(selectFromSql);
+    this.selectNextSeq = database.prepare(
+      "SELECT min(first_seq) AS nextSeq FROM event_rows WHERE tenant_no = ? AND session_no = ? AND first_seq > ?",
+    );
     this.copyRows = database.prepare(`INSERT INTO event_rows
       (tenant_no, session_no, first_seq, last_seq, crc32, events)
       SELECT tenant_no, :copyNo, first_seq, last_seq, crc32, events FROM event_rows
@@ -138,6 +142,12 @@ export class EventRows {
       const { firstSeq, lastSeq, events } = stored;
       yield { firstSeq, lastSeq, bytes: events.length, events: () => unpackRow(stored, sessionId) };
     }
+  }
+
+  /** The last seq before the next row that begins behind a seq; the head when there is none. Reads no row, only the index. */
+  findRowEnd({ tenantNo, sessionNo, row }: StoredSession, seq: number): number {
+    const { nextSeq } = this.selectNextSeq.get(tenantNo, sessionNo, seq) ?? {};
+    return typeof nextSeq === "number" ? nextSeq - 1 : row.headSeq;
   }
 
   /** Bytes of the rows that begin at or before a seq. */
