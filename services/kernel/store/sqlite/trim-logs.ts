@@ -11,7 +11,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { EventSchema } from "../../../../gen/atoll/event/v1/event_pb.ts";
 import { readEventBody } from "../../event/read-event-body.ts";
-import { readEventRunId } from "../../event/read-event-run-id.ts";
+import { readEventRun } from "../../event/read-event-run.ts";
 import { readEventTime } from "../../event/read-event-time.ts";
 import type { StoredEvent } from "../../event/stored-event.ts";
 import type { TrimmedLog } from "../changes.ts";
@@ -141,7 +141,7 @@ function unfinishedIn(
   if (unfinished.length === 0) return () => false;
   const runIds = new Set(unfinished.map(({ runId }) => runId));
   const messageIds = new Set(unfinished.flatMap((run) => run.messageIds));
-  return (stored) => stored.events().some((event) => runIds.has(readEventRunId(event.bytes)) || isAnswered(event));
+  return (stored) => stored.events().some((event) => runIds.has(readEventRun(event.bytes)) || isAnswered(event));
 
   function isAnswered(event: StoredEvent): boolean {
     if (readEventBody(event.bytes) !== messageReceivedField) return false;
