@@ -4,31 +4,22 @@
  * Keeps L4: every batch carries (run, epoch, batch_no), and the store decides. Batches of one run are committed in the
  * order of the stream; batches of different runs share a group commit. Keeps L7: batches in flight are bounded.
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
-import { EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
-import { RunFailureSchema } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import {
-  type RawAppendBatch,
   type RawAttachRequest,
   type RawAttachResponse,
   RawAttachResponseSchema,
 } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { HeldRun, WorkerHello } from "../../gen/atoll/session/v1/attach_pb.ts";
-import type { Clock } from "../kernel/clock.ts";
-import { ErrorReason, failure, reasonName } from "../kernel/errors.ts";
-import { checkWorkerEvent } from "../kernel/event/check-worker-event.ts";
-import type { WorkerBatch } from "../kernel/store/changes.ts";
-import { StoreUnavailable } from "../kernel/store/store-errors.ts";
+import { ErrorReason, failure } from "../kernel/errors.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
-import { followUpOf } from "./follow-up.ts";
+import { appendBatch } from "./append-batch.ts";
 import type { AttachedWorker, HeldRunKey, RunDispatcher } from "./run-dispatcher.ts";
 import type { SessionDeps } from "./session-deps.ts";
 
 type Frame = RawAttachResponse["frame"];
 
-/** Field number of atoll.event.v1.Event.run_finished. */
-const runFinishedField = 37;
 /** Batches of one stream that may wait for their commit. */
 const maxBatchesInFlight = 1_024;
 
@@ -144,109 +135,6 @@ function renewed(dispatcher: RunDispatcher, worker: AttachedWorker, held: readon
       $typeName: "atoll.session.v1.LeasesRenewed",
       lost: held.filter((run) => isIn(lost, run)),
       commands: [...commands],
-    },
-  };
-}
-
-async function appendBatch(deps: SessionDeps, dispatcher: RunDispatcher, batch: RawAppendBatch): Promise<Frame> {
-  const { sessionId, runId } = batch;
-  const refused = (reason: ErrorReason, message: string): Frame => ({
-    case: "refused",
-    value: {
-      $typeName: "atoll.session.v1.BatchRefused",
-      runId,
-      epoch: batch.epoch,
-      batchNo: batch.batchNo,
-      reason: reasonName(reason),
-      message,
-    },
-  });
-  const fenced = (message: string): Frame => {
-    deps.log.warn({ runId, epoch: String(batch.epoch), batchNo: String(batch.batchNo) }, "a late write was refused");
-    return refused(ErrorReason.EPOCH_FENCED, message);
-  };
-  const checked = checkBatch(batch, deps.clock);
-  if (checked.kind === "refused") return refused(ErrorReason.EVENT_NOT_ALLOWED, checked.problem);
-  const tenant = dispatcher.tenantOf(runId);
-  if (tenant === undefined) return fenced("no worker holds the run any more");
-  try {
-    const outcome = await deps.store.appendBatch({
-      tenant,
-      sessionId,
-      runId,
-      epoch: Number(batch.epoch),
-      batchNo: Number(batch.batchNo),
-      events: batch.events,
-      actedCommandId: Number(batch.actedCommandId),
-      finish: checked.finish,
-    });
-    switch (outcome.kind) {
-      case "appended":
-        deps.bus.publish(outcome.appended);
-        if (batch.actedCommandId > 0n) dispatcher.acted(runId, batch.actedCommandId);
-        if (checked.finish !== undefined) dispatcher.finished(runId, outcome.freesNext);
-        return accepted(batch, outcome);
-      case "replayed":
-        return accepted(batch, outcome);
-      case "fenced":
-        return fenced(`epoch ${outcome.epoch} owns the run`);
-      case "finished":
-        return refused(ErrorReason.RUN_FINISHED, "the run has its terminal event");
-      case "out-of-order":
-        return refused(ErrorReason.BATCH_OUT_OF_ORDER, `the next batch is ${outcome.expectedBatchNo}`);
-      case "run-not-found":
-        return refused(ErrorReason.RUN_NOT_FOUND, `no such run: ${runId}`);
-    }
-  } catch (error) {
-    if (!(error instanceof StoreUnavailable))
-      deps.log.error({ runId, error: String(error) }, "appending a batch failed");
-    return refused(ErrorReason.STORE_UNAVAILABLE, "nothing was stored: send the batch again");
-  }
-}
-
-function accepted(batch: RawAppendBatch, range: { readonly firstSeq: number; readonly lastSeq: number }): Frame {
-  return {
-    case: "accepted",
-    value: {
-      $typeName: "atoll.session.v1.BatchAccepted",
-      runId: batch.runId,
-      epoch: batch.epoch,
-      batchNo: batch.batchNo,
-      firstSeq: BigInt(range.firstSeq),
-      lastSeq: BigInt(range.lastSeq),
-    },
-  };
-}
-
-type CheckedBatch =
-  | { readonly kind: "allowed"; readonly finish: WorkerBatch["finish"] }
-  | { readonly kind: "refused"; readonly problem: string };
-
-function checkBatch({ events, runId }: RawAppendBatch, clock: Clock): CheckedBatch {
-  if (events.length === 0) return { kind: "refused", problem: "events: at least one is required" };
-  for (const [index, event] of events.entries()) {
-    const check = checkWorkerEvent(event, runId);
-    if (check.kind === "refused") return { kind: "refused", problem: `events[${index}]: ${check.problem}` };
-    if (check.body !== runFinishedField) continue;
-    if (index !== events.length - 1)
-      return { kind: "refused", problem: `events[${index}]: run_finished must be the last` };
-    return readFinish(event, index, clock);
-  }
-  return { kind: "allowed", finish: undefined };
-}
-
-function readFinish(event: Uint8Array, index: number, clock: Clock): CheckedBatch {
-  const { body } = fromBinary(EventSchema, event);
-  if (body.case !== "runFinished" || body.value.status === 0) {
-    return { kind: "refused", problem: `events[${index}]: run_finished needs a status` };
-  }
-  const { status, failure: reason } = body.value;
-  return {
-    kind: "allowed",
-    finish: {
-      status,
-      failure: reason === undefined ? new Uint8Array() : toBinary(RunFailureSchema, reason),
-      followUp: followUpOf(clock),
     },
   };
 }

@@ -23,6 +23,8 @@ export interface HandWorker {
   readonly act: (commandId: bigint) => void;
   /** Appends events under an offer's epoch. */
   readonly append: (offer: RawRunOffer, batchNo: number, ...bodies: readonly EventBody[]) => void;
+  /** The same with events that the test has encoded itself. */
+  readonly appendEncoded: (offer: RawRunOffer, batchNo: number, ...events: readonly Uint8Array[]) => void;
   readonly renew: (...offers: readonly RawRunOffer[]) => void;
   /** Breaks the stream. */
   readonly cut: () => void;
@@ -86,9 +88,12 @@ export async function attachByHand(
       acted = commandId;
     },
     append(offer, batchNo, ...bodies) {
+      const { runId } = heldOf(offer);
+      worker.appendEncoded(offer, batchNo, ...bodies.map((body) => encodeEvent({ runId, body })));
+    },
+    appendEncoded(offer, batchNo, ...events) {
       const { sessionId, runId, epoch } = heldOf(offer);
-      const events = bodies.map((body) => encodeEvent({ runId, body }));
-      const value = { events, sessionId, runId, epoch, batchNo: BigInt(batchNo), actedCommandId: acted };
+      const value = { events: [...events], sessionId, runId, epoch, batchNo: BigInt(batchNo), actedCommandId: acted };
       said.offer({ frame: { case: "batch", value: { $typeName: "atoll.internal.v1.RawAppendBatch", ...value } } });
     },
     renew: (...offers) =>
