@@ -38,6 +38,8 @@ export interface HeldRunKey {
 /** Runs that one claim takes at the most, so that several workers share a queue. */
 const claimLimit = 8;
 const reapIntervalMs = 100;
+/** From a failure of the store to the next try. */
+const retryWaitMs = 1_000;
 
 export class RunDispatcher {
   readonly #deps: SessionDeps;
@@ -183,9 +185,13 @@ export class RunDispatcher {
   /** Interrupt asks; after the grace the terminal event of a cancelled run is written here (R5). */
   #endAfterGrace(lease: RunLease): void {
     if (lease.cancel === undefined) return;
-    this.#deps.clock.setTimer(this.#deps.settings.cancelGraceMs, () => {
-      if (!this.#closed && this.#leases.get(lease.runId) === lease) this.#inBackground(this.#finishHere(lease));
-    });
+    this.#deps.clock.setTimer(this.#deps.settings.cancelGraceMs, () => this.#endCancelled(lease));
+  }
+
+  /** Tried until the store takes it: a holder that renews and does not stop would keep the run for ever (R2). */
+  #endCancelled(lease: RunLease): void {
+    if (this.#closed || this.#leases.get(lease.runId) !== lease) return;
+    this.#inBackground(this.#finishHere(lease), () => this.#endCancelled(lease));
   }
 
   /** Looks for workers that can take the runs that wait. */
@@ -342,11 +348,11 @@ export class RunDispatcher {
     if (orphans > 0) this.kick();
   }
 
-  /** A failure here is one of the store; what waits is looked at again by the reaper or the next change. */
-  #inBackground(work: Promise<void>): void {
+  /** A failure here is one of the store; `again` looks a moment later at what waits. */
+  #inBackground(work: Promise<void>, again = (): void => this.runQueued()): void {
     work.catch((error: unknown) => {
       this.#deps.log.error({ error: String(error) }, "dispatching runs failed");
-      if (!this.#closed) this.#deps.clock.setTimer(1_000, () => this.runQueued());
+      if (!this.#closed) this.#deps.clock.setTimer(retryWaitMs, again);
     });
   }
 }
