@@ -219,7 +219,7 @@ describe("a cancelled run", () => {
     expect(endsOf(await readLog(session, sessionId))).toEqual([{ runId, status: RunStatus.CANCELLED }]);
   });
 
-  it("is told to its worker at once, and again with every renewal", async () => {
+  it("is told to its worker at once, and again when that has attached again", async () => {
     const session = await startSessionService();
     const worker = await attachByHand(session.inMemory, "w1");
     const { runId } = await sendWords(session, "hello");
@@ -227,8 +227,9 @@ describe("a cancelled run", () => {
     await cancel(session, runId);
     const expected = { runId, command: { case: "cancel", value: { cancelledBy: "user:ada" } } };
     expect(await worker.hear("command")).toMatchObject(expected);
-    worker.renew(offer);
-    expect((await worker.hear("renewed")).commands).toMatchObject([expected]);
+    worker.cut();
+    const back = await attachByHand(session.inMemory, "w1", { credits: 0, held: [offer] });
+    expect(await back.hear("command")).toMatchObject(expected);
   });
 
   it(`is ended by the service when its worker does not, and the worker is fenced ${verifies("R2", "L4")}`, async () => {

@@ -50,7 +50,7 @@ export async function* attachWorker(
             dispatcher.addCredits(worker, frame.value.credits);
             break;
           case "renew":
-            queue.offer(renewed(dispatcher, worker, frame.value.held));
+            renew(dispatcher, worker, frame.value.held, queue);
             break;
           case "release":
             if (frame.value.run !== undefined) dispatcher.release(keyOf(frame.value.run));
@@ -127,16 +127,18 @@ function welcome(
   return worker;
 }
 
-function renewed(dispatcher: RunDispatcher, worker: AttachedWorker, held: readonly HeldRun[]): Frame {
+function renew(
+  dispatcher: RunDispatcher,
+  worker: AttachedWorker,
+  held: readonly HeldRun[],
+  queue: FrameQueue<Frame>,
+): void {
   const { lost, commands } = dispatcher.renew(worker, held.map(keyOf));
-  return {
+  queue.offer({
     case: "renewed",
-    value: {
-      $typeName: "atoll.session.v1.LeasesRenewed",
-      lost: held.filter((run) => isIn(lost, run)),
-      commands: [...commands],
-    },
-  };
+    value: { $typeName: "atoll.session.v1.LeasesRenewed", lost: held.filter((run) => isIn(lost, run)) },
+  });
+  for (const command of commands) worker.command(command);
 }
 
 function keyOf(run: HeldRun): HeldRunKey {

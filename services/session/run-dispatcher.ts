@@ -121,7 +121,10 @@ export class RunDispatcher {
     worker.isDraining = true;
   }
 
-  /** Renews the leases that the worker still has; says which it has lost, and what it must do. */
+  /**
+   * Renews the leases that the worker still has; says which it has lost, and what its stream must be told: the open
+   * commands of the runs that this stream did not hold before. What is sent on a stream arrives or the stream breaks.
+   */
   renew(
     worker: AttachedWorker,
     held: readonly HeldRunKey[],
@@ -135,9 +138,9 @@ export class RunDispatcher {
         lost.push(key);
         continue;
       }
+      if (lease.state.kind !== "held" || lease.state.holder !== worker) commands.push(...lease.commands);
       lease.isOffered = true;
       lease.state = { kind: "held", holder: worker, renewedAtMs };
-      commands.push(...lease.commands);
     }
     return { lost, commands };
   }
