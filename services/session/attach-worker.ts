@@ -2,7 +2,8 @@
  * Attach: a worker dials in, offers capacity, receives runs, appends events and renews its leases.
  *
  * Keeps L4: every batch carries (run, epoch, batch_no), and the store decides. Batches of one run are committed in the
- * order of the stream; batches of different runs share a group commit. Keeps L7: batches in flight are bounded.
+ * order of the stream; batches of different runs share a group commit. Keeps L7: what is not answered yet, or whose answer nobody
+ * reads, is bounded.
  */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
@@ -15,13 +16,17 @@ import type { HeldRun, WorkerHello } from "../../gen/atoll/session/v1/attach_pb.
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import { appendBatch } from "./append-batch.ts";
-import type { AttachedWorker, HeldRunKey, RunDispatcher } from "./run-dispatcher.ts";
+import { Places } from "./places.ts";
+import type { AttachedWorker, RunDispatcher } from "./run-dispatcher.ts";
 import type { SessionDeps } from "./session-deps.ts";
 
+type Said = RawAttachRequest["frame"];
 type Frame = RawAttachResponse["frame"];
 
-/** Batches of one stream that may wait for their commit. */
-const maxBatchesInFlight = 1_024;
+/** Batches of one stream whose answer was not read yet. */
+const maxOpenBatches = 1_024;
+/** Renewals of one stream whose answer was not read yet. A worker that reads no answers loses its leases. */
+const maxOpenRenewals = 4;
 
 export async function* attachWorker(
   deps: SessionDeps,
@@ -29,61 +34,65 @@ export async function* attachWorker(
   requests: AsyncIterable<RawAttachRequest>,
   context: HandlerContext,
 ): AsyncGenerator<RawAttachResponse> {
-  // Bounded by credits (offers), by batches in flight (acknowledgements) and by runs (commands and renewals).
+  // Bounded by credits (offers), by runs (commands), and by places until they are read (answers).
   const queue = new FrameQueue<Frame>();
+  const batches = new Places(maxOpenBatches);
+  const renewals = new Places(maxOpenRenewals);
+  const placesFor = ({ case: kind }: Said | Frame): Places | undefined => {
+    if (kind === "batch" || kind === "accepted" || kind === "refused") return batches;
+    return kind === "renew" || kind === "renewed" ? renewals : undefined;
+  };
   const stop = (): void => queue.end();
   context.signal.addEventListener("abort", stop, { once: true });
   let worker: AttachedWorker | undefined;
+  let isOver = false;
+  const fail = (error: unknown): void => queue.end(error);
   const read = async (): Promise<void> => {
-    try {
-      let inFlight = 0;
-      let landed = Promise.withResolvers<void>();
-      for await (const { frame } of requests) {
-        if (frame.case === "hello") {
-          if (worker !== undefined) throw failure(ErrorReason.FIELD_INVALID, "hello: only the first frame may be one");
-          worker = welcome(deps, dispatcher, frame.value, queue);
-          continue;
-        }
-        if (worker === undefined) throw failure(ErrorReason.FIELD_INVALID, "frame: the first one must be hello");
-        switch (frame.case) {
-          case "credits":
-            dispatcher.addCredits(worker, frame.value.credits);
-            break;
-          case "renew":
-            renew(dispatcher, worker, frame.value.held, queue);
-            break;
-          case "release":
-            if (frame.value.run !== undefined) dispatcher.release(keyOf(frame.value.run));
-            break;
-          case "drain":
-            dispatcher.drain(worker);
-            break;
-          case "batch": {
-            if (inFlight >= maxBatchesInFlight) await landed.promise;
-            inFlight += 1;
-            void appendBatch(deps, dispatcher, frame.value).then((answer) => {
-              inFlight -= 1;
-              landed.resolve();
-              landed = Promise.withResolvers();
-              queue.offer(answer);
-            });
-            break;
-          }
-          case undefined:
-            throw failure(ErrorReason.FIELD_INVALID, "frame: required", {
-              fields: [{ path: "frame", problem: "required" }],
-            });
-        }
+    for await (const { frame } of requests) {
+      const wait = placesFor(frame)?.take();
+      if (wait !== undefined) await wait;
+      // Whoever left holds nothing any more: what it had said before must not renew its leases.
+      if (isOver) return;
+      if (frame.case === "hello") {
+        if (worker !== undefined) throw failure(ErrorReason.FIELD_INVALID, "hello: only the first frame may be one");
+        worker = welcome(deps, dispatcher, frame.value, queue);
+        continue;
       }
-      queue.end();
-    } catch (error) {
-      queue.end(error);
+      if (worker === undefined) throw failure(ErrorReason.FIELD_INVALID, "frame: the first one must be hello");
+      switch (frame.case) {
+        case "credits":
+          dispatcher.addCredits(worker, frame.value.credits);
+          break;
+        case "renew":
+          renew(dispatcher, worker, frame.value.held, queue);
+          break;
+        case "release":
+          if (frame.value.run !== undefined) dispatcher.release(frame.value.run);
+          break;
+        case "drain":
+          dispatcher.drain(worker);
+          break;
+        case "batch":
+          void appendBatch(deps, dispatcher, frame.value).then((answer) => queue.offer(answer), fail);
+          break;
+        case undefined:
+          throw failure(ErrorReason.FIELD_INVALID, "frame: required", {
+            fields: [{ path: "frame", problem: "required" }],
+          });
+      }
     }
   };
-  void read();
+  void read().then(() => queue.end(), fail);
   try {
-    for await (const frame of queue) yield create(RawAttachResponseSchema, { frame });
+    for await (const frame of queue) {
+      yield create(RawAttachResponseSchema, { frame });
+      // The reader has come back: it has taken the frame.
+      placesFor(frame)?.give();
+    }
   } finally {
+    isOver = true;
+    batches.close();
+    renewals.close();
     context.signal.removeEventListener("abort", stop);
     if (worker !== undefined) dispatcher.detach(worker);
   }
@@ -106,9 +115,8 @@ function welcome(
       void queue.offer({ case: "drain", value: { $typeName: "atoll.session.v1.AttachDrain", closesInMs } }),
   };
   const { leaseTtlMs, renewIntervalMs } = deps.settings;
-  const held = hello.held.map(keyOf);
   // The welcome goes first: offers and commands may follow at once.
-  const { lost, commands } = dispatcher.attach(worker, held);
+  const { lost, commands } = dispatcher.attach(worker, hello.held);
   queue.offer({
     case: "welcome",
     value: {
@@ -116,12 +124,12 @@ function welcome(
       instanceId: deps.instanceId,
       leaseTtlMs,
       renewIntervalMs,
-      lost: hello.held.filter((run) => isIn(lost, run)),
+      lost: [...lost],
     },
   });
   for (const command of commands) worker.command(command);
   deps.log.info(
-    { workerId: hello.workerId, credits: hello.credits, held: held.length, lost: lost.length },
+    { workerId: hello.workerId, credits: hello.credits, held: hello.held.length, lost: lost.length },
     "worker attached",
   );
   return worker;
@@ -133,18 +141,7 @@ function renew(
   held: readonly HeldRun[],
   queue: FrameQueue<Frame>,
 ): void {
-  const { lost, commands } = dispatcher.renew(worker, held.map(keyOf));
-  queue.offer({
-    case: "renewed",
-    value: { $typeName: "atoll.session.v1.LeasesRenewed", lost: held.filter((run) => isIn(lost, run)) },
-  });
+  const { lost, commands } = dispatcher.renew(worker, held);
+  queue.offer({ case: "renewed", value: { $typeName: "atoll.session.v1.LeasesRenewed", lost: [...lost] } });
   for (const command of commands) worker.command(command);
-}
-
-function keyOf(run: HeldRun): HeldRunKey {
-  return { runId: run.runId, epoch: Number(run.epoch) };
-}
-
-function isIn(keys: readonly HeldRunKey[], run: HeldRun): boolean {
-  return keys.some((key) => key.runId === run.runId && key.epoch === Number(run.epoch));
 }

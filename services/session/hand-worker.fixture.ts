@@ -26,6 +26,8 @@ export interface HandWorker {
   /** The same with events that the test has encoded itself. */
   readonly appendEncoded: (offer: RawRunOffer, batchNo: number, ...events: readonly Uint8Array[]) => void;
   readonly renew: (...offers: readonly RawRunOffer[]) => void;
+  /** Takes no more frames off the stream until what it gives is called. */
+  readonly stopReading: () => () => void;
   /** Breaks the stream. */
   readonly cut: () => void;
 }
@@ -58,12 +60,14 @@ export async function attachByHand(
   const heard: Heard[] = [];
   let changed = Promise.withResolvers<void>();
   let ended = false;
+  let reading: Promise<void> | undefined;
   let acted = 0n;
   void (async () => {
     try {
       for await (const { frame } of client.attach(said, { ...as(principal), signal: control.signal })) {
         heard.push(frame);
         changed.resolve();
+        await reading;
       }
     } catch {
       // Told by `hear`.
@@ -98,6 +102,11 @@ export async function attachByHand(
     },
     renew: (...offers) =>
       worker.say({ case: "renew", value: { $typeName: "atoll.session.v1.RenewLeases", held: offers.map(heldOf) } }),
+    stopReading() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      reading = promise;
+      return resolve;
+    },
     cut: () => control.abort(),
   };
   const hello = {

@@ -5,7 +5,7 @@
  * Keeps R3: the store gives out a session's next run only when it has no active one. Keeps L4: see run-lease.ts.
  */
 import type { RawRunOffer } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
-import type { RunCommand } from "../../gen/atoll/session/v1/attach_pb.ts";
+import type { HeldRun, RunCommand } from "../../gen/atoll/session/v1/attach_pb.ts";
 import type { Timer } from "../kernel/clock.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
@@ -28,11 +28,6 @@ export interface AttachedWorker extends LeaseHolder {
   readonly offer: (offer: RawRunOffer) => void;
   /** Asks it to attach elsewhere. */
   readonly leave: (closesInMs: number) => void;
-}
-
-export interface HeldRunKey {
-  readonly runId: string;
-  readonly epoch: number;
 }
 
 /** Runs that one claim takes at the most, so that several workers share a queue. */
@@ -90,7 +85,7 @@ export class RunDispatcher {
   }
 
   /** Errors: DRAINING while the instance drains. */
-  attach(worker: AttachedWorker, held: readonly HeldRunKey[]): ReturnType<RunDispatcher["renew"]> {
+  attach(worker: AttachedWorker, held: readonly HeldRun[]): ReturnType<RunDispatcher["renew"]> {
     if (this.#allLeft !== undefined) {
       throw failure(ErrorReason.DRAINING, "this instance drains: attach to another one", {
         retryAfterMs: 100,
@@ -127,15 +122,15 @@ export class RunDispatcher {
    */
   renew(
     worker: AttachedWorker,
-    held: readonly HeldRunKey[],
-  ): { readonly lost: readonly HeldRunKey[]; readonly commands: readonly RunCommand[] } {
+    held: readonly HeldRun[],
+  ): { readonly lost: readonly HeldRun[]; readonly commands: readonly RunCommand[] } {
     const renewedAtMs = this.#deps.clock.monotonicMs();
-    const lost: HeldRunKey[] = [];
+    const lost: HeldRun[] = [];
     const commands: RunCommand[] = [];
-    for (const key of held) {
-      const lease = this.#leases.get(key.runId);
-      if (lease === undefined || !holdsLease(lease, key)) {
-        lost.push(key);
+    for (const run of held) {
+      const lease = this.#leases.get(run.runId);
+      if (lease === undefined || !holdsLease(lease, { epoch: Number(run.epoch) })) {
+        lost.push(run);
         continue;
       }
       if (lease.state.kind !== "held" || lease.state.holder !== worker) commands.push(...lease.commands);
@@ -146,9 +141,9 @@ export class RunDispatcher {
   }
 
   /** A worker gives a run back: it goes to the next one at once. */
-  release(key: HeldRunKey): void {
-    const lease = this.#leases.get(key.runId);
-    if (lease === undefined || lease.epoch !== key.epoch) return;
+  release({ runId, epoch }: HeldRun): void {
+    const lease = this.#leases.get(runId);
+    if (lease === undefined || lease.epoch !== Number(epoch)) return;
     lease.state = { kind: "orphaned" };
     this.kick();
   }

@@ -196,7 +196,8 @@ export const AppendBatchSchema: GenMessage<AppendBatch> = /*@__PURE__*/
   messageDesc(file_atoll_session_v1_attach, 3);
 
 /**
- * The worker lives and still holds these runs.
+ * The worker lives and still holds these runs. A worker that does not read what it is answered is read no further (with 4
+ * renewals or 1024 batches whose answers wait), and loses its leases then.
  *
  * @generated from message atoll.session.v1.RenewLeases
  */
