@@ -8,7 +8,7 @@
 import type { CallOptions } from "@connectrpc/connect";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
 import type { RawAttachRequest, RawAttachResponse, RawRunOffer } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
-import type { HeldRun, LeasesRenewed, RunCommand } from "../../gen/atoll/session/v1/attach_pb.ts";
+import type { HeldRun, RunCommand } from "../../gen/atoll/session/v1/attach_pb.ts";
 import type { Principal } from "../kernel/auth/principal.ts";
 import { localTenant } from "../kernel/auth/principal.ts";
 import type { Timer } from "../kernel/clock.ts";
@@ -241,7 +241,7 @@ export class Worker {
         this.#obey(frame.value);
         return;
       case "renewed":
-        this.#renewed(frame.value);
+        for (const lost of frame.value.lost) this.#loseKey(lost);
         return;
       case "drain":
         this.#stream?.end();
@@ -250,11 +250,6 @@ export class Worker {
       case undefined:
         return;
     }
-  }
-
-  #renewed({ lost, commands }: LeasesRenewed): void {
-    for (const key of lost) this.#loseKey(key);
-    for (const command of commands) this.#obey(command);
   }
 
   #obey({ runId, commandId, command }: RunCommand): void {

@@ -5,6 +5,7 @@ import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { RunState } from "../../gen/atoll/session/v1/run_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import { as, person, type RunningSession, sendWords, startSessionService } from "../../test/support/session-service.ts";
+import { encodeEvent } from "../kernel/event/encode-event.ts";
 import { newId } from "../kernel/id.ts";
 import { attachByHand, heldOf } from "./hand-worker.fixture.ts";
 
@@ -64,6 +65,22 @@ describe("a worker", () => {
     expect(await worker.hear("refused")).toMatchObject({ reason: "EVENT_NOT_ALLOWED" });
     worker.append(offer, 1, finish, delta("after the end"));
     expect(await worker.hear("refused")).toMatchObject({ reason: "EVENT_NOT_ALLOWED" });
+  });
+
+  it("is refused a body that does not decode, and goes on", async () => {
+    const session = await startSessionService();
+    const worker = await attachByHand(session.inMemory, "w1");
+    const { sessionId, runId } = await sendWords(session, "hello");
+    const offer = await worker.hear("offer");
+    const withBody = (...body: number[]) => Uint8Array.from([...encodeEvent({ runId }), ...body]);
+    // run_finished and text_delta whose inside is cut short; text_delta with half a letter.
+    for (const broken of [withBody(0xaa, 2, 1, 0xff), withBody(0x3a, 2, 0x1a, 9), withBody(0x3a, 3, 0x1a, 1, 0xc3)]) {
+      worker.appendEncoded(offer, 1, broken);
+      expect(await worker.hear("refused")).toMatchObject({ batchNo: 1n, reason: "EVENT_NOT_ALLOWED" });
+    }
+    worker.append(offer, 1, finish);
+    expect(await worker.hear("accepted")).toMatchObject({ batchNo: 1n });
+    expect(kindsOf(await readLog(session, sessionId)).slice(-2)).toEqual(["runStarted", "runFinished"]);
   });
 
   it(`gets a session's next run when the one before has ended ${verifies("R3")}`, async () => {
@@ -202,7 +219,7 @@ describe("a cancelled run", () => {
     expect(endsOf(await readLog(session, sessionId))).toEqual([{ runId, status: RunStatus.CANCELLED }]);
   });
 
-  it("is told to its worker at once, and again with every renewal", async () => {
+  it("is told to its worker at once, and again when that has attached again", async () => {
     const session = await startSessionService();
     const worker = await attachByHand(session.inMemory, "w1");
     const { runId } = await sendWords(session, "hello");
@@ -210,8 +227,9 @@ describe("a cancelled run", () => {
     await cancel(session, runId);
     const expected = { runId, command: { case: "cancel", value: { cancelledBy: "user:ada" } } };
     expect(await worker.hear("command")).toMatchObject(expected);
-    worker.renew(offer);
-    expect((await worker.hear("renewed")).commands).toMatchObject([expected]);
+    worker.cut();
+    const back = await attachByHand(session.inMemory, "w1", { credits: 0, held: [offer] });
+    expect(await back.hear("command")).toMatchObject(expected);
   });
 
   it(`is ended by the service when its worker does not, and the worker is fenced ${verifies("R2", "L4")}`, async () => {

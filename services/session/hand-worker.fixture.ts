@@ -23,7 +23,11 @@ export interface HandWorker {
   readonly act: (commandId: bigint) => void;
   /** Appends events under an offer's epoch. */
   readonly append: (offer: RawRunOffer, batchNo: number, ...bodies: readonly EventBody[]) => void;
+  /** The same with events that the test has encoded itself. */
+  readonly appendEncoded: (offer: RawRunOffer, batchNo: number, ...events: readonly Uint8Array[]) => void;
   readonly renew: (...offers: readonly RawRunOffer[]) => void;
+  /** Takes no more frames off the stream until what it gives is called. */
+  readonly stopReading: () => () => void;
   /** Breaks the stream. */
   readonly cut: () => void;
 }
@@ -56,12 +60,14 @@ export async function attachByHand(
   const heard: Heard[] = [];
   let changed = Promise.withResolvers<void>();
   let ended = false;
+  let reading: Promise<void> | undefined;
   let acted = 0n;
   void (async () => {
     try {
       for await (const { frame } of client.attach(said, { ...as(principal), signal: control.signal })) {
         heard.push(frame);
         changed.resolve();
+        await reading;
       }
     } catch {
       // Told by `hear`.
@@ -86,13 +92,21 @@ export async function attachByHand(
       acted = commandId;
     },
     append(offer, batchNo, ...bodies) {
+      const { runId } = heldOf(offer);
+      worker.appendEncoded(offer, batchNo, ...bodies.map((body) => encodeEvent({ runId, body })));
+    },
+    appendEncoded(offer, batchNo, ...events) {
       const { sessionId, runId, epoch } = heldOf(offer);
-      const events = bodies.map((body) => encodeEvent({ runId, body }));
-      const value = { events, sessionId, runId, epoch, batchNo: BigInt(batchNo), actedCommandId: acted };
+      const value = { events: [...events], sessionId, runId, epoch, batchNo: BigInt(batchNo), actedCommandId: acted };
       said.offer({ frame: { case: "batch", value: { $typeName: "atoll.internal.v1.RawAppendBatch", ...value } } });
     },
     renew: (...offers) =>
       worker.say({ case: "renew", value: { $typeName: "atoll.session.v1.RenewLeases", held: offers.map(heldOf) } }),
+    stopReading() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      reading = promise;
+      return resolve;
+    },
     cut: () => control.abort(),
   };
   const hello = {

@@ -4,21 +4,18 @@
  * Keeps R2: every running run has a lease here, and a lease that ends leads to another worker or to a terminal event.
  * Keeps R3: the store gives out a session's next run only when it has no active one. Keeps L4: see run-lease.ts.
  */
-import { create } from "@bufbuild/protobuf";
-import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
-import { type RawRunOffer, RawRunOfferSchema } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
-import type { RunCommand } from "../../gen/atoll/session/v1/attach_pb.ts";
+import type { RawRunOffer } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
+import type { HeldRun, RunCommand } from "../../gen/atoll/session/v1/attach_pb.ts";
 import type { Timer } from "../kernel/clock.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
 import { holdsLease, isExpired, judgeOrphan } from "../kernel/run-rules/judge-lease.ts";
 import type { Claimed, Commanded } from "../kernel/store/changes.ts";
-import type { RunRow, SessionRow } from "../kernel/store/rows.ts";
-import { LogDamaged } from "../kernel/store/store-errors.ts";
+import type { RunRow } from "../kernel/store/rows.ts";
 import { endRunHere } from "./end-run-here.ts";
+import { makeOffer } from "./make-offer.ts";
 import { closeCommands, type LeaseHolder, newLease, type RunLease, tellHolder } from "./run-lease.ts";
 import type { SessionDeps } from "./session-deps.ts";
-import { toRun, toSession } from "./session-message.ts";
 
 /** An attached worker. */
 export interface AttachedWorker extends LeaseHolder {
@@ -33,17 +30,11 @@ export interface AttachedWorker extends LeaseHolder {
   readonly leave: (closesInMs: number) => void;
 }
 
-export interface HeldRunKey {
-  readonly runId: string;
-  readonly epoch: number;
-}
-
 /** Runs that one claim takes at the most, so that several workers share a queue. */
 const claimLimit = 8;
-/** What an offer carries of the log, so that most turns need no other read of it. */
-const recentEvents = 256;
-const recentBytes = 65_536;
 const reapIntervalMs = 100;
+/** From a failure of the store to the next try. */
+const retryWaitMs = 1_000;
 
 export class RunDispatcher {
   readonly #deps: SessionDeps;
@@ -94,7 +85,7 @@ export class RunDispatcher {
   }
 
   /** Errors: DRAINING while the instance drains. */
-  attach(worker: AttachedWorker, held: readonly HeldRunKey[]): ReturnType<RunDispatcher["renew"]> {
+  attach(worker: AttachedWorker, held: readonly HeldRun[]): ReturnType<RunDispatcher["renew"]> {
     if (this.#allLeft !== undefined) {
       throw failure(ErrorReason.DRAINING, "this instance drains: attach to another one", {
         retryAfterMs: 100,
@@ -125,31 +116,34 @@ export class RunDispatcher {
     worker.isDraining = true;
   }
 
-  /** Renews the leases that the worker still has; says which it has lost, and what it must do. */
+  /**
+   * Renews the leases that the worker still has; says which it has lost, and what its stream must be told: the open
+   * commands of the runs that this stream did not hold before. What is sent on a stream arrives or the stream breaks.
+   */
   renew(
     worker: AttachedWorker,
-    held: readonly HeldRunKey[],
-  ): { readonly lost: readonly HeldRunKey[]; readonly commands: readonly RunCommand[] } {
+    held: readonly HeldRun[],
+  ): { readonly lost: readonly HeldRun[]; readonly commands: readonly RunCommand[] } {
     const renewedAtMs = this.#deps.clock.monotonicMs();
-    const lost: HeldRunKey[] = [];
+    const lost: HeldRun[] = [];
     const commands: RunCommand[] = [];
-    for (const key of held) {
-      const lease = this.#leases.get(key.runId);
-      if (lease === undefined || !holdsLease(lease, key)) {
-        lost.push(key);
+    for (const run of held) {
+      const lease = this.#leases.get(run.runId);
+      if (lease === undefined || !holdsLease(lease, { epoch: Number(run.epoch) })) {
+        lost.push(run);
         continue;
       }
+      if (lease.state.kind !== "held" || lease.state.holder !== worker) commands.push(...lease.commands);
       lease.isOffered = true;
       lease.state = { kind: "held", holder: worker, renewedAtMs };
-      commands.push(...lease.commands);
     }
     return { lost, commands };
   }
 
   /** A worker gives a run back: it goes to the next one at once. */
-  release(key: HeldRunKey): void {
-    const lease = this.#leases.get(key.runId);
-    if (lease === undefined || lease.epoch !== key.epoch) return;
+  release({ runId, epoch }: HeldRun): void {
+    const lease = this.#leases.get(runId);
+    if (lease === undefined || lease.epoch !== Number(epoch)) return;
     lease.state = { kind: "orphaned" };
     this.kick();
   }
@@ -189,9 +183,13 @@ export class RunDispatcher {
   /** Interrupt asks; after the grace the terminal event of a cancelled run is written here (R5). */
   #endAfterGrace(lease: RunLease): void {
     if (lease.cancel === undefined) return;
-    this.#deps.clock.setTimer(this.#deps.settings.cancelGraceMs, () => {
-      if (!this.#closed && this.#leases.get(lease.runId) === lease) this.#inBackground(this.#finishHere(lease));
-    });
+    this.#deps.clock.setTimer(this.#deps.settings.cancelGraceMs, () => this.#endCancelled(lease));
+  }
+
+  /** Tried until the store takes it: a holder that renews and does not stop would keep the run for ever (R2). */
+  #endCancelled(lease: RunLease): void {
+    if (this.#closed || this.#leases.get(lease.runId) !== lease) return;
+    this.#inBackground(this.#finishHere(lease), () => this.#endCancelled(lease));
   }
 
   /** Looks for workers that can take the runs that wait. */
@@ -240,8 +238,7 @@ export class RunDispatcher {
           events: (run) => [takeUpEvent(run, worker.workerId, "")],
         }),
       );
-      const leases = claimed.map((claim) => this.#leaseTo(worker, claim.run));
-      for (const [index, claim] of claimed.entries()) await this.#handOver(claim, worker, leases[index]);
+      await this.#handOverAll(claimed, worker);
       if (claimed.length < limit) dry.add(worker);
     }
   }
@@ -267,7 +264,7 @@ export class RunDispatcher {
       if (this.#leases.get(lease.runId) === lease) this.#leases.delete(lease.runId);
       if (claim === undefined) continue;
       this.#deps.log.warn({ runId: lease.runId, epoch: claim.run.epoch, workerId: worker.workerId }, "run taken over");
-      await this.#handOver(claim, worker, this.#leaseTo(worker, claim.run));
+      await this.#handOverAll([claim], worker);
     }
   }
 
@@ -283,40 +280,36 @@ export class RunDispatcher {
     return this.#addLease(run, { kind: "held", holder: worker, renewedAtMs: this.#deps.clock.monotonicMs() });
   }
 
-  async #handOver({ run, session, appended }: Claimed, worker: AttachedWorker, lease = this.#leaseTo(worker, run)) {
+  /** A claim that fails costs itself alone. Nothing more is claimed for a while then: the failure is thrown at the end. */
+  async #handOverAll(claimed: readonly Claimed[], worker: AttachedWorker): Promise<void> {
+    // All leases before the first wait: a command of any moment finds the lease of its run.
+    const given = claimed.map((claim) => [claim, this.#leaseTo(worker, claim.run)] as const);
+    let failed: { readonly error: unknown } | undefined;
+    for (const [claim, lease] of given) {
+      try {
+        await this.#handOver(claim, worker, lease);
+      } catch (error) {
+        failed = { error };
+        worker.credits += 1;
+        // Nobody holds it. It waits as for a worker that may come back, so that no moment of failing reads uses up all
+        // of its attempts.
+        lease.state = { kind: "detached", sinceMs: this.#deps.clock.monotonicMs() };
+      }
+    }
+    if (failed !== undefined) throw failed.error;
+  }
+
+  async #handOver({ run, session, appended }: Claimed, worker: AttachedWorker, lease: RunLease): Promise<void> {
     this.#deps.bus.publish(appended);
-    const runToken = await this.#deps.tokens.sign("run", {
-      tenant: run.tenant,
-      name: run.principal,
-      scopes: new Set([AuthScope.SESSIONS_READ, AuthScope.TOOLS_READ, AuthScope.TOOLS_CALL]),
-      origin: undefined,
-      run: { sessionId: run.sessionId, runId: run.runId },
-    });
     // The worker may have gone meanwhile: its lease then ends by itself and another one takes the run up.
-    const recent = await this.#readRecent(session);
+    const offer = await makeOffer(this.#deps, { run, session });
     // Read after the lease is there, so that a command of any moment is either among these or comes to the lease.
     const open = await this.#deps.store.listCommands(run);
-    const offer = create(RawRunOfferSchema, { run: toRun(run), session: toSession(session), runToken, recent });
     this.command(open.map((command) => ({ run, command })));
     worker.offer(offer);
     lease.isOffered = true;
     for (const command of lease.commands) worker.command(command);
     if (!this.#workers.has(worker)) this.detach(worker);
-  }
-
-  /** The newest events through the head that the offer states. */
-  async #readRecent({ tenant, sessionId, headSeq }: SessionRow): Promise<Uint8Array[]> {
-    const range = { afterSeq: Math.max(0, headSeq - recentEvents), throughSeq: headSeq };
-    const bounds = { maxEvents: recentEvents, maxBytes: recentBytes };
-    // The worker reads a log that is damaged by itself, and learns how.
-    const page = await this.#deps.store
-      .readEvents({ tenant }, sessionId, { ...range, ...bounds })
-      .catch((error: unknown) => {
-        if (error instanceof LogDamaged) return { kind: "damaged" } as const;
-        throw error;
-      });
-    if (page.kind !== "page" || page.events.at(-1)?.seq !== headSeq) return [];
-    return page.events.map(({ bytes }) => bytes);
   }
 
   #addLease(run: RunRow, state: RunLease["state"]): RunLease {
@@ -353,11 +346,11 @@ export class RunDispatcher {
     if (orphans > 0) this.kick();
   }
 
-  /** A failure here is one of the store; what waits is looked at again by the reaper or the next change. */
-  #inBackground(work: Promise<void>): void {
+  /** A failure here is one of the store; `again` looks a moment later at what waits. */
+  #inBackground(work: Promise<void>, again = (): void => this.runQueued()): void {
     work.catch((error: unknown) => {
       this.#deps.log.error({ error: String(error) }, "dispatching runs failed");
-      if (!this.#closed) this.#deps.clock.setTimer(1_000, () => this.runQueued());
+      if (!this.#closed) this.#deps.clock.setTimer(retryWaitMs, again);
     });
   }
 }

@@ -29,7 +29,7 @@ export interface RunLease {
   readonly attempt: number;
   /** Who asked for the run to stop; undefined when nobody did. */
   cancel: { readonly by: string; readonly reason: string } | undefined;
-  /** Open commands, in order; repeated with every renewal. */
+  /** Open commands, in order: what a stream that comes to hold the run must be told. */
   commands: readonly RunCommand[];
   /** Whether the holder has the run's offer: a command before it would name a run that it does not know. */
   isOffered: boolean;

@@ -2,18 +2,32 @@
  * Judges an event that a worker wants to append, before the server's fields are added to its bytes.
  *
  * Keeps: architecture.md, Event model, Bytes: exactly one body of a kind that a worker may write, no server field, and
- * the run that the worker holds. Bodies are not decoded; their inside is the worker's word.
+ * the run that the worker holds. What is allowed can be decoded by every reader: one body that can't would break every
+ * page of the log that it stands in. Deltas, nearly all events, are only walked; other bodies are decoded.
  */
+import { isUtf8 } from "node:buffer";
+import { fromBinary } from "@bufbuild/protobuf";
+import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { lengthDelimitedWireType, MalformedWire, varintWireType, WireReader } from "./wire-reader.ts";
 
 const runIdField = 4;
 const stepField = 5;
 const attemptField = 6;
+const textDeltaField = 7;
+const thinkingDeltaField = 8;
+
+/** Fields of TextDelta and ThinkingDelta. */
+const blockIdField = 1;
+const offsetField = 2;
+const textField = 3;
+
+/** Text up to this length is looked at here, whether it is ASCII. */
+const maxLookedAtBytes = 64;
 
 /** Field numbers of atoll.event.v1.Event.body that a worker may write. */
 const workerBodies: ReadonlySet<number> = new Set([
-  7, // text_delta
-  8, // thinking_delta
+  textDeltaField,
+  thinkingDeltaField,
   9, // block_completed
   19, // run_parked
   21, // step_started
@@ -37,8 +51,8 @@ const workerBodies: ReadonlySet<number> = new Set([
 
 /** What the check found. */
 export type WorkerEventCheck =
-  /** `body` is the field number of the event's body. */
-  | { readonly kind: "allowed"; readonly body: number }
+  /** `decoded` is undefined for a delta. */
+  | { readonly kind: "allowed"; readonly decoded: Event | undefined }
   /** `problem` is for people and names the field. */
   | { readonly kind: "refused"; readonly problem: string };
 
@@ -96,13 +110,79 @@ function walk(reader: WireReader, runId: string): WorkerEventCheck {
           return refused(`field ${field} must be a message`);
         }
         body = field;
-        reader.skip(wireType);
+        if (field === textDeltaField || field === thinkingDeltaField) {
+          const problem = walkDelta(reader, reader.readLengthEnd());
+          if (problem !== undefined) {
+            return refused(`field ${field}: ${problem}`);
+          }
+        } else {
+          reader.skip(wireType);
+        }
     }
   }
   if (!runIdSeen) {
     return refused("run_id is missing");
   }
-  return body === 0 ? refused("the event has no body") : { kind: "allowed", body };
+  switch (body) {
+    case 0:
+      return refused("the event has no body");
+    case textDeltaField:
+    case thinkingDeltaField:
+      return { kind: "allowed", decoded: undefined };
+    default:
+      return decode(reader.bytes, body);
+  }
+}
+
+/** Walks the inside of a delta, up to `end`; says what is wrong with it. Throws `MalformedWire`. */
+function walkDelta(reader: WireReader, end: number): string | undefined {
+  while (reader.at < end) {
+    const tag = reader.readTag();
+    const field = tag >>> 3;
+    const wireType = tag & 7;
+    switch (field) {
+      case blockIdField:
+      case textField: {
+        if (wireType !== lengthDelimitedWireType) {
+          return `field ${field} must be a string`;
+        }
+        const valueEnd = reader.readLengthEnd();
+        if (!isText(reader.bytes, reader.at, valueEnd)) {
+          return `field ${field} is not UTF-8`;
+        }
+        reader.at = valueEnd;
+        break;
+      }
+      case offsetField:
+        if (wireType !== varintWireType) {
+          return "field 2 must be a number";
+        }
+        reader.skip(wireType);
+        break;
+      default:
+        reader.skip(wireType);
+    }
+  }
+  return reader.at === end ? undefined : "a field is longer than the message that it stands in";
+}
+
+/** Whether the bytes are UTF-8. Most deltas are a few letters of ASCII: looking at them costs less than a native call. */
+function isText(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start <= maxLookedAtBytes) {
+    let at = start;
+    while (at < end && (bytes[at] ?? 0) < 0x80) at++;
+    if (at === end) return true;
+  }
+  return isUtf8(bytes.subarray(start, end));
+}
+
+/** Whatever the decoder throws is about these bytes. */
+function decode(encoded: Uint8Array, body: number): WorkerEventCheck {
+  try {
+    return { kind: "allowed", decoded: fromBinary(EventSchema, encoded) };
+  } catch (error) {
+    return refused(`field ${body} can't be decoded: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /** Compares without decoding; ids are ASCII by pattern, so a byte is a character. */
