@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import type { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { type History, openHistory, type WriterRecord } from "./history.ts";
 import type { Random } from "./random.ts";
 
@@ -116,7 +117,8 @@ export class Writer {
     for (;;) {
       const copies = random.chance(0.5) ? 1 : random.between(2, 5);
       const answers = await Promise.all(Array.from({ length: copies }, () => this.#sendOnce(request)));
-      const answer = answers.find((each) => each !== undefined);
+      // A copy may be refused while another one is accepted; then there is a run to wait for.
+      const answer = answers.find((each) => each?.kind === "answer") ?? answers.find((each) => each !== undefined);
       if (answer !== undefined) {
         if (answer.kind === "answer") await this.#accepted(answer);
         return;
@@ -171,11 +173,13 @@ export class Writer {
       this.#history.write(answer);
       return answer;
     } catch (error) {
-      const { code, rawMessage } = ConnectError.from(error);
+      const failed = ConnectError.from(error);
+      const { code, rawMessage } = failed;
       if (unclear.has(code)) return undefined;
       const refused = {
         kind: "refused" as const,
         requestId: request.requestId,
+        cause: failed.findDetails(ErrorInfoSchema)[0]?.reason ?? "",
         reason: `${Code[code]}: ${rawMessage}`,
       };
       this.#history.write(refused);
