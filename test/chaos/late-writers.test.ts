@@ -28,5 +28,7 @@ it("does not count one that something else kept from writing", () => {
   expect(count(frozen, { kind: "killed", services: ["session"], workerIds: [], atMs: 11_000 })).toBe(0);
   expect(count(frozen, { kind: "cut", proxy: "worker-1", connections: 1, atMs: 12_000 })).toBe(0);
   expect(count(frozen, { kind: "dark", proxy: "worker-1", forMs: 3_000, connections: 1, atMs: 9_000 })).toBe(0);
-  expect(count(frozen, { kind: "cut", proxy: "worker-2", connections: 1, atMs: 12_000 })).toBe(1);
+  for (const proxy of ["worker-2", "session"]) {
+    expect(count(frozen, { kind: "cut", proxy, connections: 1, atMs: 12_000 })).toBe(1);
+  }
 });

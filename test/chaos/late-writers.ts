@@ -39,11 +39,12 @@ export function countLateWriters(
 
 function keepsFromWriting(other: FaultRecord, frozen: Extract<FaultRecord, { kind: "frozen" }>): boolean {
   const wokenMs = frozen.atMs + frozen.forMs + wakingMs;
-  const isOnTheWay = (name: string): boolean =>
-    name === frozen.service || name === "session" || name === frozen.service.replace("agent-", "worker-");
+  const isNeeded = (service: string): boolean => service === frozen.service || service === "session";
+  // Each worker has a proxy of its own to the session service.
+  const isOnTheWay = (proxy: string): boolean => proxy === frozen.service.replace("agent-", "worker-");
   switch (other.kind) {
     case "killed":
-      return other.services.some(isOnTheWay) && other.atMs >= frozen.atMs && other.atMs <= wokenMs;
+      return other.services.some(isNeeded) && other.atMs >= frozen.atMs && other.atMs <= wokenMs;
     case "cut":
       return isOnTheWay(other.proxy) && other.atMs >= frozen.atMs && other.atMs <= wokenMs;
     case "dark":
