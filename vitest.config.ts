@@ -1,13 +1,11 @@
-// Test settings of the whole repository. `npm test` runs everything but test/bench (measurements) and test/chaos
-// (long fault runs). The latter run when a path asks for them: `npm test -- test/chaos`.
+// Test settings of the whole repository. `npm test` runs everything but test/bench (measurements). The tests of test/chaos
+// are those of its checkers; its long fault runs are programs of their own (`npm run chaos`).
 import { defaultExclude, defineConfig } from "vitest/config";
-
-const chaosAskedFor = process.argv.some((argument) => argument.includes("test/chaos"));
 
 export default defineConfig({
   test: {
     include: ["{services,proto,web,test}/**/*.test.ts"],
-    exclude: [...defaultExclude, "test/bench/**", ...(chaosAskedFor ? [] : ["test/chaos/**"])],
+    exclude: [...defaultExclude, "test/bench/**"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 30_000,

@@ -1,4 +1,4 @@
-/** What must hold in every log, whoever reads it: S1, R2, R4, S8, L4, T1. */
+/** What must hold in every log, whoever reads it: S1, R1, R2, R4, S8, L4, T1. */
 import { Fold } from "./fold.ts";
 import type { AppliedEvent } from "./history.ts";
 import type { FinalLog } from "./read-logs.ts";
@@ -30,6 +30,7 @@ export function checkLog(log: FinalLog, report: (problem: string) => void): Map<
   if (next !== log.headSeq + 1) report(`S1 ${log.sessionId}: the log ends at ${next - 1}, its head is ${log.headSeq}`);
   checkSnapshot(log, report);
   for (const run of runs.values()) {
+    if (run.queued === 0) report(`R1 run ${run.runId}: never queued`);
     if (run.ended !== 1) report(`R2 run ${run.runId}: ${run.ended} terminal events`);
   }
   return new Map(runs);
@@ -54,16 +55,25 @@ interface BlockView {
   isWhole: boolean;
 }
 
+/** A step that was begun and not discarded. */
+interface StepView {
+  readonly blocks: Map<string, BlockView>;
+  /** Calls that were proposed or started and have no outcome yet. */
+  readonly openCalls: Set<string>;
+  /** Whether its model call came to its end: what it consumed stands in the log. */
+  isModelDone: boolean;
+}
+
 class RunView implements RunFacts {
   readonly runId: string;
   readonly sessionId: string;
   ended = 0;
   events = 0;
   takeovers = 0;
+  queued = 0;
   #attempt = 0;
-  #queued = 0;
-  /** Steps that were begun and not discarded, with their blocks. */
-  readonly #steps = new Map<number, Map<string, BlockView>>();
+  readonly #steps = new Map<number, StepView>();
+  /** Calls that have an outcome. */
   readonly #calls = new Set<string>();
 
   constructor(runId: string, sessionId: string) {
@@ -77,8 +87,8 @@ class RunView implements RunFacts {
     if (this.ended > 0 && event.body !== "runFinished") report(`R2 ${at}: ${event.body} after the terminal event`);
     switch (event.body) {
       case "runQueued":
-        this.#queued += 1;
-        if (this.#queued > 1) report(`R1 ${at}: queued again`);
+        this.queued += 1;
+        if (this.queued > 1) report(`R1 ${at}: queued again`);
         return;
       case "runStarted":
         if (this.#attempt !== 0) report(`R4 ${at}: started again`);
@@ -95,10 +105,24 @@ class RunView implements RunFacts {
         return;
       case "stepStarted":
         if (this.#steps.has(event.step)) report(`R4 ${at}: step ${event.step} began again without being discarded`);
-        this.#steps.set(event.step, new Map());
-        break;
-      case "stepDiscarded":
         this.#steps.delete(event.step);
+        this.#stepOf(event.step);
+        break;
+      case "stepDiscarded": {
+        const { discarded = event.step } = event;
+        const step = this.#steps.get(discarded);
+        if (step !== undefined && isFinished(step)) {
+          report(`R4 ${at}: step ${discarded} was finished, yet it is discarded`);
+        }
+        this.#steps.delete(discarded);
+        break;
+      }
+      case "usage":
+        this.#stepOf(event.step).isModelDone = true;
+        break;
+      case "toolCallProposed":
+      case "toolCallStarted":
+        this.#stepOf(event.step).openCalls.add(event.call ?? "");
         break;
       case "blockCompleted": {
         const block = this.#blockOf(event);
@@ -118,6 +142,7 @@ class RunView implements RunFacts {
         const call = event.call ?? "";
         if (this.#calls.has(call)) report(`T1 ${at}: call ${call} has two outcomes`);
         this.#calls.add(call);
+        this.#stepOf(event.step).openCalls.delete(call);
         break;
       }
     }
@@ -127,9 +152,14 @@ class RunView implements RunFacts {
     }
   }
 
+  #stepOf(step: number): StepView {
+    const known = this.#steps.get(step) ?? { blocks: new Map(), openCalls: new Set(), isModelDone: false };
+    this.#steps.set(step, known);
+    return known;
+  }
+
   #blockOf({ step, block = "" }: AppliedEvent): BlockView {
-    const blocks = this.#steps.get(step) ?? new Map<string, BlockView>();
-    this.#steps.set(step, blocks);
+    const { blocks } = this.#stepOf(step);
     const known = blocks.get(block) ?? { bytes: 0, isWhole: false };
     blocks.set(block, known);
     return known;
@@ -137,10 +167,14 @@ class RunView implements RunFacts {
 
   /** A run that is said to be complete left nothing half said. */
   #checkWhole(at: string, report: (problem: string) => void): void {
-    for (const [step, blocks] of this.#steps) {
+    for (const [step, { blocks, openCalls }] of this.#steps) {
       for (const [block, { isWhole }] of blocks) {
         if (!isWhole) report(`S8 ${at}: complete, yet block ${block} of step ${step} was cut short`);
       }
+      for (const call of openCalls) report(`T1 ${at}: complete, yet call ${call} of step ${step} has no outcome`);
     }
   }
 }
+
+/** A step is one model call with its tool calls; with all of them at their end, it is never made again (R4). */
+const isFinished = ({ isModelDone, openCalls }: StepView): boolean => isModelDone && openCalls.size === 0;

@@ -25,6 +25,7 @@ export async function checkReader(
   const isFiltered = name.endsWith("filtered");
   const fold = new Fold();
   const framesAtMs: number[] = [];
+  const excluded: AppliedEvent[] = [];
   let [cursor, streams, events, isFirst, logId] = [0, 0, 0, true, ""];
   for await (const record of readHistory<ReaderRecord>(file)) {
     switch (record.kind) {
@@ -47,6 +48,7 @@ export async function checkReader(
           isFirst = false;
           cursor = event.seq;
           events += 1;
+          if (isFiltered && hidden.has(event.body)) excluded.push(event);
           fold.apply(event, isFiltered ? hidden : undefined);
         }
         break;
@@ -55,6 +57,12 @@ export async function checkReader(
         if (record.why.includes("a fault of ours")) report(`L9 reader ${name}: ${record.why}`);
         break;
     }
+  }
+  const [sent] = excluded;
+  if (sent !== undefined) {
+    report(
+      `S6 reader ${name}: was sent ${excluded.length} bodies that it excludes, the first a ${sent.body} at seq ${sent.seq}`,
+    );
   }
   const log = [...logs.values()].find((each) => each.logId === logId);
   if (log === undefined) {

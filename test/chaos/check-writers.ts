@@ -1,6 +1,7 @@
-/** What must hold for every request that was sent: R1, T1. */
-import { existsSync } from "node:fs";
-import { type AppliedEvent, readHistory, type WriterRecord } from "./history.ts";
+/** What must hold for every request that was sent: R1. */
+import { checkCalls } from "./check-calls.ts";
+import { checkMessages } from "./check-messages.ts";
+import { readHistory, type WriterRecord } from "./history.ts";
 import type { FinalLog } from "./read-logs.ts";
 
 export interface WriterFacts {
@@ -14,13 +15,17 @@ export interface WriterFacts {
 }
 
 type Answer = Extract<WriterRecord, { kind: "answer" }>;
+type Refusal = Extract<WriterRecord, { kind: "refused" }>;
 
 interface Sent {
   readonly mark: string;
   readonly mode: string;
   readonly answers: Answer[];
-  refused: string;
+  readonly refusals: Refusal[];
 }
+
+/** Causes of refusals that a busy mesh may give; they change nothing, so that another copy may be accepted. */
+const explained: ReadonlySet<string> = new Set(["QUEUE_FULL", "LIMIT_EXCEEDED"]);
 
 /** Modes in which each message makes a run. */
 const ownRun: ReadonlySet<string> = new Set(["followup", "interrupt"]);
@@ -46,34 +51,44 @@ export async function checkWriters(
     for await (const record of readHistory<WriterRecord>(file)) {
       switch (record.kind) {
         case "send":
-          requests.set(record.requestId, { mark: record.mark, mode: record.mode, answers: [], refused: "" });
+          requests.set(record.requestId, { mark: record.mark, mode: record.mode, answers: [], refusals: [] });
           break;
         case "answer":
           requests.get(record.requestId)?.answers.push(record);
           facts.answers += 1;
           break;
-        case "refused": {
-          const sent = requests.get(record.requestId);
-          if (sent !== undefined) sent.refused = record.reason;
+        case "refused":
+          requests.get(record.requestId)?.refusals.push(record);
           break;
-        }
         case "cancel":
           facts.cancels += 1;
           break;
       }
     }
   }
-  const received = readMessages(logs, report);
+  const received = checkMessages(logs, report);
   const runOwners = new Map<string, string>();
   for (const [requestId, sent] of requests) {
     facts.sent += 1;
     const [first] = sent.answers;
     const found = received.get(sent.mark) ?? [];
     if (found.length > 1) report(`R1 ${requestId}: ${found.length} messages in the log`);
+    for (const { cause, reason } of sent.refusals) {
+      if (isExplained(sent.mode, cause)) continue;
+      report(
+        first === undefined
+          ? `refused ${requestId}: ${reason}, which nothing explains`
+          : `R1 ${requestId}: accepted as ${first.messageId}, yet a copy was refused (${reason})`,
+      );
+    }
     if (first === undefined) {
-      if (sent.refused === "") facts.unknown += 1;
+      const [refusal] = sent.refusals;
+      if (refusal === undefined) facts.unknown += 1;
       else facts.refused += 1;
-      if (sent.refused !== "" && found.length > 0) report(`R1 ${requestId}: refused (${sent.refused}), yet in the log`);
+      // A copy of which nothing was heard may have been accepted after one that was refused because all was busy.
+      if (refusal !== undefined && found.length > 0 && !isExplained(sent.mode, refusal.cause)) {
+        report(`R1 ${requestId}: refused (${refusal.reason}), yet in the log`);
+      }
       continue;
     }
     facts.accepted += 1;
@@ -89,78 +104,18 @@ export async function checkWriters(
     }
     const [message] = found;
     if (message === undefined) report(`lost ${requestId}: accepted as ${first.messageId}, not in the log`);
-    else if (message.messageId !== first.messageId || message.seq !== first.seq) {
-      report(
-        `R1 ${requestId}: answered ${first.messageId} at ${first.seq}, the log has ${message.messageId} at ${message.seq}`,
-      );
+    else if (message.messageId !== first.messageId || message.seq !== first.seq || message.run !== first.runId) {
+      const answered = `answered ${first.messageId} at ${first.seq} for ${first.runId}`;
+      report(`R1 ${requestId}: ${answered}, the log has ${message.messageId} at ${message.seq} for ${message.run}`);
     }
   }
-  await checkCalls(callHistory, facts, report);
+  const marks = new Set([...requests.values()].map(({ mark }) => mark));
+  for (const mark of received.keys()) if (!marks.has(mark)) report(`R1 message of ${mark}: nobody sent it`);
+  facts.calls = await checkCalls(callHistory, logs, report);
   return facts;
 }
 
-interface FoundMessage {
-  readonly messageId: string;
-  readonly seq: number;
-}
-
-/** By mark. Reports messages that no run answers. */
-function readMessages(
-  logs: ReadonlyMap<string, FinalLog>,
-  report: (problem: string) => void,
-): Map<string, FoundMessage[]> {
-  const byMark = new Map<string, FoundMessage[]>();
-  for (const { sessionId, events } of logs.values()) {
-    const ended = new Set(events.filter(({ body }) => body === "runFinished").map(({ run }) => run));
-    const queuedIn = new Map<string, string>();
-    for (const { body, run, messages } of events) {
-      if (body === "runQueued") for (const id of messages ?? []) queuedIn.set(id, run);
-    }
-    const read = readBySteps(events);
-    const started = new Set<string>();
-    for (const { body, seq, run, mark = "", messages } of events) {
-      if (body === "runStarted") started.add(run);
-      if (body !== "messageReceived") continue;
-      const messageId = messages?.[0] ?? "";
-      byMark.set(mark, [...(byMark.get(mark) ?? []), { messageId, seq }]);
-      const answeredBy = queuedIn.get(messageId) ?? run;
-      // One that joined while the run waited is read with its first step.
-      if (started.has(run) && !queuedIn.has(messageId) && !read.has(messageId)) {
-        report(
-          `lost ${sessionId}: no step of run ${run} read message ${messageId}, and no other run was queued for it`,
-        );
-      }
-      if (!ended.has(answeredBy)) report(`lost ${sessionId}: no run that ended answers message ${messageId}`);
-    }
-  }
-  return byMark;
-}
-
-/** Messages that steered a run and that a step read which stands: a discarded one read nothing. */
-function readBySteps(events: readonly AppliedEvent[]): Set<string> {
-  const bySteps = new Map<string, readonly string[]>();
-  for (const { body, run, step, discarded = 0, messages = [] } of events) {
-    if (body === "stepStarted") bySteps.set(`${run} ${step}`, messages);
-    if (body === "stepDiscarded") bySteps.delete(`${run} ${discarded}`);
-  }
-  return new Set([...bySteps.values()].flat());
-}
-
-/** A line of the recording tool's history. */
-interface ToolRecord {
-  readonly tool: string;
-  readonly args: { readonly text?: string };
-}
-
-/** A tool that was not allowed to repeat was called once, if at all. */
-async function checkCalls(file: string, facts: WriterFacts, report: (problem: string) => void): Promise<void> {
-  if (!existsSync(file)) return;
-  const calls = new Map<string, number>();
-  for await (const { tool, args } of readHistory<ToolRecord>(file)) {
-    if (tool !== "echo" && tool !== "slow") continue;
-    const mark = args.text ?? "";
-    calls.set(mark, (calls.get(mark) ?? 0) + 1);
-  }
-  facts.calls = calls.size;
-  for (const [mark, count] of calls) if (count > 1) report(`T1 the tool was called ${count} times for ${mark}`);
+/** Only a message that asks to be refused when the session is busy may be refused for that. */
+function isExplained(mode: string, cause: string): boolean {
+  return cause === "SESSION_BUSY" ? mode === "reject" : explained.has(cause);
 }

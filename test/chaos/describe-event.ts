@@ -4,6 +4,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import type { AppliedEvent } from "./history.ts";
 
 export function describeEvent(event: Event): AppliedEvent {
@@ -36,6 +37,15 @@ export function describeEvent(event: Event): AppliedEvent {
   if (body.case === "stepDiscarded") return { ...place, discarded: body.value.step, digest };
   if (body.case === "runFinished") return { ...place, completed: body.value.status === RunStatus.COMPLETED, digest };
   if (body.case === "runQueued") return { ...place, messages: body.value.messageIds, digest };
-  if (body.case === "toolCallFinished") return { ...place, call: body.value.callId, digest };
+  if (body.case === "toolCallProposed") {
+    const { callId, tool, arguments: said } = body.value;
+    const text = said?.["text"];
+    return { ...place, call: callId, tool, argument: typeof text === "string" ? text : "", digest };
+  }
+  if (body.case === "toolCallStarted") return { ...place, call: body.value.callId, digest };
+  if (body.case === "toolCallFinished") {
+    const { callId, outcome } = body.value;
+    return { ...place, call: callId, succeeded: outcome === ToolOutcome.SUCCEEDED, digest };
+  }
   return { ...place, digest };
 }

@@ -27,8 +27,8 @@ export type WriterRecord =
       readonly seq: number;
       readonly logId: string;
     }
-  /** Refused for good: nothing may come of it. */
-  | { readonly kind: "refused"; readonly requestId: string; readonly reason: string }
+  /** Refused for good: nothing may come of this copy. `cause` names the ErrorReason; empty when it came without one. */
+  | { readonly kind: "refused"; readonly requestId: string; readonly cause: string; readonly reason: string }
   | { readonly kind: "cancel"; readonly runId: string };
 
 /** One event as a reader applied it. */
@@ -45,6 +45,11 @@ export interface AppliedEvent {
   readonly text?: string;
   /** Of a tool call's event. */
   readonly call?: string;
+  /** Of a tool call's proposal: the tool, and what its argument `text` says. */
+  readonly tool?: string;
+  readonly argument?: string;
+  /** Of a tool call's end: whether the tool answered. */
+  readonly succeeded?: boolean;
   /** Of a step that was taken back: which. */
   readonly discarded?: number;
   /** Of a run's end: whether the agent brought it there by itself. */

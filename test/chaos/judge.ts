@@ -2,10 +2,13 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { quantile } from "../bench/quantiles.ts";
+import { checkFaults, readFaults } from "./check-faults.ts";
 import { checkLog } from "./check-log.ts";
 import { checkReader, type ReaderFacts } from "./check-reader.ts";
 import { checkWriters, sessionsOf } from "./check-writers.ts";
-import { type FaultRecord, nowMs, readHistory } from "./history.ts";
+import { nowMs } from "./history.ts";
+import { countLateWriters } from "./late-writers.ts";
+import type { FaultKind } from "./nemesis.ts";
 import { type FinalLog, readLogs, waitUntilQuiet } from "./read-logs.ts";
 import { resumeTimes } from "./resume-times.ts";
 import type { System } from "./system.ts";
@@ -25,7 +28,8 @@ export async function judge(run: {
   readonly system: System;
   /** Whether the clients came to rest by themselves. */
   readonly rested: boolean;
-  readonly killsPlanned: boolean;
+  /** The kinds of faults that fell due. */
+  readonly due: ReadonlySet<FaultKind>;
   readonly seed: number;
 }): Promise<Verdict> {
   const { folder, system } = run;
@@ -50,16 +54,19 @@ export async function judge(run: {
   const writers = await checkWriters(named("writer-"), system.callHistory, logs, report);
   const faults = await readFaults(join(folder, "faults.jsonl"));
 
-  const takeover = takeoverTimes(logs.values(), faults.records, Date.now() - nowMs());
+  const wallOffsetMs = Date.now() - nowMs();
+  const takeover = takeoverTimes(logs.values(), faults.records, wallOffsetMs);
+  const lateWriters = countLateWriters(logs.values(), faults.records, wallOffsetMs);
+  const lateWrites = system.lateWrites();
   const takeovers = runs.reduce((sum, { takeovers: count }) => sum + count, 0);
   if (runs.length === 0) report("nothing ran: the workload did not work");
-  if (run.killsPlanned && faults.kills === 0) report("no kill landed: a run without faults proves nothing");
-  for (const died of faults.died) report(`a service ended by itself: ${died}`);
   const prompt = readers.filter(({ isPrompt }) => isPrompt);
   const resume = resumeTimes(
     faults.records,
     prompt.map(({ framesAtMs }) => framesAtMs),
   );
+  const takeoverMs = [...takeover.killed, ...takeover.frozen];
+  checkFaults(faults, { due: run.due, lateWriters, lateWrites, resumeMs: resume, takeoverMs }, report);
 
   const figures = {
     seed: run.seed,
@@ -71,11 +78,12 @@ export async function judge(run: {
     readers: readers.length,
     streams: readers.reduce((sum, { streams }) => sum + streams, 0),
     eventsRead: readers.reduce((sum, { events }) => sum + events, 0),
-    kills: faults.kills,
-    killsOfAll: faults.killsOfAll,
-    frozen: faults.frozen,
-    cuts: faults.cuts,
-    lateWritesRefused: system.lateWrites(),
+    kills: faults.landed.kill,
+    killsOfAll: faults.landed["kill all"],
+    frozen: faults.landed.freeze,
+    cuts: faults.landed.cut,
+    lateWriters,
+    lateWritesRefused: lateWrites,
     takeoversOfKilled: takeover.killed.length,
     killedP50Ms: quantile(takeover.killed, 0.5),
     killedP99Ms: quantile(takeover.killed, 0.99),
@@ -85,6 +93,7 @@ export async function judge(run: {
     resumes: resume.length,
     resumeP50Ms: quantile(resume, 0.5),
     resumeP99Ms: quantile(resume, 0.99),
+    resumeMaxMs: quantile(resume, 1),
     problems: problems.length,
   };
   return {
@@ -92,42 +101,6 @@ export async function judge(run: {
     text: show(figures, problems),
     figures: { ...figures, found: problems.slice(0, 200) },
   };
-}
-
-interface Faults {
-  kills: number;
-  killsOfAll: number;
-  frozen: number;
-  cuts: number;
-  readonly records: FaultRecord[];
-  readonly died: string[];
-}
-
-async function readFaults(file: string): Promise<Faults> {
-  const faults: Faults = { kills: 0, killsOfAll: 0, frozen: 0, cuts: 0, records: [], died: [] };
-  for await (const record of readHistory<FaultRecord>(file)) {
-    faults.records.push(record);
-    switch (record.kind) {
-      case "killed":
-        if (record.services.length > 1) faults.killsOfAll += 1;
-        else faults.kills += 1;
-        break;
-      case "frozen":
-        faults.frozen += 1;
-        break;
-      case "cut":
-      case "dark":
-      case "muted":
-        if (record.connections > 0) faults.cuts += 1;
-        break;
-      case "ready":
-        break;
-      case "died":
-        faults.died.push(`${record.service} with ${record.code}`);
-        break;
-    }
-  }
-  return faults;
 }
 
 function show(figures: Readonly<Record<string, number>>, problems: readonly string[]): string {

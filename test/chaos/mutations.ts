@@ -59,6 +59,55 @@ export const mutations: readonly Mutation[] = [
     caughtAs: /^R1/,
   },
   {
+    name: "answers to requests are kept in memory alone (dedupe in memory)",
+    edits: [
+      {
+        // A temporary table stands in front of the real one and ends with the process.
+        file: `${sqlite}/request-rows.ts`,
+        find: "  constructor(database: DatabaseSync) {\n",
+        replace:
+          '  constructor(database: DatabaseSync) {\n    database.exec("CREATE TEMP TABLE requests AS SELECT * FROM main.requests LIMIT 0");\n',
+      },
+    ],
+    caughtAs: /^R1/,
+    flags: ["--kill", "session", "--kill-every-ms", "5000"],
+  },
+  {
+    name: "the head is kept in memory and stored with the next change (seq outside the transaction)",
+    edits: [
+      {
+        file: `${sqlite}/session-columns.ts`,
+        find: "/** A session with its place in the file. */\n",
+        replace:
+          "const heads = new Map<number, number>();\nexport function headBefore(sessionNo: number, headSeq: number): number {\n  const before = heads.get(sessionNo) ?? headSeq;\n  heads.set(sessionNo, headSeq);\n  return before;\n}\n\n",
+      },
+      {
+        file: `${sqlite}/session-columns.ts`,
+        find: "  return { sessionNo, tenantNo, row, stored: row };\n",
+        replace:
+          "  return { sessionNo, tenantNo, row: { ...row, headSeq: heads.get(sessionNo) ?? headSeq }, stored: row };\n",
+      },
+      {
+        file: `${sqlite}/session-rows.ts`,
+        find: "import { type StoredSession,",
+        replace: "import { headBefore, type StoredSession,",
+      },
+      {
+        file: `${sqlite}/session-rows.ts`,
+        find: "      row.headSeq,\n      row.oldestSeq,\n",
+        replace: "      headBefore(sessionNo, row.headSeq),\n      row.oldestSeq,\n",
+      },
+      // What stands there under the number is written over.
+      {
+        file: `${sqlite}/event-rows.ts`,
+        find: '"INSERT INTO event_rows',
+        replace: '"INSERT OR REPLACE INTO event_rows',
+      },
+    ],
+    caughtAs: /^(lost|S1|S2|S5|S6)/,
+    flags: ["--kill", "session", "--kill-every-ms", "5000"],
+  },
+  {
     name: "changes are acknowledged before they are committed",
     edits: [
       {

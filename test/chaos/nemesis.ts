@@ -17,6 +17,10 @@ export type Fault =
   | { readonly kind: "dark"; readonly proxy: string; readonly forMs: number }
   | { readonly kind: "mute"; readonly proxy: string; readonly forMs: number };
 
+/** Faults by what must have landed of them; `cut` stands for all that is done to connections. */
+export const faultKinds = ["kill", "kill all", "freeze", "cut"] as const;
+export type FaultKind = (typeof faultKinds)[number];
+
 export interface PlannedFault {
   readonly atMs: number;
   readonly fault: Fault;
@@ -63,22 +67,29 @@ export function planFaults(random: Random, forMs: number, pace: Pace, targets: T
   ].toSorted((a, b) => a.atMs - b.atMs);
 }
 
-/** Carries the plan out; resolves when its last fault is over. `signal` ends it early. */
+/** Carries the plan out; resolves when its last fault is over, with what fell due. `signal` ends it early. */
 export async function carryOut(
   plan: readonly PlannedFault[],
   system: System,
   history: History<FaultRecord>,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<ReadonlySet<FaultKind>> {
+  const due = new Set<FaultKind>();
   const startedMs = nowMs();
   const running: Promise<void>[] = [];
   for (const { atMs, fault } of plan) {
     const waitMs = startedMs + atMs - nowMs();
     if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) break;
+    due.add(kindOf(fault));
     running.push(strike(fault, system, history));
   }
   await Promise.all(running);
+  return due;
+}
+
+function kindOf({ kind }: Fault): FaultKind {
+  return kind === "mute" || kind === "dark" ? "cut" : kind;
 }
 
 async function strike(fault: Fault, system: System, history: History<FaultRecord>): Promise<void> {

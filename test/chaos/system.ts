@@ -11,6 +11,7 @@ import { createInterface } from "node:readline";
 import { type ServiceProcess, startService } from "../support/mesh-process.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import { type FaultRecord, type History, nowMs } from "./history.ts";
+import { isAlive, killLive } from "./kill-live.ts";
 
 export interface SystemOptions {
   readonly folder: string;
@@ -74,11 +75,13 @@ export class System {
     return this.#find("gateway-1").process.url;
   }
 
-  /** kill -9; the supervisor starts it again at once. */
+  /** kill -9; the supervisor starts it again at once. One that is down already is not killed and not written down. */
   kill(names: readonly string[]): void {
-    const workerIds = names.flatMap((name) => workerIdsOf(this.#find(name).process));
-    this.#options.faults.write({ kind: "killed", services: names, workerIds, atMs: nowMs() });
-    for (const name of names) this.#find(name).process.child.kill("SIGKILL");
+    const atMs = nowMs();
+    const killed = killLive(names.map((name) => this.#find(name)));
+    if (killed.length === 0) return;
+    const workerIds = killed.flatMap(({ process }) => workerIdsOf(process));
+    this.#options.faults.write({ kind: "killed", services: killed.map(({ name }) => name), workerIds, atMs });
   }
 
   async freeze(name: string, forMs: number): Promise<void> {
@@ -227,8 +230,4 @@ function countLateWrites(process: ServiceProcess): number {
 function workerIdsOf(process: ServiceProcess): string[] {
   const [, workerId] = /"workerId":"(\w+)"[^\n]*"attached as a worker"/.exec(process.log()) ?? [];
   return workerId === undefined ? [] : [workerId];
-}
-
-function isAlive({ child }: ServiceProcess): boolean {
-  return child.exitCode === null && child.signalCode === null;
 }

@@ -41,7 +41,9 @@ export function takeoverTimes(
 }
 
 /** Each RunResumed with the event under which the run was held before. */
-function* changesOfHolder(events: readonly AppliedEvent[]): Generator<[before: AppliedEvent, resumed: AppliedEvent]> {
+export function* changesOfHolder(
+  events: readonly AppliedEvent[],
+): Generator<[before: AppliedEvent, resumed: AppliedEvent]> {
   const holders = new Map<string, AppliedEvent>();
   for (const event of events) {
     if (event.body !== "runStarted" && event.body !== "runResumed") continue;

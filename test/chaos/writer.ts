@@ -1,11 +1,12 @@
 /**
  * A writer of one session: each request 1–5 times at once through all gateways, some answers cut off, until one says
- * what became of it. Everything that it knows stands in its history before it acts on it.
+ * what became of it; some once more much later, which must give the same answer (R1). Everything that it knows stands in its history before it acts on it.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import type { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { type History, openHistory, type WriterRecord } from "./history.ts";
 import type { Random } from "./random.ts";
 
@@ -23,6 +24,7 @@ export interface WriterOptions {
 }
 
 type Answer = Extract<WriterRecord, { kind: "answer" }>;
+type Request = Parameters<Client<typeof GatewayService>["sendMessage"]>[0] & { readonly requestId: string };
 
 const modes: Readonly<Record<string, QueueMode>> = {
   followup: QueueMode.FOLLOWUP,
@@ -32,6 +34,8 @@ const modes: Readonly<Record<string, QueueMode>> = {
 };
 /** Runs of its session that have not ended; the service bounds them at 100. */
 const mostPending = 4;
+/** Accepted requests that a writer may send once more. */
+const mostRepeatable = 16;
 const tokenDelayMs = 12;
 /** About 50 KB. */
 const ballastWords = 4_500;
@@ -50,6 +54,7 @@ export class Writer {
   readonly #options: WriterOptions;
   readonly #history: History<WriterRecord>;
   readonly #pending = new Set<string>();
+  readonly #repeatable: Request[] = [];
   #sent = 0;
   /** Empty until the first answer. */
   sessionId = "";
@@ -64,6 +69,7 @@ export class Writer {
     while (!signal.aborted && budget.left > 0) {
       budget.left -= 1;
       await this.#send(signal);
+      await this.#repeat();
       this.#forgetEnded();
       while (this.#pending.size >= mostPending && !signal.aborted) {
         await sleep(20);
@@ -105,7 +111,7 @@ export class Writer {
       : `tokens=${eventsPerRun} delay=${tokenDelayMs}`;
     const key = `agent:main:${name}`;
     this.#history.write({ kind: "send", requestId, key, mark, mode });
-    const request = {
+    const request: Request = {
       requestId,
       session: { case: "sessionKey" as const, value: key },
       message: {
@@ -116,14 +122,25 @@ export class Writer {
     for (;;) {
       const copies = random.chance(0.5) ? 1 : random.between(2, 5);
       const answers = await Promise.all(Array.from({ length: copies }, () => this.#sendOnce(request)));
-      const answer = answers.find((each) => each !== undefined);
+      // A copy may be refused while another one is accepted; then there is a run to wait for.
+      const answer = answers.find((each) => each?.kind === "answer") ?? answers.find((each) => each !== undefined);
       if (answer !== undefined) {
-        if (answer.kind === "answer") await this.#accepted(answer);
+        if (answer.kind === "answer") {
+          this.#repeatable.push(request);
+          if (this.#repeatable.length > mostRepeatable) this.#repeatable.shift();
+          await this.#accepted(answer);
+        }
         return;
       }
       if (signal.aborted) return;
       await sleep(random.between(20, 300));
     }
+  }
+
+  /** Sends a request again that was accepted long ago, perhaps before the services were killed. */
+  async #repeat(): Promise<void> {
+    const { random } = this.#options;
+    if (this.#repeatable.length > 0 && random.chance(0.3)) await this.#sendOnce(random.pick(this.#repeatable));
   }
 
   /** Some messages are large, so that slow readers' ways fill up; nothing that compression makes small. */
@@ -157,9 +174,7 @@ export class Writer {
   }
 
   /** One copy; undefined when nothing is known of what became of it. */
-  async #sendOnce(
-    request: Parameters<Client<typeof GatewayService>["sendMessage"]>[0] & { readonly requestId: string },
-  ): Promise<Extract<WriterRecord, { kind: "answer" | "refused" }> | undefined> {
+  async #sendOnce(request: Request): Promise<Extract<WriterRecord, { kind: "answer" | "refused" }> | undefined> {
     const { random, clients } = this.#options;
     // Some give up before the answer is there.
     const timeoutMs = random.chance(0.2) ? random.between(1, 30) : 5_000;
@@ -171,11 +186,13 @@ export class Writer {
       this.#history.write(answer);
       return answer;
     } catch (error) {
-      const { code, rawMessage } = ConnectError.from(error);
+      const failed = ConnectError.from(error);
+      const { code, rawMessage } = failed;
       if (unclear.has(code)) return undefined;
       const refused = {
         kind: "refused" as const,
         requestId: request.requestId,
+        cause: failed.findDetails(ErrorInfoSchema)[0]?.reason ?? "",
         reason: `${Code[code]}: ${rawMessage}`,
       };
       this.#history.write(refused);
