@@ -75,7 +75,8 @@ async function sendOne(client: Gateway, text: string, { flags, output }: Command
     const cursor = { logId, afterSeq: Number(seq) - 1 };
     for await (const delivery of subscribeEvents({ client, sessionId, cursor, untilRunId: runId })) {
       if (delivery.kind === "startOver") {
-        output.note(`\n(the log starts over: ${delivery.message})`);
+        printer.startOver();
+        output.note(`(the log starts over: ${delivery.message})`);
         continue;
       }
       for (const event of delivery.events) {
