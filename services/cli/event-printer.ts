@@ -69,7 +69,7 @@ export class EventPrinter {
         this.#line("(what this step had shown is void; it is made again)");
         return;
       case "runResumed":
-        this.#line(`(taken up again: ${body.value.reason})`);
+        this.#line(body.value.reason === "" ? "(taken up again)" : `(taken up again: ${body.value.reason})`);
         return;
       case "runFinished": {
         const { status, failure } = body.value;
