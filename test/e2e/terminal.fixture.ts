@@ -13,6 +13,11 @@ export interface Terminal {
   type(keys: string): void;
   /** Resolves when what was shown since the last one that resolved contains `words`. */
   until(words: string): Promise<void>;
+  /**
+   * Resolves when no line editor holds the terminal any more, so that Ctrl-C is a signal and no key: the terminal itself
+   * echoes what is typed. Ctrl-C takes that away again.
+   */
+  untilReleased(): Promise<void>;
   /** The exit code; a signal counts as 128 and its number. */
   readonly ended: Promise<number>;
   /** Ends the command, if it has not ended by itself. */
@@ -44,6 +49,11 @@ export function openTerminal(args: readonly string[], folder: string): Terminal 
         if (at < 0) return undefined;
         readTo = at + words.length;
         return true;
+      }).then(() => {}),
+    untilReleased: () =>
+      eventually("the terminal echoes by itself", () => {
+        child.stdin.write(".");
+        return shown.indexOf(".", readTo) < 0 ? undefined : true;
       }).then(() => {}),
     ended,
     close: () => void child.kill(),
