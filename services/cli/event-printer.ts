@@ -1,4 +1,8 @@
-/** Events on a terminal: the answer as it is, everything else as short lines. */
+/**
+ * Events on a terminal: the answer as it is, everything else as short lines.
+ *
+ * Keeps S2 for who reads along: what a resumed stream tells once more is not printed once more.
+ */
 import { toJsonString } from "@bufbuild/protobuf";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import { RunStatus, RunStatusSchema } from "../../gen/atoll/event/v1/run_events_pb.ts";
@@ -6,12 +10,14 @@ import { ToolOutcome, ToolOutcomeSchema } from "../../gen/atoll/event/v1/tool_ev
 import { jsonRegistry } from "../kernel/event/json-registry.ts";
 import type { Output } from "./command.ts";
 import { plain } from "./plain-text.ts";
+import { ShownBlocks } from "./shown-blocks.ts";
 
 const maxResultCharacters = 200;
 
 export class EventPrinter {
   readonly #output: Output;
   readonly #isJson: boolean;
+  readonly #shown = new ShownBlocks();
   readonly #tools = new Map<string, string>();
   #openLine: "text" | "thinking" | undefined;
 
@@ -20,11 +26,14 @@ export class EventPrinter {
     this.#isJson = isJson;
   }
 
-  print(event: Event): void {
+  /** Prints the next event of the log, as subscribeEvents() delivers it. */
+  print(received: Event): void {
+    const { event, takenBackBytes } = this.#shown.take(received);
     if (this.#isJson) {
       this.#output.line(toJsonString(EventSchema, event, { registry: jsonRegistry }));
       return;
     }
+    if (takenBackBytes > 0) this.#line(`(the last ${takenBackBytes} bytes of this text were taken back)`);
     const { body } = event;
     switch (body.case) {
       case "textDelta":
@@ -60,7 +69,7 @@ export class EventPrinter {
         this.#line("(what this step had shown is void; it is made again)");
         return;
       case "runResumed":
-        this.#line(`(taken up again: ${body.value.reason})`);
+        this.#line(body.value.reason === "" ? "(taken up again)" : `(taken up again: ${body.value.reason})`);
         return;
       case "runFinished": {
         const { status, failure } = body.value;
@@ -75,6 +84,12 @@ export class EventPrinter {
       default:
         return;
     }
+  }
+
+  /** The log comes again from its beginning, or another one does: all of it is printed. */
+  startOver(): void {
+    this.#closeLine();
+    this.#shown.clear();
   }
 
   #stream(kind: "text" | "thinking", text: string): void {

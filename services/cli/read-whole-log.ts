@@ -4,10 +4,10 @@
  * Keeps S1 over the borders of pages: what the log has merged meanwhile begins before the border (S2), and only its new
  * part is given out. Keeps L7: one page is in memory, about 1 MiB.
  */
-import { clone } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
-import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
+import type { Event } from "../../gen/atoll/event/v1/event_pb.ts";
 import type { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { byteEndOf, deltaOf, restOfDelta } from "./rest-of-delta.ts";
 
 /** The log does not give what it promises; what was read so far is not the whole. */
 export class LogBroken extends Error {
@@ -48,19 +48,6 @@ function follow(last: Event | undefined, event: Event): Event {
 /** What a merged delta says after `last`, the delta in its middle; undefined when `last` is none of its parts. */
 function restOf(last: Event, merged: Event): Event | undefined {
   const before = deltaOf(last);
-  const rest = clone(EventSchema, merged);
-  const delta = deltaOf(rest);
-  if (before === undefined || delta === undefined || before.blockId !== delta.blockId) return undefined;
-  const endsAt = before.offset + BigInt(Buffer.byteLength(before.text));
-  const known = Number(endsAt - delta.offset);
-  const bytes = Buffer.from(delta.text);
-  if (known < 0 || known > bytes.length) return undefined;
-  delta.text = bytes.subarray(known).toString();
-  delta.offset = endsAt;
-  rest.firstSeq = last.seq + 1n;
-  return rest;
-}
-
-function deltaOf({ body }: Event) {
-  return body.case === "textDelta" || body.case === "thinkingDelta" ? body.value : undefined;
+  if (before === undefined || before.blockId !== deltaOf(merged)?.blockId) return undefined;
+  return restOfDelta(merged, { seq: last.seq, byteEnd: byteEndOf(before) });
 }

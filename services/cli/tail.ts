@@ -27,6 +27,7 @@ export const tail: Command = {
     const cursor = { logId: session.logId, afterSeq };
     for await (const delivery of subscribeEvents({ client, sessionId: session.sessionId, cursor })) {
       if (delivery.kind === "startOver") {
+        printer.startOver();
         output.note(`(the log starts over: ${delivery.message})`);
         continue;
       }

@@ -4,12 +4,22 @@
  * The fold of the client library says what a person would see (S8 with it); a turn is written when it can't change any
  * more, so that only what is not at its end yet is in memory (L7). All words of others are fenced (safe-markdown.ts).
  */
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
 import type { Event } from "../../gen/atoll/event/v1/event_pb.ts";
 import { RunStatus, RunStatusSchema } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import { ToolOutcomeSchema } from "../../gen/atoll/event/v1/tool_events_pb.ts";
+import { AnswerAction, ApprovalDecision, ToolOutcomeSchema } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import type { Session } from "../../gen/atoll/session/v1/session_pb.ts";
-import type { Conversation, RunItem, RunTurn, ToolCall, Turn, UserMessage } from "../../web/client/conversation.ts";
+import type {
+  Approval,
+  Conversation,
+  Question,
+  RunItem,
+  RunTurn,
+  ToolCall,
+  Turn,
+  UserMessage,
+} from "../../web/client/conversation.ts";
 import { applyEvents, createFold } from "../../web/client/fold-events.ts";
 import { codeSpan, cutAt, fenced, literal } from "./safe-markdown.ts";
 
@@ -60,9 +70,8 @@ function* describeTurn(turn: Turn): Generator<string> {
       yield `_${outcomeOf(turn)}_`;
       return;
     case "lost": {
-      const reason = turn.reason === "" ? "" : `: ${literal(turn.reason)}`;
       const how = turn.cause === "trimmed" ? "were removed by retention" : "were lost";
-      yield `_Events ${turn.firstSeq}–${turn.lastSeq} ${how}${reason}._`;
+      yield `_Events ${turn.firstSeq}–${turn.lastSeq} ${how}${because(turn.reason)}._`;
     }
   }
 }
@@ -90,15 +99,20 @@ function* describeItem(item: RunItem): Generator<string> {
     case "question":
       yield "### Question";
       yield fenced(item.message, "text");
+      yield* describeAnswer(item);
       return;
     case "note":
       yield `_${describeNote(item.note)}_`;
   }
 }
 
-function* describeCall({ tool, state, arguments: args }: ToolCall): Generator<string> {
+function* describeCall({ tool, state, arguments: args, approval }: ToolCall): Generator<string> {
   yield `### Tool ${codeSpan(tool)}`;
-  yield fenced(cutAt(JSON.stringify(args ?? {}, undefined, 2), maxArgumentCharacters), "json");
+  yield fencedJson(args, maxArgumentCharacters);
+  if (approval !== undefined) {
+    yield `_A person was asked${because(approval.reason)}_`;
+    yield `_${decisionOf(approval)}._`;
+  }
   if (state.kind !== "finished") {
     yield `_It has no outcome: ${state.kind}._`;
     return;
@@ -107,6 +121,46 @@ function* describeCall({ tool, state, arguments: args }: ToolCall): Generator<st
   yield `_It ${outcome === "unknown" ? "may or may not have had its effect" : `ended as ${outcome}`} after ${state.durationMs} ms${state.truncated ? "; its answer was cut" : ""}._`;
   const text = state.content.map(textOf).join("\n");
   if (text !== "") yield fenced(cutAt(text, maxResultCharacters), "text");
+  // A tool that answers in words too says the same twice.
+  const hasWords = state.content.some(({ block }) => block.case === "text" && block.value.text !== "");
+  if (state.structured !== undefined && !hasWords) yield fencedJson(state.structured, maxResultCharacters);
+}
+
+function decisionOf({ decision, decidedBy }: Approval): string {
+  switch (decision) {
+    case ApprovalDecision.ALLOW_ONCE:
+      return `Allowed once${by(decidedBy)}`;
+    case ApprovalDecision.ALLOW_ALWAYS:
+      return `Allowed always${by(decidedBy)}`;
+    case ApprovalDecision.DENY:
+      return `Denied${by(decidedBy)}`;
+    case ApprovalDecision.EXPIRED:
+      return "Nobody decided in time";
+    case ApprovalDecision.UNSPECIFIED:
+      return "Nobody has decided yet";
+    default: // One of a newer contract (S7).
+      return `Decided${by(decidedBy)}`;
+  }
+}
+
+function* describeAnswer({ action, answer, answeredBy }: Question): Generator<string> {
+  switch (action) {
+    case AnswerAction.ACCEPT:
+      yield `_Answered${by(answeredBy)}:_`;
+      yield fencedJson(answer, maxResultCharacters);
+      return;
+    case AnswerAction.DECLINE:
+      yield `_Declined${by(answeredBy)}._`;
+      return;
+    case AnswerAction.CANCEL:
+      yield "_Withdrawn, or not answered in time._";
+      return;
+    case AnswerAction.UNSPECIFIED:
+      yield "_Nobody has answered yet._";
+      return;
+    default: // One of a newer contract (S7).
+      yield `_Ended${by(answeredBy)}._`;
+  }
 }
 
 type Note = Extract<RunItem, { kind: "note" }>["note"];
@@ -114,15 +168,15 @@ type Note = Extract<RunItem, { kind: "note" }>["note"];
 function describeNote(note: Note): string {
   switch (note.kind) {
     case "modelSwitched":
-      return `The model changed from ${codeSpan(note.from)} to ${codeSpan(note.to)}: ${literal(note.reason)}`;
+      return `The model changed${note.from === "" ? "" : ` from ${codeSpan(note.from)}`} to ${codeSpan(note.to)}${because(note.reason)}`;
     case "compacted":
       return `Older history was summarised: ${note.tokensBefore} tokens became ${note.tokensAfter}`;
     case "stepDiscarded":
       return "What this step had shown was void; it was made again";
     case "resumed":
-      return `Taken up again: ${literal(note.reason)}`;
+      return `Taken up again${because(note.reason)}`;
     case "subagentSpawned":
-      return `Asked ${codeSpan(note.agentId)} in ${codeSpan(note.sessionId)}: ${literal(note.task)}`;
+      return `Asked ${codeSpan(note.agentId) || "an agent"} in ${codeSpan(note.sessionId)}${because(note.task)}`;
     case "subagentFinished":
       return `The run in ${codeSpan(note.sessionId)} ended as ${wordsOf(RunStatusSchema.value[note.status]?.localName)}`;
   }
@@ -139,12 +193,27 @@ function outcomeOf({ state }: RunTurn): string {
     case "finished": {
       const { status, failure, cancelledBy, durationMs } = state;
       const after = durationMs === 0 ? "" : ` after ${durationMs} ms`;
-      const by = status === RunStatus.CANCELLED && cancelledBy !== "" ? ` by ${codeSpan(cancelledBy)}` : "";
-      const why = failure === undefined ? "" : `: ${literal(failure.message)}`;
+      const who = status === RunStatus.CANCELLED ? by(cancelledBy) : "";
       const name = wordsOf(RunStatusSchema.value[status]?.localName);
-      return `${name.charAt(0).toUpperCase()}${name.slice(1)}${by}${after}${why}.`;
+      return `${name.charAt(0).toUpperCase()}${name.slice(1)}${who}${after}${because(failure?.message)}.`;
     }
   }
+}
+
+/** What stands behind a colon; nothing where nothing is said. */
+function because(reason = ""): string {
+  const said = literal(reason);
+  return said === "" ? "" : `: ${said}`;
+}
+
+/** Who did it; nothing where nobody is named. */
+function by(name: string): string {
+  const who = codeSpan(name);
+  return who === "" ? "" : ` by ${who}`;
+}
+
+function fencedJson(value: JsonObject | undefined, maxCharacters: number): string {
+  return fenced(cutAt(JSON.stringify(value ?? {}, undefined, 2), maxCharacters), "json");
 }
 
 /** `BUDGET_EXCEEDED` as words. */
@@ -156,7 +225,7 @@ function* contentOf(content: readonly ContentBlock[]): Generator<string> {
   for (const block of content) yield fenced(textOf(block), "text");
 }
 
-/** Text as it is; of everything else, that it is there. */
+/** Text as it is; of everything else that it is there, and what is said about it in words. */
 function textOf({ block }: ContentBlock): string {
   switch (block.case) {
     case "text":
@@ -169,9 +238,16 @@ function textOf({ block }: ContentBlock): string {
     case "file": {
       const { media } = block.value;
       const named = [block.case, media?.fileName, media?.mediaType].filter((part) => part !== undefined && part !== "");
-      return `[${named.join(" ")}]`;
+      return `[${named.join(" ")}]${wordsAbout(block)}`;
     }
     default:
       return `[content of the kind ${block.case ?? "unknown"}]`;
   }
+}
+
+/** What a picture shows and what is said in a recording, when somebody wrote it down. */
+function wordsAbout(block: ContentBlock["block"]): string {
+  if (block.case === "image" && block.value.altText !== "") return `\nDescription: ${block.value.altText}`;
+  if (block.case === "audio" && block.value.transcript !== "") return `\nTranscript: ${block.value.transcript}`;
+  return "";
 }

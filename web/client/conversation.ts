@@ -152,6 +152,8 @@ export interface Approval {
   readonly reason: string;
   /** UNSPECIFIED while it is open. */
   readonly decision: ApprovalDecision;
+  /** Who decided; empty while it is open, and when time ran out. */
+  readonly decidedBy: string;
 }
 
 export interface Question {
@@ -160,6 +162,10 @@ export interface Question {
   readonly message: string;
   /** UNSPECIFIED while it is open. */
   readonly action: AnswerAction;
+  /** What was answered; undefined without an answer. */
+  readonly answer: JsonObject | undefined;
+  /** Who answered; empty while it is open, and when nobody did. */
+  readonly answeredBy: string;
 }
 
 /** Something that happened to the run and that a person should see. */

@@ -14,7 +14,8 @@ import type { Draft } from "./fold-draft.ts";
 import {
   addNote,
   foldMessage,
-  foldQuestion,
+  foldQuestionAnswered,
+  foldQuestionAsked,
   foldRunFinished,
   foldRunQueued,
   foldRunTaken,
@@ -84,10 +85,10 @@ export function foldBody(draft: Draft, event: Event, range: SeqRange): void {
       foldApprovalResolved(draft, event, body.value);
       break;
     case "questionAsked":
-      foldQuestion(draft, event, { questionId: body.value.questionId, message: body.value.message });
+      foldQuestionAsked(draft, event, body.value);
       break;
     case "questionAnswered":
-      foldQuestion(draft, event, { questionId: body.value.questionId, action: body.value.action });
+      foldQuestionAnswered(draft, event, body.value);
       break;
     case "usage":
       foldUsage(draft, body.value);

@@ -44,14 +44,16 @@ export function foldApprovalRequested(draft: Draft, event: Event, requested: App
   foldCallProposed(draft, event, requested);
   const { approvalId, digest, reason } = requested;
   const call = ownCall(draft, event, requested.callId);
-  call.approval = { approvalId, digest, reason, decision: ApprovalDecision.UNSPECIFIED };
+  call.approval = { approvalId, digest, reason, decision: ApprovalDecision.UNSPECIFIED, decidedBy: "" };
 }
 
 export function foldApprovalResolved(draft: Draft, event: Event, resolved: ApprovalResolved): void {
   const run = ownRun(draft, event.runId);
   const call = ownItem(draft, run, "call", (item) => item.approval?.approvalId === resolved.approvalId);
   // Without the call its request is hidden, and so is what was decided about it.
-  if (call?.approval !== undefined) call.approval = { ...call.approval, decision: resolved.decision };
+  if (call?.approval === undefined) return;
+  const { decision, decidedBy } = resolved;
+  call.approval = { ...call.approval, decision, decidedBy };
 }
 
 function ownCall(draft: Draft, event: Event, callId: string): CallDraft {

@@ -6,8 +6,8 @@ import {
   type RunFinished,
   type RunQueued,
 } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import { AnswerAction } from "../../gen/atoll/event/v1/tool_events_pb.ts";
-import type { Note, RunItem, RunState, UserMessage } from "./conversation.ts";
+import { AnswerAction, type QuestionAnswered, type QuestionAsked } from "../../gen/atoll/event/v1/tool_events_pb.ts";
+import type { Note, Question, RunItem, RunState, UserMessage } from "./conversation.ts";
 import { addItem, type Draft, findRun, ownItem, ownRun } from "./fold-draft.ts";
 import { toNumber } from "./seq-range.ts";
 
@@ -80,18 +80,25 @@ export function addNote(draft: Draft, event: Event, note: Note["note"]): void {
   addItem(draft, ownRun(draft, event.runId), { kind: "note", seq: toNumber(event.seq), note });
 }
 
-export function foldQuestion(
-  draft: Draft,
-  event: Event,
-  change: { readonly questionId: string } & ({ readonly message: string } | { readonly action: AnswerAction }),
-): void {
+export function foldQuestionAsked(draft: Draft, event: Event, { questionId, message }: QuestionAsked): void {
+  ownQuestion(draft, event, questionId).message = message;
+}
+
+export function foldQuestionAnswered(draft: Draft, event: Event, answered: QuestionAnswered): void {
+  const question = ownQuestion(draft, event, answered.questionId);
+  question.action = answered.action;
+  question.answer = answered.content;
+  question.answeredBy = answered.answeredBy;
+}
+
+/** The question, to be changed in place. One whose beginning is hidden is made on the way. */
+function ownQuestion(draft: Draft, event: Event, questionId: string) {
   const run = ownRun(draft, event.runId);
-  const { questionId } = change;
-  const question =
-    ownItem(draft, run, "question", (item) => item.questionId === questionId) ??
-    addItem(draft, run, { kind: "question", questionId, message: "", action: AnswerAction.UNSPECIFIED });
-  if ("message" in change) question.message = change.message;
-  else question.action = change.action;
+  const known = ownItem(draft, run, "question", (item) => item.questionId === questionId);
+  if (known !== undefined) return known;
+  const action = AnswerAction.UNSPECIFIED;
+  const question = { kind: "question", questionId, message: "", action, answer: undefined, answeredBy: "" } as const;
+  return addItem<Question>(draft, run, question);
 }
 
 /** When the event was committed, milliseconds since 1970; 0 when it does not say. */

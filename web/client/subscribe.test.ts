@@ -232,6 +232,35 @@ describe("subscribeEvents", () => {
   });
 });
 
+describe("behind the end of the run", () => {
+  /** Brings the whole log, then what `end` does; the signal is the one of the call. */
+  async function subscribeUntil(end: (signal: AbortSignal) => Promise<void>): Promise<string[]> {
+    const steps: string[] = [];
+    async function* subscribe(_: object, { signal }: { signal: AbortSignal }) {
+      yield { events: log, logId, headSeq };
+      await end(signal).then(
+        () => steps.push("read to the end"),
+        () => steps.push("let go"),
+      );
+    }
+    const client = { subscribe } as unknown as SubscribeOptions["client"];
+    for await (const { kind } of subscribeEvents({ client, sessionId: "ses_1", untilRunId: "run_1" })) steps.push(kind);
+    return [...steps, "returned"];
+  }
+
+  test("the end of the stream is read too: left unread it would hold connection and process", async () => {
+    const soon = (signal: AbortSignal) =>
+      new Promise<void>((end) => setTimeout(end, 20)).then(() => signal.throwIfAborted());
+    expect(await subscribeUntil(soon)).toEqual(["events", "read to the end", "returned"]);
+  });
+
+  test("a stream that does not end is let go", async () => {
+    const never = (signal: AbortSignal) =>
+      new Promise<void>((_, fail) => signal.addEventListener("abort", () => fail(new Error("aborted"))));
+    expect(await subscribeUntil(never)).toEqual(["events", "let go", "returned"]);
+  });
+});
+
 describe("followConversation", () => {
   test("folds the whole answer over broken streams and merged deltas", async () => {
     const merged: SubscribeScript = async function* () {

@@ -11,7 +11,7 @@ import type { EventFilter } from "../../gen/atoll/session/v1/watch_pb.ts";
 import { backoffMs, waitFor } from "./backoff.ts";
 import { type Breakage, judgeBreakage, type StartOverReason } from "./judge-breakage.ts";
 import { placeRange, rangeOf } from "./seq-range.ts";
-import { openWatchdog } from "./silence-watchdog.ts";
+import { openWatchdog, type Watchdog } from "./silence-watchdog.ts";
 
 /** A place in a log. */
 export interface Cursor {
@@ -63,6 +63,8 @@ export interface SubscribeOptions {
 
 /** A stream that lived this long was healthy, whatever it brought: backoff starts anew. */
 const healthyAfterMs = 10_000;
+/** How long the end of a stream may take behind the end of its run. */
+const endTimeoutMs = 1_000;
 
 /**
  * Subscribes. Returns when the signal is aborted or the run of `untilRunId` has ended. Throws ConnectError when the
@@ -106,6 +108,7 @@ export async function* subscribeEvents(options: SubscribeOptions): AsyncGenerato
           delivered += events.length;
           yield { kind: "events", events, resumed, cursor, headSeq: Number(response.headSeq) };
           if (events.some((event) => untilRunId !== "" && isEndOf(event, untilRunId))) {
+            await readOut(stream, watchdog);
             return onState({ kind: "ended", why: "run finished" });
           }
         }
@@ -163,6 +166,21 @@ function openStream(
     ...(untilRunId && { untilRunId }),
   };
   return client.subscribe(request, { signal, onHeader })[Symbol.asyncIterator]();
+}
+
+/**
+ * Reads to the end that the gateway makes behind a run. A stream that is let go when its end has arrived and was not
+ * read stays open in Node, and holds the connection and the process.
+ */
+async function readOut(stream: AsyncIterator<SubscribeResponse>, watchdog: Watchdog): Promise<void> {
+  const timer = setTimeout(watchdog.close, endTimeoutMs);
+  try {
+    while (!(await stream.next()).done);
+  } catch {
+    // Broken, or let go after its time: all that was wanted had come.
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The events that were not delivered yet, up to the first gap. On a new stream the first may overlap (S2). */
