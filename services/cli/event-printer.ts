@@ -63,6 +63,7 @@ export class EventPrinter {
         const cut = shown.length > maxResultCharacters ? `${shown.slice(0, maxResultCharacters)} …` : shown;
         const mark = outcome === ToolOutcome.SUCCEEDED ? "←" : `✗ ${ToolOutcomeSchema.value[outcome]?.localName ?? ""}`;
         this.#line(`${mark} ${this.#tools.get(callId) ?? callId} ${cut}`);
+        this.#tools.delete(callId);
         return;
       }
       case "stepDiscarded":
@@ -73,6 +74,8 @@ export class EventPrinter {
         return;
       case "runFinished": {
         const { status, failure } = body.value;
+        // Calls of a step that was discarded have no outcome.
+        this.#tools.clear();
         if (status === RunStatus.COMPLETED) {
           this.#closeLine();
           return;

@@ -31,13 +31,14 @@ export async function* streamCall(call: RunningCall, signal: AbortSignal): Async
   signal.addEventListener("abort", stop, { once: true });
   const outcome = call.result();
   let ended = false;
-  outcome.then(
-    () => (ended = true),
-    () => (ended = true),
-  );
+  const end = (): void => {
+    ended = true;
+    wake.resolve();
+  };
+  outcome.then(end, end);
   try {
     while (!ended && !signal.aborted) {
-      await Promise.race([wake.promise, outcome.catch(() => undefined)]);
+      await wake.promise;
       wake = Promise.withResolvers<void>();
       if (latest === undefined || signal.aborted) continue;
       const value = latest;
