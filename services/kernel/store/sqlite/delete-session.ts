@@ -1,8 +1,8 @@
 /**
  * Removes a session with everything that is stored of it.
  *
- * Keeps R1, R5 (who works for it or below it is told to stop: no later cancel finds the way there) and that nothing of it is left that a session of the same row number
- * could take for its own: its rows go in one change, the session's own last.
+ * Keeps R1, R5 (who works for it or below it is told to stop: no later cancel finds the way there) and that nothing of it
+ * is left that a session of the same row number could take for its own: its rows go in one change, its own last.
  */
 
 import type { CancelWish, SessionEnded } from "../changes.ts";
