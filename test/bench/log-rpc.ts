@@ -42,6 +42,7 @@ export interface RemoteSession {
   readonly client: Client<typeof RawSessionService>;
   /** A client with a connection of its own. */
   readonly open: () => Client<typeof RawSessionService>;
+  readonly pid: number;
   readonly cpuMs: () => number;
   readonly stop: () => Promise<void>;
 }
@@ -62,6 +63,7 @@ export async function startRemoteSession(): Promise<RemoteSession> {
   return {
     client: open(),
     open,
+    pid: service.pid,
     cpuMs: () => readCpuMs(service.pid),
     async stop() {
       await service.end("SIGKILL");

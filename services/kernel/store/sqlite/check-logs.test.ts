@@ -136,6 +136,16 @@ describe(`checking stored logs ${verifies("S1", "L9")}`, () => {
     expect(checkSqliteLogs(folder)).toMatchObject(finding(6, "has no end"));
   });
 
+  it("names runs that their session does not lead to", () => {
+    damage("UPDATE sessions SET last_run_no = 0 WHERE head_seq = 6");
+    expect(checkSqliteLogs(folder)).toMatchObject({
+      findings: [
+        { sessionId: run.sessionId },
+        { sessionId: "", problem: "1 runs stand in no session's chain of runs" },
+      ],
+    });
+  });
+
   it("names every damaged session and events of none", () => {
     damage("UPDATE event_rows SET crc32 = 0 WHERE first_seq = 1");
     damage(

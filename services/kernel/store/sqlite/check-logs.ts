@@ -11,6 +11,7 @@ import { LogDamaged } from "../store-errors.ts";
 import { checkLog, type RunEnd } from "./check-log.ts";
 import type { EventRow } from "./event-rows.ts";
 import { readDatabase } from "./open-for-reading.ts";
+import { runNosOfSession } from "./run-columns.ts";
 import { readNames, type StoredSession, selectSessions, toStoredSession } from "./session-columns.ts";
 import { sessionMigrations } from "./session-schema.ts";
 
@@ -68,8 +69,8 @@ function readLog(database: DatabaseSync, session: StoredSession): ReturnType<typ
     .iterate(tenantNo, sessionNo);
   const runs = database
     .prepare(`SELECT run_id AS runId, state, finished_seq AS finishedSeq FROM runs
-      WHERE tenant_no = ? AND session_no = ?`)
-    .all(tenantNo, sessionNo);
+      WHERE run_no IN (${runNosOfSession})`)
+    .all(sessionNo);
   return checkLog(session.row, guardRows(rows, session.row.sessionId), runs as unknown as readonly RunEnd[]);
 }
 
@@ -88,15 +89,16 @@ function* guardRows(rows: Iterable<unknown>, sessionId: string): Generator<Event
 }
 
 function listFileProblems(database: DatabaseSync): string[] {
-  const strays = Number(
-    database
-      .prepare(`SELECT count(*) AS count FROM event_rows e
-        WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.session_no = e.session_no AND s.tenant_no = e.tenant_no)`)
-      .get()?.count,
-  );
+  const count = (rows: string): number =>
+    Number(database.prepare(`SELECT count(*) AS count FROM ${rows}`).get()?.count);
+  const strays = count(`event_rows e
+    WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.session_no = e.session_no AND s.tenant_no = e.tenant_no)`);
+  const lost = count(`runs WHERE run_no NOT IN (SELECT prior_run_no FROM runs)
+    AND run_no NOT IN (SELECT last_run_no FROM sessions)`);
   const sound = database.prepare("PRAGMA integrity_check(1)").get()?.integrity_check;
   return [
     ...(strays === 0 ? [] : [`${strays} rows of events belong to no session`]),
+    ...(lost === 0 ? [] : [`${lost} runs stand in no session's chain of runs`]),
     ...(sound === "ok" ? [] : [`session.db is no sound database: ${String(sound)}`]),
   ];
 }

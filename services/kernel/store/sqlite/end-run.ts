@@ -68,16 +68,15 @@ function queueFollowUp(
   { runId, event }: FollowUp,
   nowMs: number,
 ): [StoredSession, Appended] {
-  const { tenantNo, sessionNo } = session;
   const { messageIds, priority, first } = unread;
   const { tenant, sessionId, agentId, options } = ended;
   const { principal, traceId } = first;
   const made = { tenant, sessionId, agentId, options, principal, traceId, runId, priority, messageIds };
-  const position = positionOf(tables.runs.countWaitingAhead(tenantNo, sessionNo, priority), false);
+  const position = positionOf(tables.runs.countWaitingAhead(session, priority), false);
   const draft = waitingRun({ ...made, collects: false, queuedSeq: session.row.headSeq + 1, queuedAtMs: nowMs });
   const [grown, appended] = tables.events.append(session, [event(draft, position)], nowMs);
-  tables.runs.insertQueued(tenantNo, sessionNo, draft, false);
-  return [{ ...grown, row: { ...grown.row, queuedRuns: grown.row.queuedRuns + 1 } }, appended];
+  const queued = tables.runs.insertQueued(grown, draft, false);
+  return [{ ...queued, row: { ...queued.row, queuedRuns: queued.row.queuedRuns + 1 } }, appended];
 }
 
 /** See SessionStore.finishRun. */

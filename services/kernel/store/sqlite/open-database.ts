@@ -21,6 +21,11 @@ const openBusyTimeoutMs = 250;
 /** How long a statement waits for a lock afterwards. */
 const busyTimeoutMs = 5_000;
 const cacheKiB = 8_192;
+/**
+ * How many pages (of 4 KiB) the write-ahead log gathers before they are copied into the database: pages that change again
+ * and again are copied once. SQLite's own 1 000 cost a submit a tenth of its time.
+ */
+const pagesBetweenCheckpoints = 4_000;
 /** The write-ahead log is cut back to this size after it was copied into the database. */
 const maxIdleLogBytes = 64 * 1024 * 1024;
 
@@ -38,6 +43,7 @@ export function openDatabase(dataDir: string, fileName: string, migrations: read
     }
     database.exec(`PRAGMA synchronous = FULL;
       PRAGMA cache_size = -${cacheKiB};
+      PRAGMA wal_autocheckpoint = ${pagesBetweenCheckpoints};
       PRAGMA journal_size_limit = ${maxIdleLogBytes};
       PRAGMA trusted_schema = OFF`);
     migrate(database, migrations, filePath);

@@ -64,6 +64,12 @@ export function selectRuns(database: DatabaseSync, clauses: string, index = ""):
   return statement;
 }
 
+/** A SELECT of the `run_no` of every run of a session, whose number is its parameter, the newest first. */
+export const runNosOfSession = `WITH RECURSIVE chain (run_no) AS (
+    SELECT last_run_no FROM sessions WHERE session_no = ? AND last_run_no > 0
+    UNION SELECT prior_run_no FROM runs JOIN chain USING (run_no) WHERE prior_run_no > 0)
+  SELECT run_no FROM chain`;
+
 /** Makes a run of what `selectRuns` selected. */
 export function toStoredRun(columns: unknown): StoredRun {
   const [

@@ -7,7 +7,8 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { OpenCommand } from "../../run-rules/run-commands.ts";
 import type { RunCommandRow } from "../rows.ts";
-import type { StoredRun } from "./run-columns.ts";
+import { runNosOfSession, type StoredRun } from "./run-columns.ts";
+import type { StoredSession } from "./session-columns.ts";
 
 /** A command with what the end of its run needs to know of it. */
 export interface StoredCommand extends RunCommandRow, OpenCommand {
@@ -36,7 +37,7 @@ export class RunCommandRows {
       "DELETE FROM run_commands WHERE tenant_no = ? AND run_no = ? AND command_id <= ?",
     );
     this.deleteOfSession = database.prepare(`DELETE FROM run_commands
-      WHERE tenant_no = ?1 AND run_no IN (SELECT run_no FROM runs WHERE tenant_no = ?1 AND session_no = ?2)`);
+      WHERE tenant_no = ? AND run_no IN (${runNosOfSession})`);
   }
 
   insert({ tenantNo, runNo }: StoredRun, command: StoredCommand): void {
@@ -66,7 +67,7 @@ export class RunCommandRows {
   }
 
   /** Of every run of a session; the runs are still there. */
-  removeAllOf({ tenantNo, sessionNo }: Pick<StoredRun, "tenantNo" | "sessionNo">): void {
+  removeAllOf({ tenantNo, sessionNo }: StoredSession): void {
     this.deleteOfSession.run(tenantNo, sessionNo);
   }
 

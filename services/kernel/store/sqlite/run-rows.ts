@@ -7,7 +7,8 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { orderClause } from "../../run-rules/order-runs.ts";
 import type { RunRow } from "../rows.ts";
-import { type StoredRun, selectRuns, toStoredRun } from "./run-columns.ts";
+import { runNosOfSession, type StoredRun, selectRuns, toStoredRun } from "./run-columns.ts";
+import type { StoredSession } from "./session-columns.ts";
 
 const inOrder = `ORDER BY ${orderClause("r.priority", "r.run_no")}`;
 const ready = "r.state = 'queued' AND r.blocked = 0";
@@ -54,7 +55,7 @@ export class RunRows {
   private readonly selectNextReadyOf: StatementSync;
   private readonly selectRunning: StatementSync;
   private readonly countReadySessions: StatementSync;
-  private readonly countAhead: StatementSync;
+  private readonly countOvertaken: StatementSync;
   private readonly insertRow: StatementSync;
   private readonly updateRow: StatementSync;
   private readonly updateBatch: StatementSync;
@@ -81,12 +82,13 @@ export class RunRows {
     this.countReadySessions = database.prepare(
       `SELECT count(DISTINCT r.session_no) AS count FROM runs r WHERE ${ready}`,
     );
-    this.countAhead = database.prepare(`SELECT count(*) AS count FROM runs r WHERE r.tenant_no = ? AND r.session_no = ?
-      AND r.state = 'queued' AND r.priority >= ?`);
+    this.countOvertaken = database.prepare(`SELECT count(*) AS count FROM runs r
+      WHERE r.tenant_no = ? AND r.session_no = ? AND r.state = 'queued' AND r.priority < ?`);
     this.insertRow = database.prepare(`INSERT INTO runs (tenant_no, session_no, run_id, session_id, agent_id, state,
       blocked, status, failure, epoch, attempt, batch_no, batch_first_seq, batch_last_seq, priority, message_ids, options,
       principal, trace_id, queued_at_ms, started_at_ms, finished_at_ms, queued_seq, finished_seq, cancelled_by,
-      cancel_reason, collects) VALUES (?, ?, ?, ?, ?, ?, ?, 0, x'', 0, 0, 0, 0, 0, ?, ?, ?, ?, ?, ?, 0, 0, ?, 0, '', '', ?)`);
+      cancel_reason, collects, prior_run_no)
+      VALUES (?, ?, ?, ?, ?, ?, ?, 0, x'', 0, 0, 0, 0, 0, ?, ?, ?, ?, ?, ?, 0, 0, ?, 0, '', '', ?, ?)`);
     this.updateRow = database.prepare(`UPDATE runs SET state = ?, status = ?, failure = ?, epoch = ?, attempt = ?,
       batch_no = ?, batch_first_seq = ?, batch_last_seq = ?, started_at_ms = ?, finished_at_ms = ?, finished_seq = ?,
       cancelled_by = ?, cancel_reason = ?, acted_command_id = ? WHERE run_no = ?`);
@@ -98,7 +100,7 @@ export class RunRows {
     this.updateBlocked = database.prepare(
       "UPDATE runs SET blocked = ? WHERE tenant_no = ? AND session_no = ? AND state = 'queued'",
     );
-    this.deleteOfSession = database.prepare("DELETE FROM runs WHERE tenant_no = ? AND session_no = ?");
+    this.deleteOfSession = database.prepare(`DELETE FROM runs WHERE run_no IN (${runNosOfSession})`);
   }
 
   findById(tenantNo: number, runId: string): StoredRun | undefined {
@@ -149,13 +151,19 @@ export class RunRows {
     return Number(this.countReadySessions.get()?.count);
   }
 
-  /** How many waiting runs of a session a new one of this priority would stand behind. */
-  countWaitingAhead(tenantNo: number, sessionNo: number, priority: number): number {
-    return Number(this.countAhead.get(tenantNo, sessionNo, priority)?.count);
+  /**
+   * How many waiting runs of a session a new one of this priority would stand behind. Counts those that it overtakes,
+   * which are few, not those that are ahead, which may be the whole queue.
+   */
+  countWaitingAhead({ tenantNo, sessionNo, row }: StoredSession, priority: number): number {
+    if (row.queuedRuns === 0) return 0;
+    return row.queuedRuns - Number(this.countOvertaken.get(tenantNo, sessionNo, priority)?.count);
   }
 
-  insertQueued(tenantNo: number, sessionNo: number, run: RunRow, blocked: boolean): void {
-    this.insertRow.run(
+  /** Returns the session that knows of it, which is not saved yet. */
+  insertQueued(session: StoredSession, run: RunRow, blocked: boolean): StoredSession {
+    const { tenantNo, sessionNo, lastRunNo } = session;
+    const { lastInsertRowid } = this.insertRow.run(
       tenantNo,
       sessionNo,
       run.runId,
@@ -171,7 +179,9 @@ export class RunRows {
       run.queuedAtMs,
       run.queuedSeq,
       run.collects ? 1 : 0,
+      lastRunNo,
     );
+    return { ...session, lastRunNo: Number(lastInsertRowid) };
   }
 
   /** Writes what changes in a run's life. */
@@ -206,8 +216,8 @@ export class RunRows {
   }
 
   /** Their commands are gone already. */
-  removeAllOf({ tenantNo, sessionNo }: Pick<StoredRun, "tenantNo" | "sessionNo">): void {
-    this.deleteOfSession.run(tenantNo, sessionNo);
+  removeAllOf({ sessionNo }: StoredSession): void {
+    this.deleteOfSession.run(sessionNo);
   }
 
   setBlocked(tenantNo: number, sessionNo: number, blocked: boolean): void {

@@ -12,12 +12,14 @@ export interface StoredSession {
   readonly sessionNo: number;
   readonly tenantNo: number;
   readonly row: SessionRow;
+  /** Where the chain of its runs begins (runNosOfSession); 0 when it never had one. */
+  readonly lastRunNo: number;
   /** What the file holds of it; a change replaces only `row`. */
   readonly stored: SessionRow;
 }
 
 /** The columns of `toStoredSession`, in its order. */
-const columns = `s.session_no, s.tenant_no, t.tenant, s.session_id, s.session_key, s.agent_id, s.state, s.title, s.labels,
+const columns = `s.session_no, s.tenant_no, s.last_run_no, t.tenant, s.session_id, s.session_key, s.agent_id, s.state, s.title, s.labels,
   s.log_id, s.head_seq, s.oldest_seq, s.active_run_id, s.queued_runs, s.parent_session_id, s.created_by,
   s.created_at_ms, s.updated_at_ms, s.last_message_at_ms, s.message_count, s.profile, s.idle_timeout_ms,
   s.context_floor_seq, s.log_bytes, s.compacted_seq, s.searched_seq, s.index_seq, s.forked_from_session_id,
@@ -26,6 +28,7 @@ const columns = `s.session_no, s.tenant_no, t.tenant, s.session_id, s.session_ke
 type SessionColumns = [
   sessionNo: number,
   tenantNo: number,
+  lastRunNo: number,
   tenant: string,
   sessionId: string,
   key: string,
@@ -67,7 +70,7 @@ export function selectSessions(database: DatabaseSync, clauses: string, index = 
 
 /** Who a row is about, also when the rest of it can't be read. */
 export function readNames(columns: unknown): Pick<SessionRow, "tenant" | "sessionId"> {
-  const [, , tenant, sessionId] = columns as SessionColumns;
+  const [, , , tenant, sessionId] = columns as SessionColumns;
   return { tenant, sessionId };
 }
 
@@ -76,6 +79,7 @@ export function toStoredSession(columns: unknown): StoredSession {
   const [
     sessionNo,
     tenantNo,
+    lastRunNo,
     tenant,
     sessionId,
     key,
@@ -135,5 +139,5 @@ export function toStoredSession(columns: unknown): StoredSession {
     forkedAtSeq,
     trimmedAtMs,
   };
-  return { sessionNo, tenantNo, row, stored: row };
+  return { sessionNo, tenantNo, lastRunNo, row, stored: row };
 }

@@ -54,7 +54,7 @@ export class SessionRows {
       index_seq)
       VALUES (?, ?, ?, ?, 'created', ?, ?, ?, 0, 0, '', 0, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?)`);
     this.updateGrown = database.prepare(`UPDATE sessions SET state = ?, head_seq = ?, oldest_seq = ?,
-      active_run_id = ?, queued_runs = ?, updated_at_ms = ?, last_message_at_ms = ?, message_count = ?, log_bytes = ?,
+      active_run_id = ?, queued_runs = ?, last_run_no = ?, updated_at_ms = ?, last_message_at_ms = ?, message_count = ?, log_bytes = ?,
       index_seq = ? WHERE session_no = ?`);
     this.updateRest = database.prepare(`UPDATE sessions SET title = ?, labels = ?, profile = ?, idle_timeout_ms = ?,
       context_floor_seq = ?, compacted_seq = ?, searched_seq = ?, log_id = ?, trimmed_at_ms = ? WHERE session_no = ?`);
@@ -140,7 +140,7 @@ export class SessionRows {
 
   /** Writes what changes in a session's life; returns the session with its new place in the index. */
   save(session: StoredSession): StoredSession {
-    const { sessionNo, tenantNo, stored } = session;
+    const { sessionNo, tenantNo, lastRunNo, stored } = session;
     const row = { ...session.row, indexSeq: this.index.next(tenantNo) };
     this.updateGrown.run(
       row.state,
@@ -148,6 +148,7 @@ export class SessionRows {
       row.oldestSeq,
       row.activeRunId,
       row.queuedRuns,
+      lastRunNo,
       row.updatedAtMs,
       row.lastMessageAtMs,
       row.messageCount,

@@ -111,12 +111,11 @@ function receive(
 
 function queueRun(change: Change, interrupts: boolean): Submitted {
   const { tables, session, scope, message, nowMs } = change;
-  const { row, tenantNo, sessionNo } = session;
+  const { row, tenantNo } = session;
   const { runId, priority, options, traceId, entry } = message;
   const agentId = message.agentId || row.agentId;
   const isBusy = row.activeRunId !== "";
-  const waiting = row.queuedRuns === 0 ? 0 : tables.runs.countWaitingAhead(tenantNo, sessionNo, priority);
-  const position = positionOf(waiting, isBusy);
+  const position = positionOf(tables.runs.countWaitingAhead(session, priority), isBusy);
   const received = receive(change, { runId, entered: "queued", position, agentId });
   const next: SessionRow = { ...received.session, queuedRuns: row.queuedRuns + 1 };
   const run = waitingRun({
@@ -127,8 +126,7 @@ function queueRun(change: Change, interrupts: boolean): Submitted {
     queuedAtMs: nowMs,
     queuedSeq: received.appended.headSeq,
   });
-  const saved = tables.sessions.save({ ...session, row: next });
-  tables.runs.insertQueued(tenantNo, sessionNo, run, isBusy);
+  const saved = tables.sessions.save(tables.runs.insertQueued({ ...session, row: next }, run, isBusy));
   const queued = { ...received, session: saved.row, run };
   if (!interrupts || entry.kind !== "interrupt") return { ...queued, commanded: [], ended: [] };
   const active = tables.runs.get(tenantNo, row.activeRunId);
