@@ -40,11 +40,7 @@ const seconds = wholeNumber("seconds", values.seconds, 60);
 const logEvents = wholeNumber("events", values.events, 1_000_000);
 const callOffEnd = endAfter("bench:log", longestMs);
 
-const singleCommits = measureSingleCommits(seconds);
-const port: PortRates[] = [];
-for (const sessions of sessionCounts) port.push(await measurePort(sessions, seconds));
-const log = await measureLog(logEvents);
-
+// First over RPC: what the port leaves on this process's heap would slow its part as a client down.
 pinProcess(process.pid, "load");
 // Whoever calls the session service is a process of the mesh (trim-memory.ts).
 setFlagsFromString("--heap-growing-percent=150");
@@ -61,6 +57,11 @@ pinProcess(process.pid, "alone");
 pinProcess(remote.pid, "alone");
 const resume = await measureResume(remote, long.sessionIds[0] ?? "");
 await remote.stop();
+
+const singleCommits = measureSingleCommits(seconds);
+const port: PortRates[] = [];
+for (const sessions of sessionCounts) port.push(await measurePort(sessions, seconds));
+const log = await measureLog(logEvents);
 
 printReport(
   {

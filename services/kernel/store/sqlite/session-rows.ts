@@ -8,6 +8,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { NewSession, SessionCounts } from "../changes.ts";
 import type { SessionRow } from "../rows.ts";
 import type { IndexRows } from "./index-rows.ts";
+import { SessionCache } from "./session-cache.ts";
 import { type StoredSession, selectSessions, toStoredSession } from "./session-columns.ts";
 
 /** A child session, of which only its place in the family is asked. */
@@ -32,6 +33,7 @@ export class SessionRows {
   private readonly countChanged: StatementSync;
 
   private readonly index: IndexRows;
+  private readonly known = new SessionCache();
 
   constructor(database: DatabaseSync, index: IndexRows) {
     this.index = index;
@@ -68,7 +70,14 @@ export class SessionRows {
     );
   }
 
+  /** To be called after a rollback, which took changes back. */
+  forget(): void {
+    this.known.forget();
+  }
+
   findById(tenantNo: number, sessionId: string): StoredSession | undefined {
+    const known = this.known.findById(tenantNo, sessionId);
+    if (known !== undefined) return known;
     const columns = this.selectById.get(tenantNo, sessionId);
     return columns === undefined ? undefined : toStoredSession(columns);
   }
@@ -91,7 +100,7 @@ export class SessionRows {
 
   /** The session of a row that names it; it is there, because nothing removes sessions alone. */
   get(sessionNo: number): StoredSession {
-    return toStoredSession(this.selectByNo.get(sessionNo));
+    return this.known.findByNo(sessionNo) ?? toStoredSession(this.selectByNo.get(sessionNo));
   }
 
   insert(
@@ -125,6 +134,7 @@ export class SessionRows {
     // First, because the place may be read from what is stored, and this session may have the newest.
     this.index.bury(session, nowMs);
     this.deleteRow.run(session.sessionNo);
+    this.known.remove(session);
   }
 
   count(tenantNo: number, activeSinceMs: number): SessionCounts {
@@ -134,8 +144,11 @@ export class SessionRows {
   }
 
   /** Writes how far compaction and search have come, of which no reader knows; the session keeps its place in the index. */
-  saveUnseen({ sessionNo, row }: StoredSession): void {
-    this.updateUnseen.run(row.compactedSeq, row.logBytes, row.searchedSeq, sessionNo);
+  saveUnseen(session: StoredSession): void {
+    const { compactedSeq, logBytes, searchedSeq } = session.row;
+    this.updateUnseen.run(compactedSeq, logBytes, searchedSeq, session.sessionNo);
+    const row: SessionRow = { ...session.stored, compactedSeq, logBytes, searchedSeq };
+    this.known.replace({ ...session, row, stored: row });
   }
 
   /** Writes what changes in a session's life; returns the session with its new place in the index. */
@@ -171,7 +184,9 @@ export class SessionRows {
         sessionNo,
       );
     }
-    return { ...session, row, stored: row };
+    const saved: StoredSession = { ...session, row, stored: row };
+    this.known.put(saved);
+    return saved;
   }
 }
 

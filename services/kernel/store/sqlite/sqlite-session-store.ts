@@ -51,6 +51,7 @@ class SqliteSessionStore implements SessionStore {
     const forget = (): void => {
       tables.tenants.forget();
       tables.index.forget();
+      tables.sessions.forget();
     };
     this.commits = new GroupCommit(database, nowMs, forget, options);
   }
