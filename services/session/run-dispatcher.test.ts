@@ -19,6 +19,25 @@ describe("a claim whose hand-over fails", () => {
   });
 });
 
+describe("a run that can't be taken over", () => {
+  it(`holds up neither the others whose worker is gone nor those that wait ${verifies("R2", "R4")}`, async () => {
+    const session = await startSessionService({ settings: { reattachGraceMs: 50 } });
+    const lost = await attachByHand(session.inMemory, "w1", { credits: 2 });
+    const [stuck, other] = [await sendWords(session, "hello"), await sendWords(session, "hello")];
+    await lost.hear("offer");
+    await lost.hear("offer");
+    const { takeOverRun } = session.store;
+    vi.spyOn(session.store, "takeOverRun").mockImplementation((run, events) =>
+      run.runId === stuck.runId ? Promise.reject(new StoreUnavailable("io-error")) : takeOverRun(run, events),
+    );
+    lost.cut();
+    const worker = await attachByHand(session.inMemory, "w2", { credits: 3 });
+    expect((await worker.hear("offer")).run).toMatchObject({ runId: other.runId, attempt: 2 });
+    const waiting = await sendWords(session, "hello");
+    expect((await worker.hear("offer")).run).toMatchObject({ runId: waiting.runId, attempt: 1 });
+  });
+});
+
 describe("a cancelled run whose worker does not stop", () => {
   it(`ends although the store refuses its end at first ${verifies("R2", "R5")}`, async () => {
     const session = await startSessionService({ settings: { cancelGraceMs: 50, leaseTtlMs: 60_000 } });

@@ -32,6 +32,8 @@ export interface AttachedWorker extends LeaseHolder {
 
 /** Runs that one claim takes at the most, so that several workers share a queue. */
 const claimLimit = 8;
+/** The most that a worker can have: what its first frame may bring. */
+const maxCredits = 10_000;
 const reapIntervalMs = 100;
 /** From a failure of the store to the next try. */
 const retryWaitMs = 1_000;
@@ -107,7 +109,7 @@ export class RunDispatcher {
   }
 
   addCredits(worker: AttachedWorker, credits: number): void {
-    worker.credits += credits;
+    worker.credits = Math.min(worker.credits + credits, maxCredits);
     this.kick();
   }
 
@@ -204,15 +206,24 @@ export class RunDispatcher {
   }
 
   async #dispatchAll(): Promise<void> {
-    try {
-      do {
-        this.#dispatching = "running";
-        await this.#dispatchOrphans();
-        await this.#dispatchQueued();
-      } while (this.#isKickedAgain());
-    } finally {
-      this.#dispatching = "idle";
-    }
+    let failed: { readonly error: unknown } | undefined;
+    // What can't be given out costs itself alone: everything else is tried before the failure is thrown.
+    const attempt = async (work: Promise<void>): Promise<void> => {
+      try {
+        await work;
+      } catch (error) {
+        failed = { error };
+      }
+    };
+    do {
+      this.#dispatching = "running";
+      for (const lease of [...this.#leases.values()]) {
+        if (lease.state.kind === "orphaned") await attempt(this.#dispatchOrphan(lease));
+      }
+      await attempt(this.#dispatchQueued());
+    } while (this.#isKickedAgain());
+    this.#dispatching = "idle";
+    if (failed !== undefined) throw failed.error;
   }
 
   #isKickedAgain(): boolean {
@@ -243,29 +254,21 @@ export class RunDispatcher {
     }
   }
 
-  async #dispatchOrphans(): Promise<void> {
-    for (const lease of [...this.#leases.values()]) {
-      if (lease.state.kind !== "orphaned") continue;
-      const isCancelled = lease.cancel !== undefined;
-      const verdict = judgeOrphan({ isCancelled, attempt: lease.attempt }, this.#deps.settings.maxAttempts);
-      if (verdict === "finish") {
-        await this.#finishHere(lease);
-        continue;
-      }
-      const worker = this.#workerWithCredits(
-        ({ agentIds }) => agentIds.length === 0 || agentIds.includes(lease.agentId),
-      );
-      if (worker === undefined) continue;
-      const [claim] = await spend(worker, 1, async () => {
-        const events = (run: RunRow) => [takeUpEvent(run, worker.workerId, "worker lost")];
-        const taken = await this.#deps.store.takeOverRun(lease, events);
-        return taken === undefined ? [] : [taken];
-      });
-      if (this.#leases.get(lease.runId) === lease) this.#leases.delete(lease.runId);
-      if (claim === undefined) continue;
-      this.#deps.log.warn({ runId: lease.runId, epoch: claim.run.epoch, workerId: worker.workerId }, "run taken over");
-      await this.#handOverAll([claim], worker);
-    }
+  async #dispatchOrphan(lease: RunLease): Promise<void> {
+    const isCancelled = lease.cancel !== undefined;
+    const verdict = judgeOrphan({ isCancelled, attempt: lease.attempt }, this.#deps.settings.maxAttempts);
+    if (verdict === "finish") return this.#finishHere(lease);
+    const worker = this.#workerWithCredits(({ agentIds }) => agentIds.length === 0 || agentIds.includes(lease.agentId));
+    if (worker === undefined) return;
+    const [claim] = await spend(worker, 1, async () => {
+      const events = (run: RunRow) => [takeUpEvent(run, worker.workerId, "worker lost")];
+      const taken = await this.#deps.store.takeOverRun(lease, events);
+      return taken === undefined ? [] : [taken];
+    });
+    if (this.#leases.get(lease.runId) === lease) this.#leases.delete(lease.runId);
+    if (claim === undefined) return;
+    this.#deps.log.warn({ runId: lease.runId, epoch: claim.run.epoch, workerId: worker.workerId }, "run taken over");
+    await this.#handOverAll([claim], worker);
   }
 
   #workerWithCredits(accepts: (worker: AttachedWorker) => boolean): AttachedWorker | undefined {

@@ -188,11 +188,13 @@ export class Writer {
     } catch (error) {
       const failed = ConnectError.from(error);
       const { code, rawMessage } = failed;
-      if (unclear.has(code)) return undefined;
+      const cause = failed.findDetails(ErrorInfoSchema)[0]?.reason ?? "";
+      // The mesh's own word that it failed is for the judge; without it, it is a client's way to say that an answer broke off.
+      if (unclear.has(code) && cause !== "INTERNAL") return undefined;
       const refused = {
         kind: "refused" as const,
         requestId: request.requestId,
-        cause: failed.findDetails(ErrorInfoSchema)[0]?.reason ?? "",
+        cause,
         reason: `${Code[code]}: ${rawMessage}`,
       };
       this.#history.write(refused);

@@ -1,8 +1,9 @@
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary, toJson } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { checkWorkerEvent } from "./check-worker-event.ts";
+import { jsonRegistry } from "./json-registry.ts";
 import { encodeEventTime, stampEvent } from "./stamp-event.ts";
 
 const serverBodies = [
@@ -98,6 +99,7 @@ describe("checking a worker's event", () => {
     ["block_completed that is cut short", 9, [0x25, 0]],
     ["tool_call_finished whose content is cut short", 27, [0x1a, 3, 0x0a]],
     ["run_finished that is no message", 37, [0xff]],
+    ["run_parked until the year 33658, which JSON can't say", 19, [0x1a, 7, 0x08, 128, 160, 148, 165, 141, 29]],
   ])("refuses a %s", (_name, number, inside) => {
     expect(checkWorkerEvent(encodeBody(number, inside), "run-1")).toMatchObject({ kind: "refused" });
   });
@@ -135,6 +137,7 @@ describe("checking a worker's event", () => {
           expect(event).toMatchObject({ runId: "run-1", firstSeq: 0n, seq: 0n });
           expect(event.time).toBeUndefined();
           expect(check.decoded ?? event).toEqual(event);
+          expect(() => toJson(EventSchema, event, { registry: jsonRegistry })).not.toThrow();
         }
       }),
       { numRuns: 500 },

@@ -6,8 +6,9 @@
  * page of the log that it stands in. Deltas, nearly all events, are only walked; other bodies are decoded.
  */
 import { isUtf8 } from "node:buffer";
-import { fromBinary } from "@bufbuild/protobuf";
+import { fromBinary, toJson } from "@bufbuild/protobuf";
 import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
+import { jsonRegistry } from "./json-registry.ts";
 import { lengthDelimitedWireType, MalformedWire, varintWireType, WireReader } from "./wire-reader.ts";
 
 const runIdField = 4;
@@ -176,10 +177,12 @@ function isText(bytes: Uint8Array, start: number, end: number): boolean {
   return isUtf8(bytes.subarray(start, end));
 }
 
-/** Whatever the decoder throws is about these bytes. */
+/** Whatever the decoder throws is about these bytes. So is what JSON can't say, such as a time after the year 9999. */
 function decode(encoded: Uint8Array, body: number): WorkerEventCheck {
   try {
-    return { kind: "allowed", decoded: fromBinary(EventSchema, encoded) };
+    const decoded = fromBinary(EventSchema, encoded);
+    toJson(EventSchema, decoded, { registry: jsonRegistry });
+    return { kind: "allowed", decoded };
   } catch (error) {
     return refused(`field ${body} can't be decoded: ${error instanceof Error ? error.message : String(error)}`);
   }
