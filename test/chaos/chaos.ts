@@ -4,7 +4,8 @@
  *
  * Real processes (split topology, two gateways, three workers), a fake model API, a real MCP server that writes down
  * every call; writers and readers with their own histories; kill -9 of one service every 2 s and of all every 60 s,
- * frozen workers, connections that are cut, go dark or lose their answers. Then the faults stop, all comes to rest, and
+ * frozen workers, services that are asked to end, a wall clock that jumps by hours, connections that are cut, go dark or
+ * lose their answers. Then the faults stop, all comes to rest, and
  * check-*.ts read the histories and one last read of every log. Exit code 0 when every promise held and the planned
  * faults landed.
  *
@@ -36,6 +37,8 @@ const { values: flags } = parseArgs({
     "kill-all-every-ms": { type: "string", default: "60000" },
     "freeze-every-ms": { type: "string", default: "5000" },
     "cut-every-ms": { type: "string", default: "3000" },
+    "drain-every-ms": { type: "string", default: "10000" },
+    "clock-every-ms": { type: "string", default: "15000" },
     "lease-ttl-ms": { type: "string", default: "2000" },
     root: { type: "string", default: resolve(import.meta.dirname, "../..") },
     keep: { type: "boolean", default: false },
@@ -51,6 +54,8 @@ const pace: Pace = {
   killAllEveryMs: Number(flags["kill-all-every-ms"]),
   freezeEveryMs: Number(flags["freeze-every-ms"]),
   cutEveryMs: Number(flags["cut-every-ms"]),
+  drainEveryMs: Number(flags["drain-every-ms"]),
+  clockEveryMs: Number(flags["clock-every-ms"]),
   leaseTtlMs: Number(flags["lease-ttl-ms"]),
 };
 const say = (line: string): void => void (flags.json ? process.stderr : process.stdout).write(`${line}\n`);

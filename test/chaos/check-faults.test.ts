@@ -12,9 +12,16 @@ afterEach(() => folder.remove());
 const killed = (...services: string[]): FaultRecord => ({ kind: "killed", services, workerIds: [], atMs: 1 });
 const frozen: FaultRecord = { kind: "frozen", service: "agent-1", workerIds: [], forMs: 5_000, atMs: 2 };
 const cut = (connections: number): FaultRecord => ({ kind: "cut", proxy: "session", connections, atMs: 3 });
-const allLanded = [killed("session"), killed("session", "agent-1"), frozen, cut(1)];
+const drained = (changes: object = {}): FaultRecord => ({
+  ...{ kind: "drained", service: "agent-1", code: "0", tookMs: 900, atMs: 4 },
+  ...changes,
+});
+const clock: FaultRecord = { kind: "clock", aheadMs: 3_900_000, atMs: 5 };
+const kinds = ["kill", "kill all", "freeze", "cut", "drain", "clock"] as const;
+/** One for each of `kinds`, in their order. */
+const allLanded = [killed("session"), killed("session", "agent-1"), frozen, cut(1), drained(), clock];
 const sound: Aftermath = {
-  due: new Set(["kill", "kill all", "freeze", "cut"]),
+  due: new Set(kinds),
   lateWriters: 10,
   lateWrites: 3,
   resumeMs: [900, 4_000],
@@ -35,11 +42,10 @@ describe("what was planned", () => {
 
   it("finds each kind of fault that was due and did not land", async () => {
     const proves = "landed, though the plan had one: a run without its faults proves nothing";
-    const kinds = ["kill", "kill all", "freeze", "cut"];
     for (const [index, kind] of kinds.entries()) {
       expect(await problemsOf(allLanded.toSpliced(index, 1))).toEqual([`no ${kind} ${proves}`]);
     }
-    expect(await problemsOf([...allLanded.slice(0, 3), cut(0)])).toEqual([`no cut ${proves}`]);
+    expect(await problemsOf(allLanded.with(3, cut(0)))).toEqual([`no cut ${proves}`]);
   });
 
   it("expects nothing that was not due", async () => {
@@ -49,6 +55,15 @@ describe("what was planned", () => {
   it("finds a service that ended by itself", async () => {
     const died: FaultRecord = { kind: "died", service: "session", code: "1", atMs: 4 };
     expect(await problemsOf([...allLanded, died])).toEqual(["a service ended by itself: session with 1"]);
+  });
+
+  it("finds a service that was asked to end and failed, or took too long", async () => {
+    expect(await problemsOf([...allLanded, drained({ code: "1" })])).toEqual([
+      "a service that was asked to end did so with 1: agent-1",
+    ]);
+    expect(await problemsOf([...allLanded, drained({ tookMs: 36_000 })])).toEqual([
+      "agent-1 took 36000 ms to end, more than 35000",
+    ]);
   });
 });
 

@@ -30,10 +30,12 @@ export interface Aftermath {
 /** One worker that wakes may be told what it lost before it writes; several are not. */
 const enoughLateWriters = 4;
 const maxResumeMs = 30_000;
+/** hardening.md, drain. */
+const maxDrainMs = 35_000;
 const maxTakeoverMs = 30_000;
 
 export async function readFaults(file: string): Promise<Faults> {
-  const landed = { kill: 0, "kill all": 0, freeze: 0, cut: 0 };
+  const landed = { kill: 0, "kill all": 0, freeze: 0, cut: 0, drain: 0, clock: 0 };
   const records: FaultRecord[] = [];
   for await (const record of readHistory<FaultRecord>(file)) {
     records.push(record);
@@ -49,6 +51,13 @@ export async function readFaults(file: string): Promise<Faults> {
       case "muted":
         if (record.connections > 0) landed.cut += 1;
         break;
+      case "drained":
+        landed.drain += 1;
+        break;
+      case "clock":
+        landed.clock += 1;
+        break;
+      case "draining":
       case "ready":
       case "died":
         break;
@@ -65,6 +74,10 @@ export function checkFaults({ landed, records }: Faults, after: Aftermath, repor
   }
   for (const record of records) {
     if (record.kind === "died") report(`a service ended by itself: ${record.service} with ${record.code}`);
+    if (record.kind !== "drained") continue;
+    if (record.code !== "0") report(`a service that was asked to end did so with ${record.code}: ${record.service}`);
+    if (record.tookMs > maxDrainMs)
+      report(`${record.service} took ${Math.round(record.tookMs)} ms to end, more than ${maxDrainMs}`);
   }
   if (after.lateWriters >= enoughLateWriters && after.lateWrites === 0) {
     report(`L4 ${after.lateWriters} frozen workers woke without their runs, and no late write was refused`);

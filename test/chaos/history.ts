@@ -98,6 +98,17 @@ export type FaultRecord =
       readonly connections: number;
       readonly atMs: number;
     }
+  /** The wall clock of all services is this much ahead of the machine's from now on. */
+  | { readonly kind: "clock"; readonly aheadMs: number; readonly atMs: number }
+  /** Asked to end (SIGTERM), and what became of it. */
+  | { readonly kind: "draining"; readonly service: string; readonly atMs: number }
+  | {
+      readonly kind: "drained";
+      readonly service: string;
+      readonly code: string;
+      readonly tookMs: number;
+      readonly atMs: number;
+    }
   | { readonly kind: "ready"; readonly service: string; readonly atMs: number }
   | { readonly kind: "died"; readonly service: string; readonly code: string; readonly atMs: number };
 

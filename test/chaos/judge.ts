@@ -13,6 +13,7 @@ import { type FinalLog, readLogs, waitUntilQuiet } from "./read-logs.ts";
 import { resumeTimes } from "./resume-times.ts";
 import type { System } from "./system.ts";
 import { takeoverTimes } from "./takeover-times.ts";
+import { wallReader } from "./wall-times.ts";
 
 export interface Verdict {
   readonly ok: boolean;
@@ -54,9 +55,9 @@ export async function judge(run: {
   const writers = await checkWriters(named("writer-"), system.callHistory, logs, report);
   const faults = await readFaults(join(folder, "faults.jsonl"));
 
-  const wallOffsetMs = Date.now() - nowMs();
-  const takeover = takeoverTimes(logs.values(), faults.records, wallOffsetMs);
-  const lateWriters = countLateWriters(logs.values(), faults.records, wallOffsetMs);
+  const atMs = wallReader(faults.records, Date.now() - nowMs(), nowMs());
+  const takeover = takeoverTimes(logs.values(), faults.records, atMs);
+  const lateWriters = countLateWriters(logs.values(), faults.records, atMs);
   const lateWrites = system.lateWrites();
   const takeovers = runs.reduce((sum, { takeovers: count }) => sum + count, 0);
   if (runs.length === 0) report("nothing ran: the workload did not work");
@@ -82,6 +83,8 @@ export async function judge(run: {
     killsOfAll: faults.landed["kill all"],
     frozen: faults.landed.freeze,
     cuts: faults.landed.cut,
+    drains: faults.landed.drain,
+    clockJumps: faults.landed.clock,
     lateWriters,
     lateWritesRefused: lateWrites,
     takeoversOfKilled: takeover.killed.length,

@@ -12,16 +12,16 @@ import { changesOfHolder } from "./takeover-times.ts";
 /** How long after its waking a worker needs its stream and its life. */
 const wakingMs = 1_000;
 
-/** `wallOffsetMs`: the wall clock of events less the clock of the faults. */
+/** `atMs`: from an event's wall clock to the clock of the faults (wall-times.ts). */
 export function countLateWriters(
   logs: Iterable<FinalLog>,
   faults: readonly FaultRecord[],
-  wallOffsetMs: number,
+  atMs: (wallMs: number) => number,
 ): number {
   let count = 0;
   for (const { events } of logs) {
     for (const [before, resumed] of changesOfHolder(events)) {
-      const [heldMs, resumedMs] = [(before.wallMs ?? 0) - wallOffsetMs, (resumed.wallMs ?? 0) - wallOffsetMs];
+      const [heldMs, resumedMs] = [atMs(before.wallMs ?? 0), atMs(resumed.wallMs ?? 0)];
       const frozen = faults.some(
         (fault) =>
           fault.kind === "frozen" &&
@@ -45,6 +45,8 @@ function keepsFromWriting(other: FaultRecord, frozen: Extract<FaultRecord, { kin
   switch (other.kind) {
     case "killed":
       return other.services.some(isNeeded) && other.atMs >= frozen.atMs && other.atMs <= wokenMs;
+    case "draining":
+      return isNeeded(other.service) && other.atMs >= frozen.atMs && other.atMs <= wokenMs;
     case "cut":
       return isOnTheWay(other.proxy) && other.atMs >= frozen.atMs && other.atMs <= wokenMs;
     case "dark":

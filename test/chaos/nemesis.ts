@@ -13,12 +13,14 @@ export type Fault =
   | { readonly kind: "kill"; readonly service: string }
   | { readonly kind: "kill all" }
   | { readonly kind: "freeze"; readonly service: string; readonly forMs: number }
+  | { readonly kind: "drain"; readonly service: string }
+  | { readonly kind: "clock"; readonly aheadMs: number }
   | { readonly kind: "cut"; readonly proxy: string }
   | { readonly kind: "dark"; readonly proxy: string; readonly forMs: number }
   | { readonly kind: "mute"; readonly proxy: string; readonly forMs: number };
 
 /** Faults by what must have landed of them; `cut` stands for all that is done to connections. */
-export const faultKinds = ["kill", "kill all", "freeze", "cut"] as const;
+export const faultKinds = ["kill", "kill all", "freeze", "cut", "drain", "clock"] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
 export interface PlannedFault {
@@ -31,6 +33,8 @@ export interface Pace {
   readonly killAllEveryMs: number;
   readonly freezeEveryMs: number;
   readonly cutEveryMs: number;
+  readonly drainEveryMs: number;
+  readonly clockEveryMs: number;
   readonly leaseTtlMs: number;
 }
 
@@ -39,6 +43,12 @@ export interface Targets {
   readonly workers: readonly string[];
   readonly proxies: readonly string[];
 }
+
+/**
+ * Where the wall clock may stand, about two hours either way: so far apart that a time of one can't be taken for a time of
+ * another in a run of an hour (wall-times.ts).
+ */
+const clocksAheadMs = [-2, -1, 0, 1, 2].map((steps) => steps * 65 * 60_000);
 
 /** In order of time. The first seconds are left alone, so that there is something to break. */
 export function planFaults(random: Random, forMs: number, pace: Pace, targets: Targets): PlannedFault[] {
@@ -58,6 +68,8 @@ export function planFaults(random: Random, forMs: number, pace: Pace, targets: T
       service: random.pick(targets.workers),
       forMs: random.between(pace.leaseTtlMs / 2, pace.leaseTtlMs * 3),
     })),
+    ...every(pace.drainEveryMs, () => ({ kind: "drain", service: random.pick(targets.services) })),
+    ...every(pace.clockEveryMs, () => ({ kind: "clock", aheadMs: random.pick(clocksAheadMs) })),
     ...every(pace.cutEveryMs, () => {
       const proxy = random.pick(targets.proxies);
       if (random.chance(0.4)) return { kind: "cut", proxy };
@@ -102,6 +114,12 @@ async function strike(fault: Fault, system: System, history: History<FaultRecord
       return;
     case "freeze":
       await system.freeze(fault.service, fault.forMs);
+      return;
+    case "drain":
+      await system.drain(fault.service);
+      return;
+    case "clock":
+      system.moveClock(fault.aheadMs);
       return;
     case "cut": {
       const connections = system.proxies.find(({ name }) => name === fault.proxy)?.cut() ?? 0;

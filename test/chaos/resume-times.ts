@@ -32,7 +32,8 @@ function troubleOf(faults: readonly FaultRecord[]): Span[] {
   return faults.flatMap((fault): Span[] => {
     switch (fault.kind) {
       case "killed":
-        return fault.services.filter(isOnTheWay).map((service) => {
+      case "draining":
+        return (fault.kind === "killed" ? fault.services : [fault.service]).filter(isOnTheWay).map((service) => {
           const back = faults.find(
             (each) => each.kind === "ready" && each.service === service && each.atMs > fault.atMs,
           );

@@ -8,10 +8,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+import { openClock } from "../support/jumping-clock.ts";
 import { type ServiceProcess, startService } from "../support/mesh-process.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import { type FaultRecord, type History, nowMs } from "./history.ts";
 import { isAlive, killLive } from "./kill-live.ts";
+
+const jumpingClock = pathToFileURL(resolve(import.meta.dirname, "../support/jumping-clock.ts")).href;
 
 export interface SystemOptions {
   readonly folder: string;
@@ -28,6 +32,8 @@ interface Supervised {
   process: ServiceProcess;
   /** Late writes that it refused in its earlier lives. */
   lateWrites: number;
+  /** When it was asked to end, while it does. */
+  drainingSinceMs: number | undefined;
 }
 
 export class System {
@@ -35,11 +41,13 @@ export class System {
   readonly #services: Supervised[] = [];
   readonly #children: ChildProcess[] = [];
   readonly proxies: FaultProxy[] = [];
+  readonly #clock: ReturnType<typeof openClock>;
   #closing = false;
   readonly #keepers: Promise<void>[] = [];
 
   private constructor(options: SystemOptions) {
     this.#options = options;
+    this.#clock = openClock(join(options.folder, "clock"));
   }
 
   static async start(options: SystemOptions): Promise<System> {
@@ -94,6 +102,24 @@ export class System {
     child.kill("SIGCONT");
   }
 
+  /** Asks a service to end, as whoever brings a new version does; the supervisor starts it again. */
+  async drain(name: string): Promise<void> {
+    const service = this.#find(name);
+    const { child } = service.process;
+    if (!isAlive(service.process) || service.drainingSinceMs !== undefined) return;
+    service.drainingSinceMs = nowMs();
+    this.#options.faults.write({ kind: "draining", service: name, atMs: service.drainingSinceMs });
+    const ended = new Promise((settle) => child.once("exit", settle));
+    child.kill("SIGTERM");
+    await ended;
+  }
+
+  /** For all services at once; clients and this harness keep theirs. */
+  moveClock(aheadMs: number): void {
+    this.#clock.set(aheadMs);
+    this.#options.faults.write({ kind: "clock", aheadMs, atMs: nowMs() });
+  }
+
   /** Resolves when every service is up. */
   async whole(): Promise<void> {
     for (;;) {
@@ -133,7 +159,10 @@ export class System {
     };
     writeFileSync(join(folder, "atoll.yaml"), JSON.stringify(config));
     const model = await this.#startModel();
-    const env = { ANTHROPIC_API_KEY: "chaos", ANTHROPIC_BASE_URL: model };
+    const env = {
+      ...{ ANTHROPIC_API_KEY: "chaos", ANTHROPIC_BASE_URL: model },
+      ...{ NODE_OPTIONS: `--import=${jumpingClock}`, ATOLL_TEST_CLOCK: join(folder, "clock") },
+    };
     const serve = (service: string, ...more: string[]) => [
       "serve",
       `--services=${service}`,
@@ -177,7 +206,7 @@ export class System {
   async #supervise(name: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<void> {
     const { folder, root, faults } = this.#options;
     const start = (words: readonly string[]) => startService(name, words, folder, env, join(root, "services/main.ts"));
-    const service: Supervised = { name, process: await start(args), lateWrites: 0 };
+    const service: Supervised = { name, process: await start(args), lateWrites: 0, drainingSinceMs: undefined };
     this.#services.push(service);
     const keepAlive = async (): Promise<void> => {
       while (!this.#closing) {
@@ -185,7 +214,13 @@ export class System {
         if (isAlive(service.process)) await new Promise((settle) => child.once("exit", settle));
         if (this.#closing) return;
         const { exitCode: code, signalCode: signal } = child;
-        if (signal !== "SIGKILL") {
+        const { drainingSinceMs } = service;
+        service.drainingSinceMs = undefined;
+        if (signal !== "SIGKILL" && drainingSinceMs !== undefined) {
+          const atMs = nowMs();
+          const tookMs = atMs - drainingSinceMs;
+          faults.write({ kind: "drained", service: name, code: String(code ?? signal), tookMs, atMs });
+        } else if (signal !== "SIGKILL") {
           faults.write({ kind: "died", service: name, code: String(code ?? signal), atMs: nowMs() });
         }
         await this.#startAgain(service, start);

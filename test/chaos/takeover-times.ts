@@ -19,19 +19,19 @@ const afterEffectMs = 3_000;
 
 type Struck = Extract<FaultRecord, { kind: "killed" | "frozen" }>;
 
-/** `wallOffsetMs`: the wall clock of events less the clock of the faults. */
+/** `atMs`: from an event's wall clock to the clock of the faults (wall-times.ts). */
 export function takeoverTimes(
   logs: Iterable<FinalLog>,
   faults: readonly FaultRecord[],
-  wallOffsetMs: number,
+  atMs: (wallMs: number) => number,
 ): TakeoverTimes {
   const times = { killed: [] as number[], frozen: [] as number[] };
   const struck = faults.filter((fault): fault is Struck => fault.kind === "killed" || fault.kind === "frozen");
   for (const { events } of logs) {
     for (const [before, resumed] of changesOfHolder(events)) {
-      const [heldMs, resumedMs] = [(before.wallMs ?? 0) - wallOffsetMs, (resumed.wallMs ?? 0) - wallOffsetMs];
+      const [heldMs, resumedMs] = [atMs(before.wallMs ?? 0), atMs(resumed.wallMs ?? 0)];
       const cause = struck.find(
-        ({ workerIds, atMs }) => workerIds.includes(before.worker ?? "") && atMs >= heldMs && atMs <= resumedMs,
+        (fault) => fault.workerIds.includes(before.worker ?? "") && fault.atMs >= heldMs && fault.atMs <= resumedMs,
       );
       if (cause === undefined || isDisturbed(cause, resumedMs, faults)) continue;
       times[cause.kind].push(resumedMs - cause.atMs);
@@ -60,6 +60,8 @@ function isDisturbed(cause: Struck, resumedMs: number, faults: readonly FaultRec
     switch (fault.kind) {
       case "killed":
         return fault.atMs >= cause.atMs - afterEffectMs && fault.services.some(isNeeded);
+      case "draining":
+        return fault.atMs >= cause.atMs - afterEffectMs && isNeeded(fault.service);
       case "frozen":
         return fault.atMs + fault.forMs >= cause.atMs;
       case "cut":
