@@ -83,9 +83,9 @@ export const mutations: readonly Mutation[] = [
       },
       {
         file: `${sqlite}/session-columns.ts`,
-        find: "  return { sessionNo, tenantNo, row, stored: row };\n",
+        find: "  return { sessionNo, tenantNo, lastRunNo, row, stored: row };\n",
         replace:
-          "  return { sessionNo, tenantNo, row: { ...row, headSeq: heads.get(sessionNo) ?? headSeq }, stored: row };\n",
+          "  return { sessionNo, tenantNo, lastRunNo, row: { ...row, headSeq: heads.get(sessionNo) ?? headSeq }, stored: row };\n",
       },
       {
         file: `${sqlite}/session-rows.ts`,
