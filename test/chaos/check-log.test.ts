@@ -25,6 +25,13 @@ describe("runs", () => {
   });
 });
 
+describe("the end of a run", () => {
+  it("may not be a failure, which no fault of the plan explains", () => {
+    const failed = { ...finished(), completed: false, failed: "MODEL_UNAVAILABLE: no answer" };
+    expect(problemsOf(...begun, failed)).toEqual(["R4 run run_a seq 4: the run failed: MODEL_UNAVAILABLE: no answer"]);
+  });
+});
+
 describe("tool calls", () => {
   it("finds a call of a completed run that has no outcome", () => {
     const problem = ["T1 run run_a seq 8: complete, yet call c1 of step 1 has no outcome"];

@@ -101,6 +101,8 @@ class RunView implements RunFacts {
         return;
       case "runFinished":
         this.ended += 1;
+        // Every fault of a chaos run is one that a run outlives.
+        if (event.failed !== undefined) report(`R4 ${at}: the run failed: ${event.failed}`);
         if (event.completed === true) this.#checkWhole(at, report);
         return;
       case "stepStarted":

@@ -5,6 +5,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
+import { reasonName } from "../../services/kernel/errors.ts";
 import type { AppliedEvent } from "./history.ts";
 
 export function describeEvent(event: Event): AppliedEvent {
@@ -35,7 +36,11 @@ export function describeEvent(event: Event): AppliedEvent {
   }
   if (body.case === "stepStarted") return { ...place, messages: body.value.messageIds, digest };
   if (body.case === "stepDiscarded") return { ...place, discarded: body.value.step, digest };
-  if (body.case === "runFinished") return { ...place, completed: body.value.status === RunStatus.COMPLETED, digest };
+  if (body.case === "runFinished") {
+    const { status, failure } = body.value;
+    const failed = failure === undefined ? "" : `${reasonName(failure.reason)}: ${failure.message}`;
+    return { ...place, completed: status === RunStatus.COMPLETED, ...(failed === "" ? {} : { failed }), digest };
+  }
   if (body.case === "runQueued") return { ...place, messages: body.value.messageIds, digest };
   if (body.case === "toolCallProposed") {
     const { callId, tool, arguments: said } = body.value;

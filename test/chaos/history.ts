@@ -54,6 +54,8 @@ export interface AppliedEvent {
   readonly discarded?: number;
   /** Of a run's end: whether the agent brought it there by itself. */
   readonly completed?: boolean;
+  /** Of the end of a run that failed: why. */
+  readonly failed?: string;
   /** Of a message's event, of the run that it made or joined, of the step that read it. */
   readonly messages?: readonly string[];
   /** The first word of a message, which no other message has. */

@@ -2,6 +2,6 @@
 import { answerAsAsked } from "../e2e/scripted-model.fixture.ts";
 import { startFakeAnthropic } from "../support/fake-anthropic/start-fake-anthropic.ts";
 
-const fake = await startFakeAnthropic({ script: answerAsAsked });
+const fake = await startFakeAnthropic({ script: answerAsAsked, mostKept: 10 });
 process.stdout.write(`${fake.url}\n`);
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void fake.close());

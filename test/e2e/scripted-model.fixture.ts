@@ -4,16 +4,18 @@
  * - `tokens=200 delay=10`: 200 tokens, 10 ms apart; the delay is optional.
  * - `call probe.echo {"text":"hi"}`: asks for the tool; with a result in hand it says so. A `delay=` slows that down.
  * - anything else: one sentence.
+ *
+ * Words that came together ask for several things: the last one is done.
  */
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import type { RecordedRequest } from "../support/fake-anthropic/request-history.ts";
 import { type FakeReply, text } from "../support/fake-anthropic/script.ts";
 
+const asks = /(?:tokens=(\d+)|call (\S+) (\{[^}]*\}))(?: delay=(\d+))?/g;
+
 export function answerAsAsked(body: JsonObject): FakeReply {
-  const asked = askedIn(body);
-  const tokenDelayMs = Number(/delay=(\d+)/.exec(asked)?.[1] ?? 0);
-  const tokens = /tokens=(\d+)/.exec(asked)?.[1];
-  const [, tool, args] = /call (\S+) (\{.*\})/.exec(asked) ?? [];
+  const [, tokens, tool, args, delay] = [...askedIn(body).matchAll(asks)].at(-1) ?? [];
+  const tokenDelayMs = Number(delay ?? 0);
   if (tool !== undefined && args !== undefined) {
     const name = tool.replace(".", "__");
     const blocks = hasResult(body)

@@ -17,16 +17,14 @@ export interface RecordedRequest {
   outcome: Outcome | undefined;
 }
 
-/** Requests that are kept in memory; older ones are forgotten (the file has them). */
-const mostKept = 1_000;
-
 export interface RequestHistory {
   begin(request: Omit<RecordedRequest, "status" | "outcome">): RecordedRequest;
   end(request: RecordedRequest, outcome: Outcome): void;
   all(): readonly RecordedRequest[];
 }
 
-export function createRequestHistory(file: string | undefined): RequestHistory {
+/** `mostKept` requests stay in memory; older ones are forgotten (the file has them). */
+export function createRequestHistory(file: string | undefined, mostKept = 1_000): RequestHistory {
   const kept: RecordedRequest[] = [];
   const append = (line: JsonValue): void => {
     if (file !== undefined) appendFileSync(file, `${JSON.stringify(line)}\n`);

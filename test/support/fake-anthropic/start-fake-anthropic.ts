@@ -25,6 +25,8 @@ export interface FakeAnthropicOptions {
   readonly tokenDelayMs?: number;
   /** A file to which each request and its outcome is appended as a line of JSON. */
   readonly historyFile?: string;
+  /** How many requests it remembers, which may be a megabyte each. Default 1 000. */
+  readonly mostKept?: number;
   /** The only key that is taken. Default: any. */
   readonly apiKey?: string;
   /** Default 0: a free one. */
@@ -33,7 +35,7 @@ export interface FakeAnthropicOptions {
 
 export interface FakeAnthropic {
   readonly url: string;
-  /** The calls of /v1/messages, oldest first; at most the last 1 000. */
+  /** The calls of /v1/messages, oldest first; at most the last `mostKept`. */
   requests(): readonly RecordedRequest[];
   /** Starts a new script with its first reply. */
   setScript(script: FakeScript): void;
@@ -45,7 +47,7 @@ const plainUsage: FakeUsage = { input_tokens: 25, cache_creation_input_tokens: 0
 
 export async function startFakeAnthropic(options: FakeAnthropicOptions = {}): Promise<FakeAnthropic> {
   const { tokens = 20, tokenDelayMs = 0 } = options;
-  const history = createRequestHistory(options.historyFile);
+  const history = createRequestHistory(options.historyFile, options.mostKept);
   const pacer = createPacer();
   let script: FakeScript = options.script ?? [{ kind: "tokens", tokens }];
   let scriptCalls = 0;
@@ -133,7 +135,11 @@ export async function startFakeAnthropic(options: FakeAnthropicOptions = {}): Pr
   };
 
   const server = createServer({ keepAliveTimeout: 65_000 }, (request, response) => {
-    route(request, response).catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
+    route(request, response).catch((error: unknown) => {
+      // A fault of the script, which whoever reads the caller's log must see.
+      if (response.headersSent) response.destroy();
+      else sendProblem(response, problemOf(500, `the fake failed: ${String(error)}`), nextId("req"));
+    });
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
