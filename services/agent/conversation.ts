@@ -56,9 +56,10 @@ export interface ConversationRun {
   readonly runId: string;
   /** Where the log speaks of it first, which is its oldest message; 0 outside a log. */
   firstSeq: number;
-  /** When a worker took it up first, and last, in milliseconds since 1970 by the log's times; 0 outside a log. */
-  startedAtMs: number;
-  takenUpAtMs: number;
+  /** Milliseconds that workers have worked on it, as far as the log's times tell. */
+  workedMs: number;
+  /** When its last event was written, in milliseconds since 1970 by the log's times; 0 outside a log. */
+  lastAtMs: number;
   readonly messages: ContentBlock[][];
   readonly steps: Step[];
   /** What steers the run and was read by no model call yet. */
@@ -69,6 +70,9 @@ export interface Conversation {
   /** Started runs, oldest first; the last one is the newest. */
   readonly runs: readonly ConversationRun[];
 }
+
+/** The most that is counted between two events of a run (RunOptions.max_duration_ms). */
+const longestGapMs = 300_000;
 
 export class ConversationFold implements Conversation {
   readonly runs: ConversationRun[] = [];
@@ -88,6 +92,8 @@ export class ConversationFold implements Conversation {
 
   applyEvent(event: Event): void {
     const { body } = event;
+    const started = this.#started.get(event.runId);
+    if (started !== undefined) passTime(started, event);
     switch (body.case) {
       case "messageReceived":
         this.#receive(body.value, Number(event.seq));
@@ -98,21 +104,12 @@ export class ConversationFold implements Conversation {
       case "runStarted":
         this.#start(event.runId, Number(event.seq), timeOf(event));
         return;
-      case "runResumed": {
-        const run = this.#started.get(event.runId);
-        if (run !== undefined) run.takenUpAtMs = timeOf(event);
+      case "stepStarted":
+        started?.steps.push(newStep(event.step, event.attempt, takeUnread(started, body.value.messageIds)));
         return;
-      }
-      case "stepStarted": {
-        const run = this.#started.get(event.runId);
-        run?.steps.push(newStep(event.step, event.attempt, takeUnread(run, body.value.messageIds)));
+      case "stepDiscarded":
+        if (started !== undefined) discardStep(started, body.value.step, body.value.attempt);
         return;
-      }
-      case "stepDiscarded": {
-        const run = this.#started.get(event.runId);
-        if (run !== undefined) discardStep(run, body.value.step, body.value.attempt);
-        return;
-      }
       case "runFinished":
         // One that was cancelled while it waited is answered by nobody.
         this.#waiting.delete(event.runId);
@@ -123,7 +120,7 @@ export class ConversationFold implements Conversation {
       case undefined:
         return;
       default: {
-        const step = this.#started.get(event.runId)?.steps.at(-1);
+        const step = started?.steps.at(-1);
         if (step !== undefined) applyToStep(step, body);
       }
     }
@@ -166,8 +163,8 @@ export class ConversationFold implements Conversation {
     const run: ConversationRun = {
       runId,
       firstSeq: seq,
-      startedAtMs: 0,
-      takenUpAtMs: 0,
+      workedMs: 0,
+      lastAtMs: 0,
       messages: [],
       steps: [],
       unread: [],
@@ -188,8 +185,7 @@ export class ConversationFold implements Conversation {
     // Its messages are gone.
     if (this.#isTrimmed && !this.#waiting.has(runId)) return;
     const run = this.#runOf(runId, seq);
-    run.startedAtMs = atMs;
-    run.takenUpAtMs = atMs;
+    run.lastAtMs = atMs;
     this.#waiting.delete(runId);
     this.#started.set(runId, run);
     this.runs.push(run);
@@ -227,6 +223,18 @@ export class WorkingConversation implements Conversation {
   discardStep(step: Step): void {
     discardStep(this.run, step.step, step.attempt);
   }
+}
+
+/**
+ * Counts what lies between two events of one worker, up to a bound: the clock may have been set between them, and one
+ * that is set back gives no time back. Nobody works before a take-up.
+ */
+function passTime(run: ConversationRun, event: Event): void {
+  const atMs = timeOf(event);
+  if (event.body.case !== "runResumed") {
+    run.workedMs += Math.min(Math.max(0, atMs - run.lastAtMs), longestGapMs);
+  }
+  run.lastAtMs = atMs;
 }
 
 function timeOf({ time }: Event): number {

@@ -21,8 +21,8 @@ function toRun({ asked, steps }: RunShape, index: number): ConversationRun {
   const name = `r${index}`;
   return {
     runId: name,
-    startedAtMs: 0,
-    takenUpAtMs: 0,
+    workedMs: 0,
+    lastAtMs: 0,
     firstSeq: 0,
     unread: [],
     messages: Array.from({ length: asked }, (_, n) => content(`${name} asked ${n}`) as never),

@@ -3,7 +3,8 @@ import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import type { RunOptions } from "../../gen/atoll/session/v1/run_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import { ErrorReason } from "../kernel/errors.ts";
-import { ask, hang, runTheLoop, say, stop, text } from "./agent.fixture.ts";
+import type { EventBody } from "../kernel/event/encode-event.ts";
+import { ask, hang, type LoopOptions, runTheLoop, say, stop, text } from "./agent.fixture.ts";
 
 describe(`a budget ${verifies("L7")}`, () => {
   const again = Array.from({ length: 20 }, () => ask("files.read"));
@@ -66,20 +67,33 @@ describe(`a budget ${verifies("L7")}`, () => {
     });
   });
 
-  it("of time counts from the run's first start, also when another worker has it now", async () => {
-    const resumed = (afterMs: number) =>
-      ({ step: 0, attempt: 2, afterMs, body: { case: "runResumed", value: {} } }) as const;
-    const late = { scripts: [say("too late")], attempt: 2, log: [resumed(60_000)] };
-    const spent = await runTheLoop(late);
+  it("of time counts what earlier workers used, and not the time between them", async () => {
+    const at = (afterMs: number, body: EventBody) => ({ step: 1, attempt: 1, afterMs, body });
+    const resumed = (afterMs: number) => ({ ...at(afterMs, { case: "runResumed", value: {} }), attempt: 2 });
+    const worked = (ms: number) => at(ms, { case: "phaseChanged", value: {} });
+    const after = (scripts: LoopOptions["scripts"], ...log: NonNullable<LoopOptions["log"]>) =>
+      runTheLoop({ scripts, attempt: 2, log });
+    const spent = await after([say("too late")], worked(60_000), resumed(60_500));
     expect(spent.requests).toEqual([]);
     expect(spent.finished).toMatchObject({ status: RunStatus.BUDGET_EXCEEDED, duration: { seconds: 60n } });
-    const nearly = await runTheLoop({ ...late, scripts: [hang], log: [resumed(59_950)] });
+    const nearly = await after([hang], worked(30_000), worked(59_950), resumed(60_500));
     expect(nearly.requests).toHaveLength(1);
     expect(nearly.finished).toMatchObject({ status: RunStatus.BUDGET_EXCEEDED, duration: { seconds: 60n } });
-    const inTime = await runTheLoop({ ...late, log: [resumed(30_000)] });
+    const inTime = await after([say("in time")], worked(30_000), resumed(8 * 3_600_000));
     expect(inTime.finished).toMatchObject({ status: RunStatus.COMPLETED, duration: { seconds: 30n } });
-    // A clock that was set back gives no more time than there was.
-    const setBack = await runTheLoop({ ...late, log: [resumed(-30_000)] });
-    expect(setBack.finished).toMatchObject({ status: RunStatus.COMPLETED, duration: { seconds: 0n } });
+  });
+
+  it("of time is not used up by a wall clock that is set, forward or back", async () => {
+    const hourMs = 3_600_000;
+    const at = (afterMs: number) =>
+      ({ step: 1, attempt: 1, afterMs, body: { case: "phaseChanged", value: {} } }) as const;
+    const resumed = { ...at(0), attempt: 2, body: { case: "runResumed", value: {} } } as const;
+    const log = [at(10_000), at(2 * hourMs), at(2 * hourMs + 5_000), at(-2 * hourMs), at(-2 * hourMs + 5_000), resumed];
+    const { finished } = await runTheLoop({
+      ...{ scripts: [say("in time")], attempt: 2, log },
+      agent: { maxDurationMs: hourMs },
+    });
+    // 10 s, at most 5 minutes for the jump, 5 s, nothing for the way back, 5 s.
+    expect(finished).toMatchObject({ status: RunStatus.COMPLETED, duration: { seconds: 320n } });
   });
 });

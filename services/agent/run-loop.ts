@@ -52,9 +52,8 @@ const retryWaitMs = 500;
 
 /** Runs to the end and writes RunFinished. Throws RunLost, and only that, when the run belongs to somebody else. */
 export async function runLoop(parts: RunParts, conversation: WorkingConversation): Promise<void> {
-  const { startedAtMs, takenUpAtMs } = conversation.run;
   // What earlier attempts used is told by the log alone: another machine's clock is never compared with this one's.
-  const usedMs = Math.max(0, takenUpAtMs - startedAtMs);
+  const usedMs = conversation.run.workedMs;
   const beganAtMs = parts.deps.clock.monotonicMs() - usedMs;
   const deadline = new AbortController();
   const expire = (): void => deadline.abort(new BudgetExceeded("time"));

@@ -359,7 +359,7 @@ export type RunFinished = Message<"atoll.event.v1.RunFinished"> & {
   steps: number;
 
   /**
-   * How long it took from its first start, as RunOptions.max_duration_ms counts; absent where `steps` can't be told.
+   * How long workers worked on it, as RunOptions.max_duration_ms counts; absent where `steps` can't be told.
    *
    * @generated from field: google.protobuf.Duration duration = 4;
    */

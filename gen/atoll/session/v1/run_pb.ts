@@ -58,9 +58,10 @@ export type RunOptions = Message<"atoll.session.v1.RunOptions"> & {
   maxCostMicroUsd: bigint;
 
   /**
-   * The most time in milliseconds from its first start, with the time in which it waited for another worker. What earlier
-   * workers used is counted by the times of the log, from RunStarted to the last RunResumed; the rest by the worker's own
-   * clock. Default and maximum: the agent's; at most 24 hours.
+   * The most milliseconds that workers work on it; the time in which it waits for another worker does not count. What
+   * earlier workers used is counted by the log's times, from one event of theirs to the next, at most 5 minutes each, so
+   * that no wall clock that is set uses it up; the rest by the worker's own steady clock. Default and maximum: the agent's;
+   * at most 24 hours.
    *
    * @generated from field: uint64 max_duration_ms = 5;
    */
