@@ -71,15 +71,15 @@ describe(`a budget ${verifies("L7")}`, () => {
     const at = (afterMs: number, body: EventBody) => ({ step: 1, attempt: 1, afterMs, body });
     const resumed = (afterMs: number) => ({ ...at(afterMs, { case: "runResumed", value: {} }), attempt: 2 });
     const worked = (ms: number) => at(ms, { case: "phaseChanged", value: {} });
-    const after = (scripts: LoopOptions["scripts"], ...log: NonNullable<LoopOptions["log"]>) =>
+    const takenUp = (scripts: LoopOptions["scripts"], ...log: NonNullable<LoopOptions["log"]>) =>
       runTheLoop({ scripts, attempt: 2, log });
-    const spent = await after([say("too late")], worked(60_000), resumed(60_500));
+    const spent = await takenUp([say("too late")], worked(60_000), resumed(60_500));
     expect(spent.requests).toEqual([]);
     expect(spent.finished).toMatchObject({ status: RunStatus.BUDGET_EXCEEDED, duration: { seconds: 60n } });
-    const nearly = await after([hang], worked(30_000), worked(59_950), resumed(60_500));
+    const nearly = await takenUp([hang], worked(30_000), worked(59_950), resumed(60_500));
     expect(nearly.requests).toHaveLength(1);
     expect(nearly.finished).toMatchObject({ status: RunStatus.BUDGET_EXCEEDED, duration: { seconds: 60n } });
-    const inTime = await after([say("in time")], worked(30_000), resumed(8 * 3_600_000));
+    const inTime = await takenUp([say("in time")], worked(30_000), resumed(8 * 3_600_000));
     expect(inTime.finished).toMatchObject({ status: RunStatus.COMPLETED, duration: { seconds: 30n } });
   });
 
