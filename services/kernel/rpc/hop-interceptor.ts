@@ -6,7 +6,7 @@ import { Code, ConnectError, type Interceptor, type StreamResponse } from "@conn
 import type { Principal } from "../auth/principal.ts";
 import { type SignedTokens, tokenTtlS } from "../auth/signed-tokens.ts";
 import type { Clock } from "../clock.ts";
-import { ErrorReason, failure, failureFacts } from "../errors.ts";
+import { ErrorReason, failedWith, failure, failureFacts } from "../errors.ts";
 import { newSpanId } from "../id.ts";
 import { principalKey, traceIdKey } from "./call-context.ts";
 
@@ -29,25 +29,35 @@ export function createHopInterceptor(peer: string, tokens: SignedTokens, clock: 
     if (principal !== undefined) request.header.set("authorization", `Bearer ${await assertionOf(principal)}`);
     const traceId = request.contextValues.get(traceIdKey);
     if (traceId !== "") request.header.set("traceparent", `00-${traceId}-${newSpanId()}-01`);
-    const { signal } = request;
+    // What the caller itself brought was checked before, so that a refusal is of this service's word.
+    const call: HopCall = { peer, signal: request.signal, isAsserted: principal !== undefined };
     try {
-      const response = await next(request);
-      return response.stream ? { ...response, message: explainAll(response.message, peer, signal) } : response;
+      const response = await next(request).catch(async (error: unknown) => {
+        if (principal === undefined || request.stream || !failedWith(error, ErrorReason.TOKEN_INVALID)) throw error;
+        // Its life is of the wall clock, which was set while it was on its way: nothing was done, and a new one is good.
+        assertions.delete(principal);
+        request.header.set("authorization", `Bearer ${await assertionOf(principal)}`);
+        return next(request);
+      });
+      return response.stream ? { ...response, message: explainAll(response.message, call) } : response;
     } catch (error) {
-      throw explain(error, peer, signal);
+      throw explain(error, call);
     }
   };
 }
 
-async function* explainAll(
-  messages: StreamResponse["message"],
-  peer: string,
-  signal: AbortSignal,
-): StreamResponse["message"] {
+interface HopCall {
+  readonly peer: string;
+  readonly signal: AbortSignal;
+  /** Whether this service said who calls. */
+  readonly isAsserted: boolean;
+}
+
+async function* explainAll(messages: StreamResponse["message"], call: HopCall): StreamResponse["message"] {
   try {
     yield* messages;
   } catch (error) {
-    throw explain(error, peer, signal);
+    throw explain(error, call);
   }
 }
 
@@ -62,7 +72,14 @@ function isLost(error: unknown): error is ConnectError {
   return lostCodes.has(error.code) || (!error.isWireError && brokenCodes.has(error.code));
 }
 
-function explain(error: unknown, peer: string, signal: AbortSignal): unknown {
+function explain(error: unknown, { peer, signal, isAsserted }: HopCall): unknown {
+  if (isAsserted && failedWith(error, ErrorReason.TOKEN_INVALID)) {
+    return failure(
+      ErrorReason.PEER_UNAVAILABLE,
+      `the ${peer} service does not take this service's word: do their clocks and their mesh keys agree?`,
+      { metadata: { service: peer }, retryAfterMs: 500, cause: error },
+    );
+  }
   if (!isLost(error) || signal.aborted) return error;
   return failure(ErrorReason.PEER_UNAVAILABLE, `the ${peer} service can't be reached: is it running?`, {
     metadata: { service: peer },
