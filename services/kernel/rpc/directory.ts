@@ -14,6 +14,7 @@ import {
   type Transport,
 } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { openHopSessions } from "./hop-sessions.ts";
 import { defaultUnaryTimeoutMs, ruleOf } from "./method-rule.ts";
 
 /** Where a peer is. */
@@ -22,8 +23,6 @@ export type Peer =
   /** `http://host:port` or `https://host:port`. */
   | { readonly kind: "remote"; readonly url: string };
 
-/** Between our own services: 1 MiB, so that a batch never waits for a window. */
-const windowBytes = 1_048_576;
 /** The largest message between our own services: 4 MiB of content and its frame. */
 const maxMessageBytes = 4_259_840;
 
@@ -71,9 +70,6 @@ function openLane(baseUrl: string, hop: Interceptor): Transport {
     writeMaxBytes: maxMessageBytes,
     // Both ends of a hop stand on one network: compressing costs more than it saves.
     acceptCompression: [],
-    pingIntervalMs: 20_000,
-    pingTimeoutMs: 10_000,
-    pingIdleConnection: true,
-    nodeOptions: { settings: { initialWindowSize: windowBytes, enablePush: false } },
+    sessionManager: openHopSessions(baseUrl),
   });
 }

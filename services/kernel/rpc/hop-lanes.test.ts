@@ -5,6 +5,7 @@ import { SessionService } from "../../../gen/atoll/session/v1/session_service_pb
 import { verifies } from "../../../test/requirements.ts";
 import { FrameQueue } from "../stream/frame-queue.ts";
 import { defaultListenerLimits, type ListenerLimits, limitsOfHops } from "./listener-limits.ts";
+import { RawSessionService } from "./raw-session-service.ts";
 import { administrator, onBehalfOf, served, serveRpcs } from "./served-rpcs.fixture.ts";
 
 /** A session service whose runs never end, behind a real listener, and one hop to it. */
@@ -110,5 +111,20 @@ describe("a hop", () => {
     expect(watching.state()).toBe("open");
     watching.leave();
     await patient.leave();
+  });
+
+  it("carries a hundred pages of a megabyte at once", async () => {
+    const page = { events: [new Uint8Array(1_000_000)], logId: "log_1", headSeq: 1n, oldestSeq: 1n, nextPageToken: "" };
+    const handlers = served(RawSessionService, { getSnapshot: () => page });
+    const { remote } = await serveRpcs([handlers], { limits: limitsOfHops(defaultListenerLimits) });
+    const client = createClient(RawSessionService, remote);
+    // The pages of the first ones wait to be sent while the next ones are asked for.
+    const readPages = async () => {
+      for (let pageNo = 0; pageNo < 3; pageNo += 1) {
+        const { events } = await client.getSnapshot({ sessionId: "ses_1" }, { ...asSomebody, timeoutMs: 20_000 });
+        expect(events[0]).toHaveLength(1_000_000);
+      }
+    };
+    await Promise.all(Array.from({ length: 100 }, readPages));
   });
 });

@@ -1,4 +1,5 @@
 // Keeps L7: every bound of the network edge stands here, named with its unit and stated with its default.
+import { hopWindows } from "./hop-windows.ts";
 
 /** What one listener grants to its peers. All values are positive integers. */
 export interface ListenerLimits {
@@ -39,11 +40,14 @@ export interface ListenerLimits {
   readonly maxHeaderPairs: number;
   /** HTTP/2: open streams of one connection. Default 100. */
   readonly maxConcurrentStreams: number;
-  /** HTTP/2: bytes that a peer may send on one stream ahead of our reading. Default 65 536; 1 MiB between own services. */
+  /** HTTP/2: bytes that a peer may send on one stream ahead of our reading. Default 65 536; between own services, see hopWindows. */
   readonly streamWindowBytes: number;
   /** HTTP/2: the same for one connection. Default 65 536; at least streamWindowBytes. */
   readonly connectionWindowBytes: number;
-  /** HTTP/2: memory of one session, in megabytes (node counts in 10^6). Default 8. */
+  /**
+   * HTTP/2: memory of one session, in megabytes (node counts in 10^6). Default 8. What waits to be sent counts; with more
+   * than that, new streams of the session are refused.
+   */
   readonly maxSessionMemoryMegabytes: number;
   /** HTTP/2: unanswered PINGs of ours. Default 10. */
   readonly maxOutstandingPings: number;
@@ -90,6 +94,8 @@ export const defaultListenerLimits: ListenerLimits = {
 const connectionsOfPeer = 3;
 /** HTTP/2: open streams of one connection that our own services may have. */
 const hopStreams = 4_096;
+/** HTTP/2: what may wait to be sent on one connection of our own services: hundreds of pages of a megabyte. */
+const hopMemoryMegabytes = 512;
 
 /**
  * What a listener grants that serves no gateway, made of what one that does would grant to strangers. Only our own
@@ -98,6 +104,8 @@ const hopStreams = 4_096;
  *
  * - maxConnectionsPerAddress: three times as many, so that as many peers have place.
  * - maxConcurrentStreams: 4 096, or what strangers have when that is more.
+ * - streamWindowBytes, connectionWindowBytes: hopWindows, or what strangers have when that is more.
+ * - maxSessionMemoryMegabytes: 512, or what strangers have when that is more.
  * - streamResetBurst, streamResetsPerSecond: what maxConnections strangers may do together.
  */
 export function limitsOfHops(strangers: ListenerLimits): ListenerLimits {
@@ -105,6 +113,9 @@ export function limitsOfHops(strangers: ListenerLimits): ListenerLimits {
     ...strangers,
     maxConnectionsPerAddress: strangers.maxConnectionsPerAddress * connectionsOfPeer,
     maxConcurrentStreams: Math.max(strangers.maxConcurrentStreams, hopStreams),
+    streamWindowBytes: Math.max(strangers.streamWindowBytes, hopWindows.streamBytes),
+    connectionWindowBytes: Math.max(strangers.connectionWindowBytes, hopWindows.connectionBytes),
+    maxSessionMemoryMegabytes: Math.max(strangers.maxSessionMemoryMegabytes, hopMemoryMegabytes),
     streamResetBurst: strangers.streamResetBurst * strangers.maxConnections,
     streamResetsPerSecond: strangers.streamResetsPerSecond * strangers.maxConnections,
   };
