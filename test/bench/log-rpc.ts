@@ -3,9 +3,11 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
 import type { RawAttachRequest } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
+import { SessionService, type SubmitMessageRequestSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { openMeshSecrets } from "../../services/kernel/auth/mesh-secrets.ts";
 import { localTenant, type Principal } from "../../services/kernel/auth/principal.ts";
 import { createSignedTokens } from "../../services/kernel/auth/signed-tokens.ts";
@@ -22,6 +24,7 @@ import { DeltaWriter, runFinished } from "./log-load.ts";
 import { pinProcess } from "./pin-cores.ts";
 import { readCpuMs } from "./process-usage.ts";
 import { median } from "./quantiles.ts";
+import { openUnaryLoad } from "./unary-load.ts";
 
 const inFlight = 64;
 const connections = 4;
@@ -42,6 +45,9 @@ export interface RemoteSession {
   readonly client: Client<typeof RawSessionService>;
   /** A client with a connection of its own. */
   readonly open: () => Client<typeof RawSessionService>;
+  readonly url: string;
+  /** The header that says who calls. It is good for half a minute at least. */
+  readonly authorize: () => Promise<string>;
   readonly pid: number;
   readonly cpuMs: () => number;
   readonly stop: () => Promise<void>;
@@ -53,7 +59,8 @@ export async function startRemoteSession(): Promise<RemoteSession> {
   endWithBench(service.child);
   pinProcess(service.pid, "mesh");
   const { signingKey } = openMeshSecrets(join(folder, ".atoll"));
-  const hop = createHopInterceptor("session", createSignedTokens(signingKey, systemClock), systemClock);
+  const tokens = createSignedTokens(signingKey, systemClock);
+  const hop = createHopInterceptor("session", tokens, systemClock);
   // As the mesh's own services call: a worker's stream is opened to nobody else.
   const asPeer: Interceptor = (next) => (request) => {
     request.contextValues.set(principalKey, peer);
@@ -63,6 +70,8 @@ export async function startRemoteSession(): Promise<RemoteSession> {
   return {
     client: open(),
     open,
+    url: service.url,
+    authorize: async () => `Bearer ${await tokens.sign("hop", peer)}`,
     pid: service.pid,
     cpuMs: () => readCpuMs(service.pid),
     async stop() {
@@ -82,11 +91,12 @@ async function createSessions({ client }: RemoteSession, count: number): Promise
   return ids;
 }
 
-async function submit(client: RemoteSession["client"], sessionId: string): Promise<string> {
-  const message = {
-    content: [{ block: { case: "text" as const, value: { text: "Which boats are in the harbour?" } } }],
+function newMessage(sessionId: string): MessageInitShape<typeof SubmitMessageRequestSchema> {
+  return {
+    requestId: randomUUID(),
+    sessionId,
+    message: { content: [{ block: { case: "text", value: { text: "Which boats are in the harbour?" } } }] },
   };
-  return (await client.submitMessage({ requestId: randomUUID(), sessionId, message })).runId;
 }
 
 /**
@@ -101,23 +111,28 @@ export async function measureRemoteSubmits(
 ): Promise<{ readonly perSecond: number; readonly cpuMs: number }> {
   // A session's queue is bounded: many sessions, so that no message is refused.
   const ids = await createSessions(remote, 400);
-  const clients = Array.from({ length: connections }, remote.open);
   let count = 0;
-  const run = async (endMs: number): Promise<number> => {
+  const run = async (ms: number): Promise<number> => {
+    const authorization = await remote.authorize();
+    const loads = Array.from({ length: connections }, () =>
+      openUnaryLoad(remote.url, SessionService.method.submitMessage, authorization),
+    );
+    const endMs = performance.now() + ms;
     let done = 0;
-    const lane = async (client: RemoteSession["client"]): Promise<void> => {
+    const lane = async ({ call }: (typeof loads)[number]): Promise<void> => {
       while (performance.now() < endMs) {
-        await submit(client, ids[count++ % ids.length] ?? "");
+        const { runId } = await call(newMessage(ids[count++ % ids.length] ?? ""));
+        if (runId === "") throw new Error("a message was taken without a run");
         done += 1;
       }
     };
-    const lanes = clients.flatMap((client) => Array.from({ length: inFlight / connections }, () => lane(client)));
-    await Promise.all(lanes);
+    await Promise.all(loads.flatMap((load) => Array.from({ length: inFlight / connections }, () => lane(load))));
+    for (const { close } of loads) close();
     return done;
   };
-  await run(performance.now() + warmUpMs);
+  await run(warmUpMs);
   const [startedMs, startedCpuMs] = [performance.now(), remote.cpuMs()];
-  const done = await run(startedMs + seconds * 1_000);
+  const done = await run(seconds * 1_000);
   return {
     perSecond: (done * 1_000) / (performance.now() - startedMs),
     cpuMs: (remote.cpuMs() - startedCpuMs) / done,
@@ -142,7 +157,7 @@ export async function measureFlow(remote: RemoteSession, sessions: number, event
   const watched = watchAll(remote, ids, eventsEach, control.signal);
   await watched.opened;
   const worker = attach(remote, sessions, control.signal);
-  for (const id of ids) await submit(remote.client, id);
+  for (const id of ids) await remote.client.submitMessage(newMessage(id));
   const runs = await worker.offered;
   const [startedMs, startedCpuMs] = [performance.now(), remote.cpuMs()];
   await Promise.all(runs.map((run) => worker.write(run, eventsEach)));
