@@ -9,7 +9,8 @@
  * check-*.ts read the histories and one last read of every log. Exit code 0 when every promise held and the planned
  * faults landed.
  *
- * Bounded: by --seconds (default 120) or --runs with at most an hour; ends only processes that it started.
+ * Bounded: by --seconds (default 120), or by --runs (accepted runs; some messages join one) with at most an hour; ends
+ * only processes that it started.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -20,7 +20,7 @@ export interface WorkloadOptions {
   readonly seed: number;
   readonly sessions: number;
   readonly eventsPerRun: number;
-  /** Sends at the most, over all sessions. */
+  /** Writing ends when so many runs are known to be there, over all sessions. */
   readonly runs: number;
   readonly modes: readonly string[];
 }
@@ -37,7 +37,7 @@ const sessions = options.gatewayUrls.map((url) => createClient(SessionService, t
 const slowClients = options.gatewayUrls.map((url) =>
   createClient(GatewayService, transportTo(url, options.token, slowWindowBytes)),
 );
-const budget = { left: options.runs };
+const accepted = new Set<string>();
 const lanes = Array.from({ length: options.sessions }, (_, index) => {
   const readers = new Map<ReaderKind, Reader>();
   const writer = new Writer({
@@ -47,7 +47,8 @@ const lanes = Array.from({ length: options.sessions }, (_, index) => {
     folder: options.folder,
     eventsPerRun: options.eventsPerRun,
     modes: options.modes,
-    budget,
+    isEnough: () => accepted.size >= options.runs,
+    onAccepted: (runId) => void accepted.add(runId),
     onSession(sessionId) {
       for (const kind of readerKinds) {
         const name = `s${options.seed}-${index}-${kind}`;
