@@ -101,6 +101,17 @@ describe("the limiter of failed tries", () => {
     for (let n = 0; n < 3; n++) expect(await ask("Bearer wrong", { address: undefined })).toEqual({ kind: "refused" });
   });
 
+  it("keeps no service of the mesh out: neither failures at its address, nor its own at a clock that was set", async () => {
+    const { clock, tokens, ask } = setUp(3);
+    const assertion = () => tokens.sign("hop", holder(Scope.SESSIONS_READ));
+    const onTheirWay = await Promise.all(Array.from({ length: 5 }, assertion));
+    clock.jump(2 * 3_600_000);
+    for (const token of onTheirWay) await ask(`Bearer ${token}`);
+    expect(await ask(`Bearer ${localToken}`)).toMatchObject({ kind: "slow-down" });
+    expect(await ask(`Bearer ${await assertion()}`)).toMatchObject({ kind: "authenticated" });
+    expect(await ask(`Bearer ${await tokens.sign("web", holder(Scope.ADMIN))}`)).toMatchObject({ kind: "slow-down" });
+  });
+
   it("is not lifted by the wall clock", async () => {
     const { clock, ask } = setUp(1);
     await ask("Bearer wrong");
