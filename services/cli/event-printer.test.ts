@@ -7,6 +7,7 @@ import { type EventBody, encodeEvent } from "../kernel/event/encode-event.ts";
 import { mergeDeltas } from "../kernel/event/merge-deltas.ts";
 import { stampEvents } from "../kernel/event/stamp-event.ts";
 import type { StoredEvent } from "../kernel/event/stored-event.ts";
+import { trimmedHistory } from "../kernel/event/trimmed-history.ts";
 import { EventPrinter } from "./event-printer.ts";
 
 const decode = (events: readonly StoredEvent[]) => events.map(({ bytes }) => fromBinary(EventSchema, bytes));
@@ -104,5 +105,15 @@ describe("printing events", () => {
     printer.startOver();
     print(decode(log.slice(0, 1)));
     expect(shown()).toBe("one uno two due \none ");
+  });
+
+  it(`says where events of the log are gone, and why ${verifies("S5")}`, () => {
+    const { print, shown } = openPrinter();
+    print([fromBinary(EventSchema, trimmedHistory(40, 1_000).bytes)]);
+    print(decode(logOf({ case: "logTruncated", value: { reason: "the disk lost its end" } })));
+    expect(shown()).toBe(
+      "(the first 40 events of this log are gone: retention removed them)\n" +
+        "(events of this log are gone: the disk lost its end)\n",
+    );
   });
 });

@@ -84,6 +84,12 @@ export class EventPrinter {
         this.#line(failure === undefined ? `(${name})` : `(${name}: ${failure.message})`);
         return;
       }
+      case "historyTrimmed":
+        this.#line(`(the first ${body.value.count} events of this log are gone: retention removed them)`);
+        return;
+      case "logTruncated":
+        this.#line(`(events of this log are gone: ${body.value.reason})`);
+        return;
       default:
         return;
     }
