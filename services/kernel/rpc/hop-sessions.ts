@@ -26,6 +26,9 @@ export function openHopSessions(baseUrl: string): SessionManager {
       if (session !== undefined && !widened.has(session)) {
         widened.add(session);
         session.setLocalWindowSize(hopWindows.connectionBytes);
+        // After a GOAWAY the manager may take its own listener away before node tells the error, which would end the
+        // process. What the error means for calls, their streams tell.
+        session.on("error", () => undefined);
       }
       return stream;
     },
