@@ -8,6 +8,8 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 interface Pair {
   readonly near: Socket;
   readonly far: Socket;
+  /** Answers are swallowed. Nothing lifts it: what came after a hole would be taken for what follows. */
+  isMuted: boolean;
 }
 
 export class FaultProxy {
@@ -62,17 +64,20 @@ export class FaultProxy {
 
   light(): void {
     this.#isDark = false;
-    for (const { near, far } of this.#pairs) {
+    for (const pair of this.#pairs) {
+      const { near, far } = pair;
       near.pipe(far);
-      far.pipe(near);
+      if (pair.isMuted) far.resume();
+      else far.pipe(near);
     }
   }
 
   /** From now on what the service answers is swallowed, while it goes on hearing: to be followed by `cut`. */
   mute(): number {
-    for (const { near, far } of this.#pairs) {
-      far.unpipe(near);
-      far.resume();
+    for (const pair of this.#pairs) {
+      pair.isMuted = true;
+      pair.far.unpipe(pair.near);
+      if (!this.#isDark) pair.far.resume();
     }
     return this.#pairs.size;
   }
@@ -84,7 +89,7 @@ export class FaultProxy {
 
   #accept(near: Socket): void {
     const far = connect(this.#targetPort, "127.0.0.1");
-    const pair: Pair = { near, far };
+    const pair: Pair = { near, far, isMuted: false };
     this.#pairs.add(pair);
     near.setNoDelay(true);
     far.setNoDelay(true);
