@@ -178,8 +178,10 @@ export async function runTheLoop(loop: LoopOptions) {
   };
   const events: Event[] = [];
   const steering = loop.steering ?? new Steering();
+  const batches: Event["body"]["case"][][] = [];
   const outlet = {
     deliver: (encoded: readonly Uint8Array[]) => {
+      batches.push(encoded.map((each) => fromBinary(EventSchema, each).body.case));
       for (const each of encoded) {
         const event = fromBinary(EventSchema, each);
         events.push(event);
@@ -230,6 +232,8 @@ export async function runTheLoop(loop: LoopOptions) {
     requests,
     logLines,
     error,
+    /** The kinds of events that were delivered together. */
+    batches,
     kinds: events.map(({ body }) => body.case),
     of: <Case extends NonNullable<Event["body"]["case"]>>(kind: Case) =>
       events.flatMap(({ body }) =>

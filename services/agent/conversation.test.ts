@@ -255,7 +255,7 @@ describe("a run in work", () => {
     const [last] = work.run.steps;
     if (last === undefined) throw new Error("the run has a step");
     expect(openCalls(last).map(({ callId }) => callId)).toEqual(["c1"]);
-    work.discardStep(last);
+    work.discardStep(last, DiscardReason.TAKEOVER);
     work.beginStep(1, 2);
     expect(shown(fold)).toEqual(before);
   });

@@ -9,7 +9,7 @@
 import { fromBinary, type JsonObject } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
-import { BlockKind } from "../../gen/atoll/event/v1/block_events_pb.ts";
+import { BlockKind, type DiscardReason } from "../../gen/atoll/event/v1/block_events_pb.ts";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import type { MessageReceived } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { type ToolCallFinished, ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
@@ -193,10 +193,18 @@ export class ConversationFold implements Conversation {
   }
 }
 
+/** As StepDiscarded names it. */
+export interface VoidStep {
+  readonly step: number;
+  readonly attempt: number;
+  readonly reason: DiscardReason;
+}
+
 /** A run in work: its steps are its own, so that what the loop does never changes what was folded from the log. */
 export class WorkingConversation implements Conversation {
   readonly runs: readonly ConversationRun[];
   readonly run: ConversationRun;
+  readonly #voided: VoidStep[] = [];
 
   constructor(earlier: readonly ConversationRun[], run: ConversationRun) {
     const steps = run.steps.map((step) => ({ ...step, items: step.items.map((item) => ({ ...item })) }));
@@ -219,9 +227,15 @@ export class WorkingConversation implements Conversation {
     return "unread";
   }
 
-  /** What the step had shown is void (S8). */
-  discardStep(step: Step): void {
-    discardStep(this.run, step.step, step.attempt);
+  /** What the step had shown is void (S8). The log is told with what takes its place (takeVoided). */
+  discardStep({ step, attempt }: Step, reason: DiscardReason): void {
+    this.#voided.push({ step, attempt, reason });
+    discardStep(this.run, step, attempt);
+  }
+
+  /** Gives each step that was discarded once. */
+  takeVoided(): readonly VoidStep[] {
+    return this.#voided.splice(0);
   }
 }
 

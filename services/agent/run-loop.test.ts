@@ -150,6 +150,13 @@ describe("a run that was taken over", () => {
     ]);
   });
 
+  it(`in mid-step leaves the step as it is when it is cancelled before something takes its place ${verifies("R2", "R4")}`, async () => {
+    const control = new AbortController();
+    control.abort(new RunCancelled("user:ada"));
+    const { kinds } = await runTheLoop({ scripts: [], attempt: 2, log: half, signal: control.signal });
+    expect(kinds).toEqual(["runFinished"]);
+  });
+
   it("after its model call asks for the open tool calls only, under their old ids", async () => {
     const { calls, handlers } = obligingRouter();
     const log = [...half, proposal("c1"), proposal("c2"), usage("tool_use"), outcome("c1")];

@@ -21,7 +21,7 @@ import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import { openCalls, type Step, type WorkingConversation } from "./conversation.ts";
 import type { EventWriter } from "./event-writer.ts";
 import { RunCancelled, RunLost } from "./run-ending.ts";
-import { runModelStep } from "./run-model-step.ts";
+import { runModelStep, writeVoided } from "./run-model-step.ts";
 import { runToolStep } from "./run-tool-step.ts";
 import type { Steering } from "./steering.ts";
 import type { ToolList } from "./tool-list.ts";
@@ -67,6 +67,8 @@ export async function runLoop(parts: RunParts, conversation: WorkingConversation
     await takeSteps({ ...parts, signal }, conversation, (step) => {
       steps = step;
     });
+    // Nothing takes its place: what is complete has nothing half said.
+    writeVoided(parts.writer, conversation);
     end = { status: RunStatus.COMPLETED };
   } catch (error) {
     parts.writer.abandonBlock();
@@ -100,7 +102,7 @@ async function takeSteps(
   const maxSteps = limit(options?.maxSteps ?? 0, agent.maxSteps);
   let last = run.steps.at(-1);
   if (last !== undefined && !last.modelDone) {
-    discard(parts, conversation, last, DiscardReason.TAKEOVER);
+    conversation.discardStep(last, DiscardReason.TAKEOVER);
     last = run.steps.at(-1);
   }
   // A run that was taken up again after its model had given up ends as it would have ended.
@@ -120,7 +122,6 @@ async function takeSteps(
     parts.signal.throwIfAborted();
     if (step > maxSteps) throw new BudgetExceeded(`steps (${maxSteps})`);
     if (tokens.left <= 0) throw new BudgetExceeded(`output tokens (${tokens.max})`);
-    writer.beginStep(step);
     await modelStep(parts, conversation, step);
     last = run.steps.at(-1);
   }
@@ -153,7 +154,7 @@ async function modelStep(parts: RunParts, conversation: WorkingConversation, ste
       const mayRetry = retry < maxModelRetries && failedWith(error, ErrorReason.MODEL_UNAVAILABLE);
       if (!mayRetry || parts.signal.aborted || begun === undefined || begun.step !== step) throw error;
       parts.writer.abandonBlock();
-      discard(parts, conversation, begun, DiscardReason.MODEL_RETRY);
+      conversation.discardStep(begun, DiscardReason.MODEL_RETRY);
       parts.deps.log.warn(
         { runId: parts.runId, step, retry: retry + 1 },
         "the model call failed in mid-step; made again",
@@ -183,13 +184,6 @@ function refuseBadStop({ stopReason, stopDetail, model }: ModelStop, tokens: Tok
     case "max_tokens":
       throw new BudgetExceeded(tokens.left <= 0 ? `output tokens (${tokens.max})` : "output tokens of one model call");
   }
-}
-
-function discard(parts: RunParts, conversation: WorkingConversation, step: Step, reason: DiscardReason): void {
-  parts.writer.beginStep(step.step);
-  const body = { case: "stepDiscarded", value: { step: step.step, attempt: step.attempt, reason } } as const;
-  parts.writer.write(body);
-  conversation.discardStep(step);
 }
 
 function endOf(error: unknown, parts: RunParts): Pick<RunFinished, "status"> & Partial<Omit<RunFinished, "$typeName">> {

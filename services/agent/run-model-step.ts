@@ -5,6 +5,7 @@ import { type ToolCallFinished, ToolCallFinishedSchema } from "../../gen/atoll/e
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { refuseArguments } from "./call-tool.ts";
 import type { Step, WorkingConversation } from "./conversation.ts";
+import type { EventWriter } from "./event-writer.ts";
 import { toModelMessages } from "./model-messages.ts";
 import type { ModelPart, ModelStopReason } from "./models/model.ts";
 import type { RunParts } from "./run-loop.ts";
@@ -34,6 +35,8 @@ export async function runModelStep(
   parts.steering.bringInto(conversation, writer);
   const begun = conversation.beginStep(step, writer.attempt);
   const messages = toModelMessages(conversation, agent.historyMessages);
+  writeVoided(writer, conversation);
+  writer.beginStep(step);
   writer.writeSoon({ case: "phaseChanged", value: { phase: Phase.THINK } });
   const messageIds = begun.read.map(({ messageId }) => messageId);
   writer.writeSoon({ case: "stepStarted", value: { model: name, messageIds } });
@@ -55,6 +58,17 @@ export async function runModelStep(
     await writer.ready();
   }
   return recorder.finish();
+}
+
+/**
+ * Says which steps are void, in the batch of what takes their place: the messages that they had read are read by it, and
+ * there is no moment at which the log knows of nobody who reads them. A run that ends before leaves its last step cut short.
+ */
+export function writeVoided(writer: EventWriter, conversation: WorkingConversation): void {
+  for (const value of conversation.takeVoided()) {
+    writer.beginStep(value.step);
+    writer.writeSoon({ case: "stepDiscarded", value });
+  }
 }
 
 class PartRecorder {

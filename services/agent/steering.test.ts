@@ -83,7 +83,9 @@ describe("a message that steers a run", () => {
       throw failure(ErrorReason.MODEL_UNAVAILABLE, "overloaded", { metadata: { status: "529" } });
     };
     const scripts = [sayWhile("one", () => steering.hear(1, message("more"))), breaking, say("two")];
-    const { of, requests } = await hearing({ scripts }, steering);
+    const { of, requests, batches } = await hearing({ scripts }, steering);
+    // In one batch: there is no moment at which the log knows of nobody who reads it.
+    expect(batches.find((kinds) => kinds.includes("stepDiscarded"))).toContain("stepStarted");
     expect(of("stepDiscarded")).toMatchObject([{ step: 2, reason: DiscardReason.MODEL_RETRY }]);
     expect(of("stepStarted").map(({ messageIds }) => messageIds)).toEqual([[], ["msg_more"], ["msg_more"]]);
     expect(shownIn(requests[2])).toEqual(shownIn(requests[1]));

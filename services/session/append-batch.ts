@@ -5,7 +5,7 @@
  * store has passed `check-worker-event`.
  */
 import { toBinary } from "@bufbuild/protobuf";
-import { RunFailureSchema, type RunFinished } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import { RunFailureSchema } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import type { RawAppendBatch, RawAttachResponse } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { ErrorReason, reasonName } from "../kernel/errors.ts";
@@ -52,12 +52,13 @@ async function append(deps: SessionDeps, dispatcher: RunDispatcher, batch: RawAp
     batchNo: Number(batch.batchNo),
     events: batch.events,
     actedCommandId: Number(batch.actedCommandId),
+    readMessageIds: checked.readMessageIds,
     finish: checked.finish,
   });
   switch (outcome.kind) {
     case "appended":
       deps.bus.publish(outcome.appended);
-      if (batch.actedCommandId > 0n) dispatcher.acted(runId, batch.actedCommandId);
+      dispatcher.acted(runId, { actedCommandId: batch.actedCommandId, readMessageIds: checked.readMessageIds });
       if (checked.finish !== undefined) dispatcher.finished(runId, outcome.freesNext);
       return accepted(batch, outcome);
     case "replayed":
@@ -102,30 +103,23 @@ function accepted(batch: RawAppendBatch, range: { readonly firstSeq: number; rea
 }
 
 type CheckedBatch =
-  | { readonly kind: "allowed"; readonly finish: WorkerBatch["finish"] }
+  | ({ readonly kind: "allowed" } & Pick<WorkerBatch, "finish" | "readMessageIds">)
   | { readonly kind: "refused"; readonly problem: string };
 
 function checkBatch({ events, runId }: RawAppendBatch, clock: Clock): CheckedBatch {
   if (events.length === 0) return { kind: "refused", problem: "events: at least one is required" };
+  const readMessageIds: string[] = [];
   for (const [index, event] of events.entries()) {
     const check = checkWorkerEvent(event, runId);
     if (check.kind === "refused") return { kind: "refused", problem: `events[${index}]: ${check.problem}` };
+    if (check.decoded?.body.case === "stepStarted") readMessageIds.push(...check.decoded.body.value.messageIds);
     if (check.decoded?.body.case !== "runFinished") continue;
     if (index !== events.length - 1)
       return { kind: "refused", problem: `events[${index}]: run_finished must be the last` };
-    return readFinish(check.decoded.body.value, index, clock);
+    const { status, failure: reason } = check.decoded.body.value;
+    if (status === 0) return { kind: "refused", problem: `events[${index}]: run_finished needs a status` };
+    const failure = reason === undefined ? new Uint8Array() : toBinary(RunFailureSchema, reason);
+    return { kind: "allowed", readMessageIds, finish: { status, failure, followUp: followUpOf(clock) } };
   }
-  return { kind: "allowed", finish: undefined };
-}
-
-function readFinish({ status, failure: reason }: RunFinished, index: number, clock: Clock): CheckedBatch {
-  if (status === 0) return { kind: "refused", problem: `events[${index}]: run_finished needs a status` };
-  return {
-    kind: "allowed",
-    finish: {
-      status,
-      failure: reason === undefined ? new Uint8Array() : toBinary(RunFailureSchema, reason),
-      followUp: followUpOf(clock),
-    },
-  };
+  return { kind: "allowed", readMessageIds, finish: undefined };
 }

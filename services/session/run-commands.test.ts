@@ -133,6 +133,25 @@ describe("a message that steers", () => {
     expect((await session.client.getRun({ runId }, as(person))).run?.messageIds).toHaveLength(1);
   });
 
+  it(`is read by the step that names it, also when the worker never heard of the command ${verifies("R1", "R4")}`, async () => {
+    const session = await startSessionService();
+    const worker = await attachByHand(session.inMemory, "w1", { credits: 4 });
+    const { sessionId, runId } = await sendWords(session, "hello");
+    const offer = await worker.hear("offer");
+    const { messageId } = await sendWords(session, "from the log", { sessionId, ...steer });
+    worker.append(offer, 1, stepStarted([messageId]));
+    await worker.hear("accepted");
+    const again = await attachByHand(session.inMemory, "w1", { credits: 0, held: [offer] });
+    again.renew(offer);
+    await again.hear("renewed");
+    expect(again.waiting("command")).toBe(0);
+    again.append(offer, 2, finish);
+    await again.hear("accepted");
+    const kinds = (await readLog(session, sessionId)).map(({ body }) => body.case);
+    expect(kinds.slice(-2)).toEqual(["stepStarted", "runFinished"]);
+    expect((await session.client.getRun({ runId }, as(person))).run?.messageIds).toHaveLength(2);
+  });
+
   it("is refused with QUEUE_FULL when 64 are open", async () => {
     const session = await startSessionService();
     const worker = await attachByHand(session.inMemory, "w1");

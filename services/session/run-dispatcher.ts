@@ -14,7 +14,14 @@ import type { Claimed, Commanded } from "../kernel/store/changes.ts";
 import type { RunRow } from "../kernel/store/rows.ts";
 import { endRunHere } from "./end-run-here.ts";
 import { makeOffer } from "./make-offer.ts";
-import { closeCommands, type LeaseHolder, newLease, type RunLease, tellHolder } from "./run-lease.ts";
+import {
+  type ClosedCommands,
+  closeCommands,
+  type LeaseHolder,
+  newLease,
+  type RunLease,
+  tellHolder,
+} from "./run-lease.ts";
 import type { SessionDeps } from "./session-deps.ts";
 
 /** An attached worker. */
@@ -176,10 +183,10 @@ export class RunDispatcher {
     }
   }
 
-  /** A batch closed all commands of the run up to this one. */
-  acted(runId: string, actedCommandId: bigint): void {
+  /** A batch closed commands of the run. */
+  acted(runId: string, closed: ClosedCommands): void {
     const lease = this.#leases.get(runId);
-    if (lease !== undefined) closeCommands(lease, actedCommandId);
+    if (lease !== undefined) closeCommands(lease, closed);
   }
 
   /** Interrupt asks; after the grace the terminal event of a cancelled run is written here (R5). */

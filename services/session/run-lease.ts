@@ -62,10 +62,18 @@ export function tellHolder(lease: RunLease, rows: readonly RunCommandRow[]): voi
   }
 }
 
-/** The holder has acted on all commands up to this one. */
-export function closeCommands(lease: RunLease, actedCommandId: bigint): void {
+/** What a batch closes: all commands up to one, and the steers that brought messages which its steps read. */
+export interface ClosedCommands {
+  readonly actedCommandId: bigint;
+  readonly readMessageIds: readonly string[];
+}
+
+export function closeCommands(lease: RunLease, { actedCommandId, readMessageIds }: ClosedCommands): void {
   if (lease.commands.length === 0) return;
-  lease.commands = lease.commands.filter(({ commandId }) => commandId > actedCommandId);
+  lease.commands = lease.commands.filter(
+    ({ commandId, command }) =>
+      commandId > actedCommandId && !(command.case === "steer" && readMessageIds.includes(command.value.messageId)),
+  );
 }
 
 function toRunCommand(runId: string, { commandId, kind, payload }: RunCommandRow): RunCommand {

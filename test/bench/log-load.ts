@@ -95,7 +95,7 @@ export async function startRuns(store: SessionStore, sessionIds: readonly string
 
 export function batchOf(run: RunRow, batchNo: number, events: readonly Uint8Array[]): WorkerBatch {
   const { tenant, sessionId, runId, epoch } = run;
-  return { tenant, sessionId, runId, epoch, batchNo, events, actedCommandId: 0, finish: undefined };
+  return { tenant, sessionId, runId, epoch, batchNo, events, actedCommandId: 0, readMessageIds: [], finish: undefined };
 }
 
 export function runFinished(runId: string): Uint8Array {

@@ -73,6 +73,28 @@ function steerSuite(driver: SessionStoreDriver): void {
       expect((await accept(test.store, session.sessionId, steer)).commanded[0]?.command.commandId).toBe(4);
     });
 
+    it(`are closed by the step that reads their message, by whatever way the worker knows of it ${verifies("R1")}`, async () => {
+      const { run, session } = await startRun(test.store);
+      const [first, second] = [
+        await accept(test.store, session.sessionId, steer),
+        await accept(test.store, session.sessionId, steer),
+      ];
+      // Also the later one of two: the earlier one is not closed with it.
+      await append(test.store, batchOf(run, 1, { readMessageIds: [second.messageId, ...run.messageIds, "nowhere"] }));
+      expect(await openOf(run)).toEqual([1]);
+      const cancel = { runId: run.runId, ...wish() };
+      await test.store.cancelRun(
+        scope,
+        request<CancelOutcome>(() => ""),
+        cancel,
+      );
+      await append(test.store, batchOf(run, 2, { readMessageIds: [first.messageId] }));
+      expect(await openOf(run)).toEqual([3]);
+      const ended = await append(test.store, lastBatchOf(run, 3));
+      expect(decodeEvents(ended.appended.events)).toMatchObject([{ body: { case: "runFinished" } }]);
+      expect(ended.run.messageIds).toEqual([...run.messageIds, first.messageId, second.messageId]);
+    });
+
     it("close no command with a batch that is refused or answered again", async () => {
       const { run, session } = await startRun(test.store);
       await append(test.store, batchOf(run, 1));

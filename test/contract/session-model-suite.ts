@@ -159,6 +159,9 @@ class Player {
           batchNo: known.batchNo + 1 + (flag ? 0 : shift),
           events: Array.from({ length: size }, () => delta(runId, "x")),
           actedCommandId: 0,
+          readMessageIds: known.commands
+            .map(({ messageId }) => messageId)
+            .filter((messageId, index) => messageId !== "" && index % 3 === size % 3),
           finish,
         };
         return [model.append(known, batch), store.appendBatch(batch)];

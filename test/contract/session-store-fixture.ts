@@ -215,7 +215,18 @@ export async function startRun(store: SessionStore): Promise<Claimed> {
 export function batchOf(run: RunRow, batchNo: number, changes: Partial<WorkerBatch> = {}): WorkerBatch {
   const { tenant, sessionId, runId, epoch } = run;
   const events = [delta(runId, `batch ${batchNo}`)];
-  return { tenant, sessionId, runId, epoch, batchNo, events, actedCommandId: 0, finish: undefined, ...changes };
+  return {
+    tenant,
+    sessionId,
+    runId,
+    epoch,
+    batchNo,
+    events,
+    actedCommandId: 0,
+    readMessageIds: [],
+    finish: undefined,
+    ...changes,
+  };
 }
 
 /** A run for what an ended one left unread. */

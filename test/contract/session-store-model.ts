@@ -148,7 +148,9 @@ export class SessionStoreModel {
     run.batchRange = [session.headSeq + 1, session.headSeq + batch.events.length];
     session.headSeq += batch.events.length;
     run.batchNo = batch.batchNo;
-    run.commands = run.commands.filter(({ commandId }) => commandId > batch.actedCommandId);
+    run.commands = run.commands.filter(
+      ({ commandId, messageId }) => commandId > batch.actedCommandId && !batch.readMessageIds.includes(messageId),
+    );
     if (batch.finish !== undefined) {
       this.end(run, batch.finish.followUp.runId);
     }

@@ -69,6 +69,7 @@ async function workOnRuns(store: SessionStore): Promise<void> {
         batchNo,
         events: [event, event, finish === undefined ? event : endedRun(runId)],
         actedCommandId: 0,
+        readMessageIds: [],
         finish,
       };
       const outcome = await store.appendBatch(batch);

@@ -256,6 +256,8 @@ export interface WorkerBatch {
   readonly events: readonly Uint8Array[];
   /** Commands up to this one are closed with the batch; 0 for none. */
   readonly actedCommandId: number;
+  /** Messages that steps of the batch read: the steers that brought them are closed with it, whatever was acted on. */
+  readonly readMessageIds: readonly string[];
   /** Set when the batch ends the run; its last event is RunFinished. */
   readonly finish: RunEnding | undefined;
 }

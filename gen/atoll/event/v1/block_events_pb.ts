@@ -143,7 +143,8 @@ export const BlockCompletedSchema: GenMessage<BlockCompleted> = /*@__PURE__*/
   messageDesc(file_atoll_event_v1_block_events, 2);
 
 /**
- * What a step had shown is void: the fold removes its blocks and proposed calls (S8).
+ * What a step had shown is void: the fold removes its blocks and proposed calls (S8). A worker appends it in one batch with
+ * the StepStarted that takes its place, which reads again what the void step had read.
  *
  * @generated from message atoll.event.v1.StepDiscarded
  */

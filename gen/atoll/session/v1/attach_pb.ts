@@ -181,7 +181,8 @@ export type AppendBatch = Message<"atoll.session.v1.AppendBatch"> & {
 
   /**
    * The highest command of the run that the worker has acted on, for a steer: whose message a model call of this batch
-   * or an earlier one reads. 0 for none. Commands up to it are closed with the batch.
+   * or an earlier one reads. 0 for none. Commands up to it are closed with the batch, and so is every steer whose message
+   * a StepStarted of the batch names.
    *
    * @generated from field: uint64 acted_command_id = 6;
    */
@@ -657,7 +658,8 @@ export const AnswerCommandSchema: GenMessage<AnswerCommand> = /*@__PURE__*/
  * stream that comes to hold it is told of all that is open, by number: behind the offer, behind the welcome for a run that
  * the worker held before, behind the renewal's answer when another stream held it last. On one stream it is not repeated
  * while that holds the run; a worker that has several streams, or attaches again, may hear it again, and knows it by
- * its number. A steer is closed by `AppendBatch.acted_command_id`, a cancel by the run's end.
+ * its number. A steer is closed by the StepStarted that names its message, or by `AppendBatch.acted_command_id`; a cancel
+ * by the run's end.
  *
  * @generated from message atoll.session.v1.RunCommand
  */

@@ -37,7 +37,7 @@ function append(tables: SessionTables, run: StoredRun, batch: WorkerBatch, nowMs
   const firstSeq = session.row.headSeq + 1;
   const lastSeq = appended.headSeq;
   const row: RunRow = { ...run.row, batchNo: batch.batchNo };
-  const actedCommandId = actOn(tables, run, batch.actedCommandId);
+  const actedCommandId = actOn(tables, run, batch);
   const next: StoredRun = { ...run, batchFirstSeq: firstSeq, batchLastSeq: lastSeq, actedCommandId, row };
   if (batch.finish !== undefined) {
     const ended = endRun(tables, next, grown, batch.finish, nowMs);
@@ -56,8 +56,16 @@ function append(tables: SessionTables, run: StoredRun, batch: WorkerBatch, nowMs
   return { kind: "appended", firstSeq, lastSeq, appended, run: row, freesNext: false };
 }
 
-/** Closes the commands that the worker acted on; a worker can't act on one that it was never given. */
-function actOn({ commands }: SessionTables, run: StoredRun, actedCommandId: number): number {
+/**
+ * Closes the commands that the worker acted on; a worker can't act on one that it was never given. What a step reads is
+ * read, also when the worker knows it from the log alone: one that took the run over may hear of the steer later, or never.
+ */
+function actOn(
+  { commands }: SessionTables,
+  run: StoredRun,
+  { actedCommandId, readMessageIds }: Pick<WorkerBatch, "actedCommandId" | "readMessageIds">,
+): number {
+  commands.removeSteers(run, readMessageIds);
   const acted = Math.min(actedCommandId, run.lastCommandId);
   if (acted <= run.actedCommandId) return run.actedCommandId;
   commands.removeThrough(run, acted);

@@ -22,6 +22,7 @@ export class RunCommandRows {
   private readonly selectOf: StatementSync;
   private readonly countOf: StatementSync;
   private readonly deleteThrough: StatementSync;
+  private readonly deleteSteer: StatementSync;
   private readonly deleteOfSession: StatementSync;
 
   constructor(database: DatabaseSync) {
@@ -35,6 +36,9 @@ export class RunCommandRows {
     this.countOf = database.prepare("SELECT count(*) AS count FROM run_commands WHERE tenant_no = ? AND run_no = ?");
     this.deleteThrough = database.prepare(
       "DELETE FROM run_commands WHERE tenant_no = ? AND run_no = ? AND command_id <= ?",
+    );
+    this.deleteSteer = database.prepare(
+      "DELETE FROM run_commands WHERE tenant_no = ? AND run_no = ? AND kind = 'steer' AND message_id = ?",
     );
     this.deleteOfSession = database.prepare(`DELETE FROM run_commands
       WHERE tenant_no = ? AND run_no IN (${runNosOfSession})`);
@@ -73,5 +77,11 @@ export class RunCommandRows {
 
   removeThrough({ tenantNo, runNo }: StoredRun, commandId: number): void {
     this.deleteThrough.run(tenantNo, runNo, commandId);
+  }
+
+  /** The steers that brought these messages. */
+  removeSteers(run: StoredRun, messageIds: readonly string[]): void {
+    if (run.lastCommandId === run.actedCommandId) return;
+    for (const messageId of messageIds) this.deleteSteer.run(run.tenantNo, run.runNo, messageId);
   }
 }
