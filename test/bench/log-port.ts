@@ -3,21 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { mergeDeltas } from "../../services/kernel/event/merge-deltas.ts";
 import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
 import type { RunRow } from "../../services/kernel/store/rows.ts";
 import type { SessionStore } from "../../services/kernel/store/session-store.ts";
-import {
-  batchEvents,
-  batchOf,
-  DeltaWriter,
-  makeSessions,
-  newMessage,
-  onceRequest,
-  scope,
-  startRuns,
-} from "./log-load.ts";
-import { median } from "./quantiles.ts";
+import { batchOf, DeltaWriter, makeSessions, newMessage, onceRequest, scope, startRuns } from "./log-load.ts";
 
 const inFlight = 64;
 
@@ -25,15 +14,6 @@ export interface PortRates {
   readonly sessions: number;
   readonly submitsPerSecond: number;
   readonly deltasPerSecond: number;
-}
-
-export interface LogSize {
-  readonly events: number;
-  /** Of session.db with its write-ahead log, a stored event. */
-  readonly bytesPerEvent: number;
-  readonly readEventsPerSecond: number;
-  readonly snapshotMs: number;
-  readonly snapshotEvents: number;
 }
 
 /** Rates over `sessions` sessions, each with a run that is written to. */
@@ -118,62 +98,6 @@ export function measureSingleCommits(seconds: number): number {
     database.close();
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** A log of `events` deltas in one session, as it was written and then compacted. */
-export async function measureLog(events: number): Promise<{ readonly written: LogSize; readonly compacted: LogSize }> {
-  return await withStore(async (store) => {
-    const [sessionId = ""] = await makeSessions(store, 1);
-    const [run] = await startRuns(store, [sessionId]);
-    if (run === undefined) throw new Error("no run was claimed");
-    const deltas = new DeltaWriter(run.runId);
-    for (let batchNo = 1; batchNo <= events / batchEvents; batchNo++) {
-      await store.appendBatch(batchOf(run, batchNo, deltas.batch()));
-    }
-    const written = await measureSize(store, sessionId);
-    for (;;) {
-      const { windows } = await store.compactLogs({ maxWindows: 64 });
-      if (windows === 0) break;
-    }
-    return { written, compacted: await measureSize(store, sessionId) };
-  });
-}
-
-async function measureSize(store: SessionStore, sessionId: string): Promise<LogSize> {
-  const read = async (snapshot: boolean): Promise<{ ms: number; events: number; headSeq: number }> => {
-    const startedMs = performance.now();
-    let events = 0;
-    let afterSeq = 0;
-    for (;;) {
-      const page = await store.readEvents(scope, sessionId, {
-        afterSeq,
-        maxEvents: 5_000,
-        maxBytes: 1_048_576,
-      });
-      if (page.kind !== "page") throw new Error("the session is not there");
-      // As the session service makes a snapshot.
-      events += (snapshot ? mergeDeltas(page.events) : page.events).length;
-      afterSeq = page.events.at(-1)?.seq ?? afterSeq;
-      if (afterSeq >= page.headSeq || page.events.length === 0) {
-        return { ms: performance.now() - startedMs, events, headSeq: page.headSeq };
-      }
-    }
-  };
-  const plain = [];
-  const snapshots = [];
-  for (let round = 0; round < 5; round++) {
-    plain.push(await read(false));
-    snapshots.push(await read(true));
-  }
-  const headSeq = plain[0]?.headSeq ?? 0;
-  const session = await store.getSession(scope, { sessionId });
-  return {
-    events: headSeq,
-    bytesPerEvent: (session?.logBytes ?? 0) / headSeq,
-    readEventsPerSecond: (headSeq * 1_000) / median(plain.map(({ ms }) => ms)),
-    snapshotMs: median(snapshots.map(({ ms }) => ms)),
-    snapshotEvents: snapshots[0]?.events ?? 0,
-  };
 }
 
 async function withStore<Result>(use: (store: SessionStore, folder: string) => Promise<Result>): Promise<Result> {

@@ -30,6 +30,8 @@ const inFlight = 64;
 const connections = 4;
 /** Until V8 has compiled what is hot. */
 const warmUpMs = 5_000;
+/** Of a new session with one run: message, title, queued, started. */
+const eventsBeforeDeltas = 4;
 /** Batches of a run that wait for their answer, as a real worker bounds them. */
 const batchesInFlight = 128;
 
@@ -197,8 +199,8 @@ function watchAll({ open }: RemoteSession, ids: readonly string[], eventsEach: n
       const before = seen.get(watchId) ?? 0;
       const seq = readEventRange(last).seq;
       seen.set(watchId, seq);
-      // Message, title, queued and started come before the deltas.
-      if (before < eventsEach && seq >= eventsEach && ++finished === ids.length) done.resolve();
+      const whole = eventsBeforeDeltas + eventsEach;
+      if (before < whole && seq >= whole && ++finished === ids.length) done.resolve();
     }
   };
   listen().catch((error: unknown) => {
@@ -301,6 +303,8 @@ export interface Resume {
   readonly events: number;
   /** The snapshot of what was written just now. */
   readonly writtenSnapshotMs: number;
+  /** From the end of the writing until compaction has been everywhere. */
+  readonly compactedAfterMs: number;
   /** The snapshot once compaction has been there. */
   readonly snapshotMs: number;
   readonly watchMs: number;
@@ -334,8 +338,10 @@ export async function measureResume(remote: RemoteSession, sessionId: string): P
     }
     throw new Error("the watch ended before the head");
   };
+  const startedMs = performance.now();
   const writtenSnapshotMs = await snapshot();
   await untilCompacted(remote, sessionId);
+  const compactedAfterMs = performance.now() - startedMs;
   const snapshots: number[] = [];
   const watches: number[] = [];
   let events = 0;
@@ -345,7 +351,7 @@ export async function measureResume(remote: RemoteSession, sessionId: string): P
     watches.push(ms);
     events = headSeq;
   }
-  return { events, writtenSnapshotMs, snapshotMs: median(snapshots), watchMs: median(watches) };
+  return { events, writtenSnapshotMs, compactedAfterMs, snapshotMs: median(snapshots), watchMs: median(watches) };
 }
 
 /** Few events then reach from far behind to the head; a log that stays as it was written is an error after a minute. */

@@ -6,9 +6,10 @@
  *   submits with 64 in flight, and deltas in batches of 16, over 10 to 10 000 sessions; against single durable commits of
  *   SQLite alone in the same run.
  * - Over RPC, the session service in a process of its own on its own core: submits with 64 in flight on four HTTP/2
- *   connections; deltas from a worker's Attach stream to what a Watch stream delivered.
- * - A log of 100 000 deltas: bytes an event, reading it whole, opening its snapshot, as written and after compaction;
- *   over RPC the snapshot and a watcher from the beginning, with nobody else at work and nothing pinned.
+ *   connections; deltas from a worker's Attach stream to what a Watch stream delivered, of 1 to 10 000 sessions.
+ * - A log of 100 000 deltas beside 10 to 10 000 sessions: bytes an event, reading it whole, opening its snapshot, as
+ *   written and after compaction; over RPC the snapshot and a watcher from the beginning, with nobody else at work and
+ *   nothing pinned.
  *
  * Does not measure
  * - Models, tools, gateways, browsers. Networks: loopback has no delay and no loss.
@@ -20,8 +21,10 @@
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { endAfter } from "./end-in-time.ts";
-import { measureLog, measurePort, measureSingleCommits, type PortRates } from "./log-port.ts";
-import { measureFlow, measureRemoteSubmits, measureResume, startRemoteSession } from "./log-rpc.ts";
+import { batchEvents } from "./log-load.ts";
+import { measurePort, measureSingleCommits, type PortRates } from "./log-port.ts";
+import { type Flow, measureFlow, measureRemoteSubmits, measureResume, startRemoteSession } from "./log-rpc.ts";
+import { type LogSizes, measureLog } from "./log-size.ts";
 import { pinning, pinProcess } from "./pin-cores.ts";
 import { printReport } from "./print-report.ts";
 
@@ -50,7 +53,10 @@ const submits = await measureRemoteSubmits(submitted, seconds);
 await submitted.stop();
 const remote = await startRemoteSession();
 await measureFlow(remote, 1, 16_000);
-const flows = [await measureFlow(remote, 1, flowEvents), await measureFlow(remote, 16, flowEvents / 16)];
+const flows: Flow[] = [];
+for (const sessions of [1, ...sessionCounts]) {
+  flows.push(await measureFlow(remote, sessions, Math.max(batchEvents, Math.floor(flowEvents / sessions))));
+}
 const long = await measureFlow(remote, 1, logEvents);
 // Question and answer, one after the other: client and service never work at the same time.
 pinProcess(process.pid, "alone");
@@ -61,7 +67,8 @@ await remote.stop();
 const singleCommits = measureSingleCommits(seconds);
 const port: PortRates[] = [];
 for (const sessions of sessionCounts) port.push(await measurePort(sessions, seconds));
-const log = await measureLog(logEvents);
+const logs: LogSizes[] = [];
+for (const sessions of sessionCounts) logs.push(await measureLog(logEvents, sessions));
 
 printReport(
   {
@@ -79,15 +86,19 @@ printReport(
         ]),
       },
       {
-        title: `A log of ${logEvents} deltas at the port`,
-        columns: ["", "bytes/event", "events read/s", "snapshot ms", "snapshot events"],
-        rows: Object.entries(log).map(([name, size]) => [
-          name,
-          size.bytesPerEvent,
-          size.readEventsPerSecond,
-          size.snapshotMs,
-          size.snapshotEvents,
-        ]),
+        title: `A log of ${logEvents} deltas at the port, in one of so many sessions; the others have a batch`,
+        columns: ["", "sessions", "bytes/event", "on disk", "events read/s", "snapshot ms", "snapshot events"],
+        rows: logs
+          .flatMap((sizes) => Object.entries(sizes))
+          .map(([name, size]) => [
+            name,
+            String(size.sessions),
+            size.bytesPerEvent,
+            size.diskBytesPerEvent,
+            size.readEventsPerSecond,
+            size.snapshotMs,
+            size.snapshotEvents,
+          ]),
       },
       {
         title: "Over RPC: the session service in its own process",
@@ -95,7 +106,7 @@ printReport(
         rows: [
           ["submits, 64 in flight", submits.perSecond, submits.cpuMs * 1_000],
           ...flows.map(({ sessions, perSecond, cpuUsPerEvent }) => [
-            `delta events, Attach to Watch, ${sessions} at once`,
+            `delta events, Attach to Watch, ${sessions} sessions at once`,
             perSecond,
             cpuUsPerEvent,
           ]),
@@ -106,6 +117,7 @@ printReport(
         columns: ["", "ms"],
         rows: [
           ["snapshot, as just written", resume.writtenSnapshotMs],
+          ["until it is compacted", resume.compactedAfterMs],
           ["snapshot, compacted", resume.snapshotMs],
           ["watcher from the beginning to the head", resume.watchMs],
         ],
@@ -121,7 +133,7 @@ printReport(
     notes: [
       `Node ${process.versions.node}. Cores: ${pinning}; at the port and for opening a session nothing is pinned. Single durable commits of SQLite alone: ${singleCommits.toFixed(0)}/s.`,
     ],
-    figures: { singleCommits, port, log, submits, flows, resume },
+    figures: { singleCommits, port, logs, submits, flows, resume },
   },
   values.json === true,
 );
