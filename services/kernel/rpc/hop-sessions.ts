@@ -27,7 +27,7 @@ export function openHopSessions(baseUrl: string): SessionManager {
         widened.add(session);
         session.setLocalWindowSize(hopWindows.connectionBytes);
         // After a GOAWAY the manager may take its own listener away before node tells the error, which would end the
-        // process. What the error means for calls, their streams tell.
+        // process (connectrpc/connect-es#1768). What the error means for calls, their streams tell.
         session.on("error", () => undefined);
       }
       return stream;
