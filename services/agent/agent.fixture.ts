@@ -181,9 +181,9 @@ export async function runTheLoop(loop: LoopOptions) {
   const batches: Event["body"]["case"][][] = [];
   const outlet = {
     deliver: (encoded: readonly Uint8Array[]) => {
-      batches.push(encoded.map((each) => fromBinary(EventSchema, each).body.case));
-      for (const each of encoded) {
-        const event = fromBinary(EventSchema, each);
+      const batch = encoded.map((each) => fromBinary(EventSchema, each));
+      batches.push(batch.map(({ body }) => body.case));
+      for (const event of batch) {
         events.push(event);
         loop.onEvent?.(event);
       }

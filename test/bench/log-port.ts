@@ -1,12 +1,10 @@
 /** The store behind its port, in this process: what SQLite with group commit carries, and SQLite alone as the measure. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
 import type { RunRow } from "../../services/kernel/store/rows.ts";
 import type { SessionStore } from "../../services/kernel/store/session-store.ts";
 import { batchOf, DeltaWriter, makeSessions, newMessage, onceRequest, scope, startRuns } from "./log-load.ts";
+import { withFolder, withStore } from "./with-store.ts";
 
 const inFlight = 64;
 
@@ -18,13 +16,17 @@ export interface PortRates {
 
 /** Rates over `sessions` sessions, each with a run that is written to. */
 export async function measurePort(sessions: number, seconds: number): Promise<PortRates> {
-  const submitsPerSecond = await withStore(async (store) =>
+  const submitsPerSecond = await inNewStore(async (store) =>
     measureSubmits(store, await makeSessions(store, sessions), seconds),
   );
-  const deltasPerSecond = await withStore(async (store) =>
+  const deltasPerSecond = await inNewStore(async (store) =>
     measureDeltas(store, await startRuns(store, await makeSessions(store, sessions)), seconds),
   );
   return { sessions, submitsPerSecond, deltasPerSecond };
+}
+
+function inNewStore<Result>(use: (store: SessionStore) => Promise<Result>): Promise<Result> {
+  return withFolder((folder) => withStore(folder, use));
 }
 
 /** Deduplicated submits in a second, 64 in flight. */
@@ -78,35 +80,24 @@ async function inParallel(
 }
 
 /** Rows of one small insert each, one fsync a row: what a store without group commit would do. */
-export function measureSingleCommits(seconds: number): number {
-  const folder = mkdtempSync(join(tmpdir(), "atoll-bench-"));
-  const database = new DatabaseSync(join(folder, "floor.db"));
-  try {
-    database.exec(
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE t (a INTEGER PRIMARY KEY, b BLOB)",
-    );
-    const insert = database.prepare("INSERT INTO t (b) VALUES (?)");
-    const row = new Uint8Array(106);
-    const startedMs = performance.now();
-    let count = 0;
-    while (performance.now() - startedMs < seconds * 1_000) {
-      insert.run(row);
-      count += 1;
+export function measureSingleCommits(seconds: number): Promise<number> {
+  return withFolder((folder) => {
+    const database = new DatabaseSync(join(folder, "floor.db"));
+    try {
+      database.exec(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE t (a INTEGER PRIMARY KEY, b BLOB)",
+      );
+      const insert = database.prepare("INSERT INTO t (b) VALUES (?)");
+      const row = new Uint8Array(106);
+      const startedMs = performance.now();
+      let count = 0;
+      while (performance.now() - startedMs < seconds * 1_000) {
+        insert.run(row);
+        count += 1;
+      }
+      return (count * 1_000) / (performance.now() - startedMs);
+    } finally {
+      database.close();
     }
-    return (count * 1_000) / (performance.now() - startedMs);
-  } finally {
-    database.close();
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-async function withStore<Result>(use: (store: SessionStore, folder: string) => Promise<Result>): Promise<Result> {
-  const folder = mkdtempSync(join(tmpdir(), "atoll-bench-"));
-  const store = await openSessionStore(folder, () => Date.now());
-  try {
-    return await use(store, folder);
-  } finally {
-    await store.close();
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }

@@ -1,14 +1,12 @@
 /** A long log at the store's port, beside few or many other sessions: its size, reading it whole, opening its snapshot. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { mergeDeltas } from "../../services/kernel/event/merge-deltas.ts";
-import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
 import type { RunRow } from "../../services/kernel/store/rows.ts";
 import type { SessionStore } from "../../services/kernel/store/session-store.ts";
 import { batchEvents, batchOf, DeltaWriter, makeSessions, scope, startRuns } from "./log-load.ts";
 import { median } from "./quantiles.ts";
+import { withFolder, withStore } from "./with-store.ts";
 
 export interface LogSize {
   /** All sessions of the store, the long one included. */
@@ -29,41 +27,47 @@ export interface LogSizes {
 
 /** A log of `events` deltas in one of `sessions` sessions, as it was written and then compacted. The others have a batch. */
 export async function measureLog(events: number, sessions: number): Promise<LogSizes> {
-  const folder = mkdtempSync(join(tmpdir(), "atoll-bench-"));
-  const open = () => openSessionStore(folder, () => Date.now());
-  let store = await open();
-  try {
-    const [long, ...others] = await startRuns(store, await makeSessions(store, sessions));
-    if (long === undefined) throw new Error("no run was claimed");
-    const begin = (run: RunRow) => store.appendBatch(batchOf(run, 1, new DeltaWriter(run.runId).batch()));
-    await Promise.all(others.map(begin));
-    const deltas = new DeltaWriter(long.runId);
-    for (let batchNo = 1; batchNo <= events / batchEvents; batchNo++) {
-      await store.appendBatch(batchOf(long, batchNo, deltas.batch()));
-    }
+  return await withFolder(async (folder) => {
+    const runs = await withStore(folder, (store) => writeLogs(store, events, sessions));
     const measure = async (): Promise<LogSize> => {
-      // Whoever opens the database owns its file alone.
-      await store.close();
       const usedBytes = readUsedBytes(join(folder, "session.db"));
-      store = await open();
-      return measureSize(store, usedBytes, { long, others });
+      return await withStore(folder, (store) => measureSize(store, usedBytes, runs));
     };
     const written = await measure();
-    for (;;) {
-      const { windows } = await store.compactLogs({ maxWindows: 64 });
-      if (windows === 0) break;
-    }
+    await withStore(folder, compactAll);
     return { written, compacted: await measure() };
-  } finally {
-    await store.close();
-    rmSync(folder, { recursive: true, force: true });
+  });
+}
+
+interface WrittenRuns {
+  /** Of the long log. */
+  readonly long: RunRow;
+  readonly others: readonly RunRow[];
+}
+
+async function writeLogs(store: SessionStore, events: number, sessions: number): Promise<WrittenRuns> {
+  const [long, ...others] = await startRuns(store, await makeSessions(store, sessions));
+  if (long === undefined) throw new Error("no run was claimed");
+  const begin = (run: RunRow) => store.appendBatch(batchOf(run, 1, new DeltaWriter(run.runId).batch()));
+  await Promise.all(others.map(begin));
+  const deltas = new DeltaWriter(long.runId);
+  for (let batchNo = 1; batchNo <= events / batchEvents; batchNo++) {
+    await store.appendBatch(batchOf(long, batchNo, deltas.batch()));
+  }
+  return { long, others };
+}
+
+async function compactAll(store: SessionStore): Promise<void> {
+  for (;;) {
+    const { windows } = await store.compactLogs({ maxWindows: 64 });
+    if (windows === 0) return;
   }
 }
 
 async function measureSize(
   store: SessionStore,
   usedBytes: number,
-  { long: { sessionId }, others }: { readonly long: RunRow; readonly others: readonly RunRow[] },
+  { long: { sessionId }, others }: WrittenRuns,
 ): Promise<LogSize> {
   const plain = [];
   const snapshots = [];

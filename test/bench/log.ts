@@ -64,7 +64,7 @@ pinProcess(remote.pid, "alone");
 const resume = await measureResume(remote, long.sessionIds[0] ?? "");
 await remote.stop();
 
-const singleCommits = measureSingleCommits(seconds);
+const singleCommits = await measureSingleCommits(seconds);
 const port: PortRates[] = [];
 for (const sessions of sessionCounts) port.push(await measurePort(sessions, seconds));
 const logs: LogSizes[] = [];

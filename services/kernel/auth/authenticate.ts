@@ -71,13 +71,12 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
     const nowMs = options.clock.monotonicMs();
     const failed = address === undefined ? undefined : failures.get(address);
     const token = /^Bearer ([\x21-\x7e]{1,4096})$/i.exec(authorization)?.[1];
-    if (failed !== undefined && failed.count >= options.maxFailedPerMinute) {
-      const retryAfterMs = failed.sinceMs + windowMs - nowMs;
-      if (retryAfterMs > 0) {
-        // An assertion can't be guessed, and a clock that is set makes many that are on their way fail at once.
-        const peer = token === undefined ? undefined : await options.tokens.verify(token, ["hop"]);
-        return peer === undefined ? { kind: "slow-down", retryAfterMs } : { kind: "authenticated", principal: peer };
-      }
+    const isLimited = failed !== undefined && failed.count >= options.maxFailedPerMinute;
+    const retryAfterMs = isLimited ? failed.sinceMs + windowMs - nowMs : 0;
+    if (retryAfterMs > 0) {
+      // An assertion can't be guessed, and a clock that is set makes many that are on their way fail at once.
+      const peer = token === undefined ? undefined : await options.tokens.verify(token, ["hop"]);
+      return peer === undefined ? { kind: "slow-down", retryAfterMs } : { kind: "authenticated", principal: peer };
     }
     const principal = token === undefined ? undefined : await principalOf(token);
     if (principal !== undefined && (principal.origin === undefined || principal.origin === origin)) {

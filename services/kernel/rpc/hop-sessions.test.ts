@@ -3,7 +3,7 @@ import { createServer, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { openHopSessions } from "./hop-sessions.ts";
-import { hopWindows } from "./hop-windows.ts";
+import { hopWindows } from "./listener-limits.ts";
 
 async function servePeer() {
   const sessions: ServerHttp2Session[] = [];

@@ -4,7 +4,7 @@
  */
 import type { ClientHttp2Session } from "node:http2";
 import { Http2SessionManager } from "@connectrpc/connect-node";
-import { hopWindows } from "./hop-windows.ts";
+import { hopWindows } from "./listener-limits.ts";
 
 /** What connect's client asks of its sessions; its own name for it is not exported. */
 type SessionManager = Pick<Http2SessionManager, "authority" | "request" | "notifyResponseByteRead">;

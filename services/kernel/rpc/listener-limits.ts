@@ -1,5 +1,4 @@
 // Keeps L7: every bound of the network edge stands here, named with its unit and stated with its default.
-import { hopWindows } from "./hop-windows.ts";
 
 /** What one listener grants to its peers. All values are positive integers. */
 export interface ListenerLimits {
@@ -89,6 +88,17 @@ export const defaultListenerLimits: ListenerLimits = {
   streamResetsPerSecond: 20,
   faultWindowMs: 1_000,
 };
+
+/**
+ * HTTP/2: bytes that may be on their way between our own services, either way, ahead of the reading. With less than a page
+ * or a batch, both ends take turns waiting for each other.
+ */
+export const hopWindows = {
+  /** One stream: a page, or a full batch, goes in one piece. A reader that stalls holds as much. */
+  streamBytes: 1_048_576,
+  /** All streams of a connection together. */
+  connectionBytes: 4_194_304,
+} as const;
 
 /** Connections that one of our own services opens to a peer: one for each kind of call (directory.ts). */
 const connectionsOfPeer = 3;
