@@ -272,6 +272,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
     // Strangers come to a gateway; elsewhere only our own services call.
     limits: names.has("gateway") ? limitsOfEdge(config) : limitsOfHops(limitsOfEdge(config)),
     server,
+    unary: config.rpc.unary,
     services: [...served, ...reflectionServices],
     routes(router) {
       for (const register of routes) register(router);

@@ -54,6 +54,7 @@ describe("without a file", () => {
       defaultAgent: "main",
       inheritedEnv: { PATH: "/bin" },
       log: { level: "info", format: "json" },
+      rpc: { unary: "fast" },
       lifecycle: { drainTimeoutMs: 30_000 },
     });
     expect(config.agents.get("main")).toMatchObject({

@@ -52,6 +52,7 @@ export function redactConfig(config: ResolvedConfig): MeshConfig {
       agent: redactUrl(config.peers.agent),
       toolrouter: redactUrl(config.peers.toolrouter),
     },
+    rpc: config.rpc,
     lifecycle: config.lifecycle,
   });
 }

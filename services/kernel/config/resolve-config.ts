@@ -68,7 +68,7 @@ export function resolveConfig(reading: ConfigReading, context: ResolveContext): 
     defaultAgent: message.defaultAgent || defaults.defaultAgent,
     mcpServers: resolveMcpServers(reading, context, workspaceDir),
     inheritedEnv: inheritedEnv(context.env),
-    // The walk over the contract has let through only these words.
+    // The walk over the contract has let through only these words, here as for `rpc`.
     log: {
       level: (message.log?.level || defaults.logLevel) as LogLevel,
       format: (message.log?.format || (context.terminal ? "pretty" : "json")) as LogFormat,
@@ -78,6 +78,7 @@ export function resolveConfig(reading: ConfigReading, context: ResolveContext): 
       agent: check("peers.agent", message.peers?.agent, parseUrl),
       toolrouter: check("peers.toolrouter", message.peers?.toolrouter, parseUrl),
     },
+    rpc: { unary: (message.rpc?.unary || defaults.rpcUnary) as "fast" | "library" },
     lifecycle: withDefaults(message.lifecycle, defaults.lifecycle),
   };
 }

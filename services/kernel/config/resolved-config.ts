@@ -44,6 +44,7 @@ export interface ResolvedConfig {
   readonly inheritedEnv: Readonly<Record<string, string>>;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   readonly peers: ResolvedPeers;
+  readonly rpc: { readonly unary: "fast" | "library" };
   readonly lifecycle: Complete<LifecycleConfig>;
 }
 

@@ -58,6 +58,7 @@ describe("defaults", () => {
       `\`${defaults.defaultModel.withKey}\` with a key, else \`${defaults.defaultModel.withoutKey}\``,
     );
     expect(text).toContain(`Default \`${defaults.agentQueueMode}\``);
+    expect(text).toContain(`Default \`${defaults.rpcUnary}\``);
     expect(text).toContain(`Default \`${defaults.sessionsDirectScope}\``);
   });
 });

@@ -58,6 +58,7 @@ export const defaults = {
     pingIntervalMs: 20_000,
     readerStallTimeoutMs: 30_000,
   },
+  rpcUnary: "fast",
   runs: {
     leaseTtlMs: 5000,
     renewIntervalMs: 1000,

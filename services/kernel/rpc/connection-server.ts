@@ -17,7 +17,7 @@ import { createStallWatchdog } from "./stall-watchdog.ts";
 export interface ConnectionServerOptions {
   readonly limits: ListenerLimits;
   readonly isClientStreaming: (path: string) => boolean;
-  readonly onRequest: (request: EdgeRequest, response: EdgeResponse) => void;
+  readonly onRequest: (request: EdgeRequest, response: EdgeResponse) => void | Promise<void>;
   readonly faults: FaultReporter;
 }
 
@@ -62,12 +62,15 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
         cutOffRequest(request);
       });
     }
-    try {
-      options.onRequest(request, response);
-    } catch (error) {
+    const fail = (error: unknown): void => {
       faults.report("HANDLER_THREW", connection.remoteAddress, String(error));
       if (response.headersSent) cutOffRequest(request);
       else answerFailure(response);
+    };
+    try {
+      options.onRequest(request, response)?.catch(fail);
+    } catch (error) {
+      fail(error);
     }
   };
 

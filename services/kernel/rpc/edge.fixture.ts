@@ -53,7 +53,7 @@ export interface RawPeer {
 }
 
 /** A TCP connection with nothing said on it yet. */
-export async function openRawPeer({ listener }: Edge): Promise<RawPeer> {
+export async function openRawPeer({ listener }: Pick<Edge, "listener">): Promise<RawPeer> {
   const socket = connect({ host: "127.0.0.1", port: listener.port, allowHalfOpen: false });
   let received = "";
   socket.on("data", (chunk) => {

@@ -6,11 +6,18 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { DescService } from "@bufbuild/protobuf";
-import { type ConnectRouter, type ConnectRouterOptions, cors, createContextValues } from "@connectrpc/connect";
+import {
+  type ConnectRouter,
+  type ConnectRouterOptions,
+  type ContextValues,
+  cors,
+  createContextValues,
+} from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { addressKey } from "./call-context.ts";
 import { canonicalAddress } from "./canonical-address.ts";
 import { clientStreamingPaths } from "./client-streaming-paths.ts";
+import { createFastUnary } from "./fast-unary.ts";
 import { type Listener, type ListenerOptions, listen } from "./listener.ts";
 import { checkHost, checkOrigin, type GuardVerdict, listAllowedHosts } from "./origin-guard.ts";
 import { placeOf, readerPlaceKey } from "./reader-place.ts";
@@ -25,6 +32,8 @@ export interface EdgeOptions extends Omit<ListenerOptions, "onRequest" | "isClie
   readonly server: ConnectRouterOptions;
   /** Every served contract, reflection included: which RPCs may keep a request's body open stands there. */
   readonly services: readonly DescService[];
+  /** Who answers the unary calls of our own services: our own code, or the library as all other calls. Default fast. */
+  readonly unary?: "fast" | "library";
   /** Names that Host may have besides loopback and the listening address, without port. */
   readonly allowedHosts: readonly string[];
   /** Origins of other pages that may call. */
@@ -38,13 +47,15 @@ const preflightMaxAgeS = 7_200;
 export async function openEdge(options: EdgeOptions): Promise<Listener> {
   const origins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase()));
   let hosts: ReadonlySet<string> = new Set();
+  const fast = createFastUnary(options.server);
+  const contextValues = (request: EdgeRequest): ContextValues =>
+    createContextValues().set(addressKey, addressOf(request)).set(readerPlaceKey, placeOf(request));
   const rpc = connectNodeAdapter({
     ...options.server,
-    routes: options.routes,
+    routes: (router) => options.routes(fast.noting(router)),
     // Generated clients read 404 as UNIMPLEMENTED, as gRPC and Connect have it.
     fallback: (_request, response) => answerText(response as EdgeResponse, 404, "There is no such RPC here."),
-    contextValues: (request) =>
-      createContextValues().set(addressKey, addressOf(request)).set(readerPlaceKey, placeOf(request)),
+    contextValues,
   });
   const listener = await listen({
     ...options,
@@ -58,7 +69,8 @@ export async function openEdge(options: EdgeOptions): Promise<Listener> {
       const origin = checkOrigin(request.headers, authority, origins);
       if (origin.kind === "refused") return refuse(response, origin);
       if (allowOrigin(request, response, origins) === "answered") return;
-      rpc(request, answer);
+      const isFast = options.unary !== "library" && "stream" in request && "stream" in answer;
+      return (isFast ? fast.take(request, answer, () => contextValues(request)) : undefined) ?? rpc(request, answer);
     },
   });
   hosts = listAllowedHosts({

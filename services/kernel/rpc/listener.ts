@@ -25,11 +25,11 @@ export interface ListenerOptions {
   readonly limits: ListenerLimits;
   /** Whether the body of a request for this path may stay open because the client streams (client-streaming-paths.ts). */
   readonly isClientStreaming: (path: string) => boolean;
-  /** What connectNodeAdapter returns fits. A handler that throws is answered with 500. */
+  /** What connectNodeAdapter returns fits. A handler that throws or rejects is answered with 500. */
   readonly onRequest: (
     request: IncomingMessage | Http2ServerRequest,
     response: ServerResponse | Http2ServerResponse,
-  ) => void;
+  ) => void | Promise<void>;
   /** Told of what was refused, cut off or lost; default: nobody. Must not throw. */
   readonly onFault?: (fault: ListenerFault) => void;
 }

@@ -55,6 +55,7 @@ export async function serveRpcs(
     streamIdleTimeoutMs = 900_000,
     maxFailedPerMinute = 30,
     limits = defaultListenerLimits,
+    unary = "fast" as "fast" | "library",
   } = {},
 ): Promise<ServedRpcs> {
   const logLines: string[] = [];
@@ -71,6 +72,7 @@ export async function serveRpcs(
     limits,
     routes,
     server,
+    unary,
     services: services.map(({ service }) => service),
     allowedHosts: ["mesh.example"],
     allowedOrigins: [allowedOrigin],
