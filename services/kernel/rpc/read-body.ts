@@ -9,6 +9,7 @@ export function readBody(request: Http2ServerRequest, maxBytes: number): Promise
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
     let bytes = 0;
+    let isEnded = false;
     request.on("data", (chunk: Uint8Array) => {
       bytes += chunk.length;
       chunks.push(chunk);
@@ -19,11 +20,14 @@ export function readBody(request: Http2ServerRequest, maxBytes: number): Promise
       reject(tooLarge(maxBytes));
     });
     request.once("end", () => {
+      isEnded = true;
       if (stated !== undefined && bytes !== stated) reject(cutShort(`promised ${stated} bytes, received ${bytes}`));
       else resolve(join(chunks, bytes));
     });
     // Node ends a body that was cut off as if it were whole, but closes the request before it says so.
-    request.once("close", () => reject(cutShort("the request was cut off")));
+    request.once("close", () => {
+      if (!isEnded) reject(cutShort("the request was cut off"));
+    });
     request.on("error", ({ message }: Error) => reject(cutShort(message)));
   });
 }
