@@ -1,4 +1,4 @@
-/** The session service in a process of its own, over HTTP/2: submits, deltas over Attach to watchers, resume. */
+/** The session service in a process of its own, over HTTP/2: submits, and deltas over Attach to watchers. */
 import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,7 +10,7 @@ import type { RawAttachRequest } from "../../gen/atoll/internal/v1/raw_events_pb
 import { SessionService, type SubmitMessageRequestSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { openMeshSecrets } from "../../services/kernel/auth/mesh-secrets.ts";
 import { localTenant, type Principal } from "../../services/kernel/auth/principal.ts";
-import { createSignedTokens } from "../../services/kernel/auth/signed-tokens.ts";
+import { createSignedTokens, type SignedTokens } from "../../services/kernel/auth/signed-tokens.ts";
 import { systemClock } from "../../services/kernel/clock.ts";
 import { readEventRange } from "../../services/kernel/event/read-event-range.ts";
 import { principalKey } from "../../services/kernel/rpc/call-context.ts";
@@ -23,7 +23,6 @@ import { endWithBench } from "./end-in-time.ts";
 import { DeltaWriter, runFinished } from "./log-load.ts";
 import { pinProcess } from "./pin-cores.ts";
 import { readCpuMs } from "./process-usage.ts";
-import { median } from "./quantiles.ts";
 import { openUnaryLoad } from "./unary-load.ts";
 
 const inFlight = 64;
@@ -43,11 +42,15 @@ const peer: Principal = {
   run: undefined,
 };
 
+export type SessionClient = Client<typeof RawSessionService>;
+
 export interface RemoteSession {
-  readonly client: Client<typeof RawSessionService>;
+  readonly client: SessionClient;
   /** A client with a connection of its own. */
-  readonly open: () => Client<typeof RawSessionService>;
+  readonly open: () => SessionClient;
   readonly url: string;
+  /** Where it keeps its data, and the keys that its peers need. */
+  readonly dataDir: string;
   /** The header that says who calls. It is good for half a minute at least. */
   readonly authorize: () => Promise<string>;
   readonly pid: number;
@@ -60,19 +63,13 @@ export async function startRemoteSession(): Promise<RemoteSession> {
   const service = await startService("session", ["serve", "--services=session", "--listen", "127.0.0.1:0"], folder, {});
   endWithBench(service.child);
   pinProcess(service.pid, "mesh");
-  const { signingKey } = openMeshSecrets(join(folder, ".atoll"));
-  const tokens = createSignedTokens(signingKey, systemClock);
-  const hop = createHopInterceptor("session", tokens, systemClock);
-  // As the mesh's own services call: a worker's stream is opened to nobody else.
-  const asPeer: Interceptor = (next) => (request) => {
-    request.contextValues.set(principalKey, peer);
-    return hop(next)(request);
-  };
-  const open = () => createClient(RawSessionService, connectPeer({ kind: "remote", url: service.url }, asPeer, {}));
+  const dataDir = join(folder, ".atoll");
+  const { tokens, open } = peerOf(service.url, dataDir);
   return {
     client: open(),
     open,
     url: service.url,
+    dataDir,
     authorize: async () => `Bearer ${await tokens.sign("hop", peer)}`,
     pid: service.pid,
     cpuMs: () => readCpuMs(service.pid),
@@ -81,6 +78,20 @@ export async function startRemoteSession(): Promise<RemoteSession> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Another process of the mesh, as it calls the session service: a worker's stream is opened to nobody else. */
+export function peerOf(
+  url: string,
+  dataDir: string,
+): { readonly tokens: SignedTokens; readonly open: () => SessionClient } {
+  const tokens = createSignedTokens(openMeshSecrets(dataDir).signingKey, systemClock);
+  const hop = createHopInterceptor("session", tokens, systemClock);
+  const asPeer: Interceptor = (next) => (request) => {
+    request.contextValues.set(principalKey, peer);
+    return hop(next)(request);
+  };
+  return { tokens, open: () => createClient(RawSessionService, connectPeer({ kind: "remote", url }, asPeer, {})) };
 }
 
 async function createSessions({ client }: RemoteSession, count: number): Promise<string[]> {
@@ -297,75 +308,4 @@ function attach({ open }: RemoteSession, count: number, signal: AbortSignal) {
       await answers(run, 0);
     },
   };
-}
-
-export interface Resume {
-  readonly events: number;
-  /** The snapshot of what was written just now. */
-  readonly writtenSnapshotMs: number;
-  /** From the end of the writing until compaction has been everywhere. */
-  readonly compactedAfterMs: number;
-  /** The snapshot once compaction has been there. */
-  readonly snapshotMs: number;
-  readonly watchMs: number;
-}
-
-/** What a client waits that opens a long session: its snapshot, and a watcher from the beginning to the head. */
-export async function measureResume(remote: RemoteSession, sessionId: string): Promise<Resume> {
-  const { client } = remote;
-  const snapshot = async (): Promise<number> => {
-    const startedMs = performance.now();
-    let pageToken = "";
-    do {
-      pageToken = (await client.getSnapshot({ sessionId, pageToken })).nextPageToken;
-    } while (pageToken !== "");
-    return performance.now() - startedMs;
-  };
-  const watch = async (): Promise<{ readonly ms: number; readonly headSeq: number }> => {
-    const requests = new FrameQueue<{ frame: { case: "create"; value: { watchId: bigint; target: object } } }>();
-    requests.offer({
-      frame: { case: "create", value: { watchId: 1n, target: { case: "sessionId" as const, value: sessionId } } },
-    });
-    const control = new AbortController();
-    const startedMs = performance.now();
-    for await (const { frame } of client.watch(requests as never, { signal: control.signal })) {
-      const last = frame.case === "batch" ? frame.value.events.at(-1) : undefined;
-      if (frame.case !== "batch" || last === undefined) continue;
-      if (readEventRange(last).seq < Number(frame.value.headSeq)) continue;
-      const ms = performance.now() - startedMs;
-      control.abort();
-      return { ms, headSeq: Number(frame.value.headSeq) };
-    }
-    throw new Error("the watch ended before the head");
-  };
-  const startedMs = performance.now();
-  const writtenSnapshotMs = await snapshot();
-  await untilCompacted(remote, sessionId);
-  const compactedAfterMs = performance.now() - startedMs;
-  const snapshots: number[] = [];
-  const watches: number[] = [];
-  let events = 0;
-  for (let round = 0; round < 5; round++) {
-    snapshots.push(await snapshot());
-    const { ms, headSeq } = await watch();
-    watches.push(ms);
-    events = headSeq;
-  }
-  return { events, writtenSnapshotMs, compactedAfterMs, snapshotMs: median(snapshots), watchMs: median(watches) };
-}
-
-/** Few events then reach from far behind to the head; a log that stays as it was written is an error after a minute. */
-async function untilCompacted({ client }: RemoteSession, sessionId: string): Promise<void> {
-  const pageSize = 500;
-  const { session } = await client.getSession({ by: { case: "sessionId", value: sessionId } });
-  if (session === undefined) throw new Error("the session is not there");
-  const { logId, headSeq } = session;
-  for (let tries = 0; tries < 600; tries++) {
-    const cursor = { logId, afterSeq: headSeq - BigInt(10 * pageSize) };
-    const { events } = await client.listEvents({ sessionId, cursor, pageSize });
-    const last = events.at(-1);
-    if (last !== undefined && readEventRange(last).seq > Number(headSeq) - pageSize) return;
-    await new Promise((settle) => setTimeout(settle, 100));
-  }
-  throw new Error("compaction has not been there for a minute");
 }

@@ -8,8 +8,8 @@
  * - Over RPC, the session service in a process of its own on its own core: submits with 64 in flight on four HTTP/2
  *   connections; deltas from a worker's Attach stream to what a Watch stream delivered, of 1 to 10 000 sessions.
  * - A log of 100 000 deltas beside 10 to 10 000 sessions: bytes an event, reading it whole, opening its snapshot, as
- *   written and after compaction; over RPC the snapshot and a watcher from the beginning, with nobody else at work and
- *   nothing pinned.
+ *   written and after compaction; over RPC the snapshot and a watcher from the beginning, for a client in a process of its
+ *   own, with nobody else at work and nothing pinned.
  *
  * Does not measure
  * - Models, tools, gateways, browsers. Networks: loopback has no delay and no loss.
@@ -23,7 +23,8 @@ import { setFlagsFromString } from "node:v8";
 import { endAfter } from "./end-in-time.ts";
 import { batchEvents } from "./log-load.ts";
 import { measurePort, measureSingleCommits, type PortRates } from "./log-port.ts";
-import { type Flow, measureFlow, measureRemoteSubmits, measureResume, startRemoteSession } from "./log-rpc.ts";
+import { startOpener } from "./log-resume.ts";
+import { type Flow, measureFlow, measureRemoteSubmits, startRemoteSession } from "./log-rpc.ts";
 import { type LogSizes, measureLog } from "./log-size.ts";
 import { pinning, pinProcess } from "./pin-cores.ts";
 import { printReport } from "./print-report.ts";
@@ -57,11 +58,13 @@ const flows: Flow[] = [];
 for (const sessions of [1, ...sessionCounts]) {
   flows.push(await measureFlow(remote, sessions, Math.max(batchEvents, Math.floor(flowEvents / sessions))));
 }
+const opener = await startOpener(remote, flows[0]?.sessionIds[0] ?? "");
 const long = await measureFlow(remote, 1, logEvents);
 // Question and answer, one after the other: client and service never work at the same time.
 pinProcess(process.pid, "alone");
 pinProcess(remote.pid, "alone");
-const resume = await measureResume(remote, long.sessionIds[0] ?? "");
+const resume = await opener.measure(long.sessionIds[0] ?? "");
+opener.stop();
 await remote.stop();
 
 const singleCommits = await measureSingleCommits(seconds);
