@@ -55,6 +55,28 @@ export function sessionListSuite(driver: SessionStoreDriver): void {
       expect(await listTitles({ ...all, pageSize: 5 })).toHaveLength(5);
     });
 
+    it("orders changes by their millisecond, within a second and over many, also when the clock was set back", async () => {
+      const ids = await makeFive();
+      test.nowMs = 10_000_000;
+      for (const [index, afterMs] of [2_500, 999, -61_001, 0, 1_000].entries()) {
+        test.nowMs = 10_000_000 + afterMs;
+        await accept(test.store, ids[index] ?? "");
+      }
+      for (const pageSize of [1, 2, 500]) {
+        expect(await listTitles({ ...all, pageSize })).toEqual(["a", "e", "b", "d", "c"]);
+      }
+      for (const [sinceMs, active] of [
+        [9_938_999, 5],
+        [9_939_000, 4],
+        [10_000_001, 3],
+        [10_001_000, 2],
+        [10_002_501, 0],
+      ]) {
+        const counts = await test.store.countSessions(scope, { activeSinceMs: sinceMs ?? 0 });
+        expect(counts, String(sinceMs)).toMatchObject({ total: 5, active });
+      }
+    });
+
     it("filters by state and by agent", async () => {
       const [, second = ""] = await makeFive();
       await accept(test.store, second);

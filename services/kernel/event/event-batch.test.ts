@@ -2,8 +2,8 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { RawEventBatchSchema } from "../../../gen/atoll/internal/v1/raw_events_pb.ts";
-import { packEvents, unpackEvents } from "./event-batch.ts";
-import { stampEvents } from "./stamp-event.ts";
+import { packEvents, packStamped, stampEvents, unpackEvents } from "./event-batch.ts";
+import { encodeEventTime, stampEvent } from "./stamp-event.ts";
 import { MalformedWire } from "./wire-reader.ts";
 
 // Field 7 with any content: an event's body as far as this module can tell.
@@ -23,6 +23,21 @@ describe("a batch of events", () => {
       fc.property(fc.array(anyEncodedEvent), fc.nat(), (encoded, headSeq) => {
         const events = stampEvents(encoded, headSeq, 1_700_000_000_000);
         expect(unpackEvents(packEvents(events))).toEqual(events);
+      }),
+    );
+  });
+
+  it("is packed while it is stamped as it would be afterwards", () => {
+    fc.assert(
+      fc.property(fc.array(anyEncodedEvent), fc.nat(), (encoded, headSeq) => {
+        const { events, packed } = packStamped(encoded, headSeq, 1_700_000_000_000);
+        const time = encodeEventTime(1_700_000_000_000);
+        const expected = encoded.map((bytes, index) => {
+          const seq = headSeq + 1 + index;
+          return { firstSeq: seq, seq, bytes: stampEvent(bytes, seq, seq, time) };
+        });
+        expect(events).toEqual(expected);
+        expect(packed).toEqual(packEvents(expected));
       }),
     );
   });

@@ -5,6 +5,7 @@
  * page of a log can be sent without touching its events.
  */
 import { readEventRange } from "./read-event-range.ts";
+import { encodeEventTime, stampedSize, writeStamped } from "./stamp-event.ts";
 import type { StoredEvent } from "./stored-event.ts";
 import { MalformedWire, WireReader } from "./wire-reader.ts";
 import { varintSize, writeVarint } from "./wire-varint.ts";
@@ -26,6 +27,41 @@ export function packEvents(events: readonly StoredEvent[]): Uint8Array {
     at += bytes.length;
   }
   return packed;
+}
+
+/** Events as they are stored, and the same as one row; the events share its memory. */
+export interface StampedBatch {
+  readonly events: StoredEvent[];
+  readonly packed: Uint8Array;
+}
+
+/** Stamps events that follow `headSeq`, one number each, and packs them. `atMs` is milliseconds since 1970. */
+export function packStamped(encoded: readonly Uint8Array[], headSeq: number, atMs: number): StampedBatch {
+  const time = encodeEventTime(atMs);
+  let size = 0;
+  let seq = headSeq;
+  for (const bytes of encoded) {
+    seq += 1;
+    const length = stampedSize(bytes, seq, seq, time);
+    size += 1 + varintSize(length) + length;
+  }
+  const packed = new Uint8Array(size);
+  const events: StoredEvent[] = [];
+  let at = 0;
+  seq = headSeq;
+  for (const bytes of encoded) {
+    seq += 1;
+    packed[at] = eventsTag;
+    const start = writeVarint(packed, at + 1, stampedSize(bytes, seq, seq, time));
+    at = writeStamped(packed, start, bytes, seq, seq, time);
+    events.push({ firstSeq: seq, seq, bytes: packed.subarray(start, at) });
+  }
+  return { events, packed };
+}
+
+/** Stamps events that follow `headSeq`, one number each. */
+export function stampEvents(encoded: readonly Uint8Array[], headSeq: number, atMs: number): StoredEvent[] {
+  return packStamped(encoded, headSeq, atMs).events;
 }
 
 /** Unpacks what `packEvents` packed; the events share the memory of `packed`. Throws `MalformedWire`. */

@@ -4,7 +4,6 @@
  * Keeps: the event's own bytes are copied, never decoded; concatenation is legal Protobuf, and the last value of a field
  * wins, so what is appended here is what a reader sees.
  */
-import type { StoredEvent } from "./stored-event.ts";
 import { varintSize, writeVarint } from "./wire-varint.ts";
 
 const firstSeqTag = 0x08;
@@ -30,22 +29,31 @@ export function encodeEventTime(atMs: number): Uint8Array {
 
 /** Stamps one encoded event with the range that it covers and a time from `encodeEventTime`. */
 export function stampEvent(encoded: Uint8Array, firstSeq: number, seq: number, time: Uint8Array): Uint8Array {
-  const length = encoded.length;
-  const stamped = new Uint8Array(length + 2 + varintSize(firstSeq) + varintSize(seq) + time.length);
-  stamped.set(encoded);
-  stamped[length] = firstSeqTag;
-  let at = writeVarint(stamped, length + 1, firstSeq);
-  stamped[at] = seqTag;
-  at = writeVarint(stamped, at + 1, seq);
-  stamped.set(time, at);
+  const stamped = new Uint8Array(stampedSize(encoded, firstSeq, seq, time));
+  writeStamped(stamped, 0, encoded, firstSeq, seq, time);
   return stamped;
 }
 
-/** Stamps events that follow `headSeq`, one number each. */
-export function stampEvents(encoded: readonly Uint8Array[], headSeq: number, atMs: number): StoredEvent[] {
-  const time = encodeEventTime(atMs);
-  return encoded.map((bytes, index) => {
-    const seq = headSeq + 1 + index;
-    return { firstSeq: seq, seq, bytes: stampEvent(bytes, seq, seq, time) };
-  });
+/** How large an event is once it is stamped, in bytes. */
+export function stampedSize(encoded: Uint8Array, firstSeq: number, seq: number, time: Uint8Array): number {
+  return encoded.length + 2 + varintSize(firstSeq) + varintSize(seq) + time.length;
+}
+
+/** Writes the stamped event at `offset` and returns the offset after it. */
+export function writeStamped(
+  target: Uint8Array,
+  offset: number,
+  encoded: Uint8Array,
+  firstSeq: number,
+  seq: number,
+  time: Uint8Array,
+): number {
+  target.set(encoded, offset);
+  let at = offset + encoded.length;
+  target[at] = firstSeqTag;
+  at = writeVarint(target, at + 1, firstSeq);
+  target[at] = seqTag;
+  at = writeVarint(target, at + 1, seq);
+  target.set(time, at);
+  return at + time.length;
 }

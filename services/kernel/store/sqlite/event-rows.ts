@@ -10,8 +10,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { fromBinary } from "@bufbuild/protobuf";
 import { type Event, EventSchema } from "../../../../gen/atoll/event/v1/event_pb.ts";
-import { packEvents, unpackEvents } from "../../event/event-batch.ts";
-import { stampEvents } from "../../event/stamp-event.ts";
+import { packEvents, packStamped, unpackEvents } from "../../event/event-batch.ts";
 import type { StoredEvent } from "../../event/stored-event.ts";
 import type { Appended } from "../changes.ts";
 import { LogDamaged } from "../store-errors.ts";
@@ -93,9 +92,10 @@ export class EventRows {
   /** Appends encoded events; the session that is returned has the new head and is not saved yet. */
   append(session: StoredSession, encoded: readonly Uint8Array[], nowMs: number): [StoredSession, Appended] {
     const { row } = session;
-    const events = stampEvents(encoded, row.headSeq, nowMs);
+    const { events, packed } = packStamped(encoded, row.headSeq, nowMs);
     const headSeq = row.headSeq + events.length;
-    const logBytes = row.logBytes + this.insert(session, events);
+    if (headSeq > row.headSeq) this.insertPacked(session, row.headSeq + 1, headSeq, packed);
+    const logBytes = row.logBytes + packed.length;
     const oldestSeq = headSeq === 0 ? 0 : Math.max(row.oldestSeq, 1);
     return [
       { ...session, row: { ...row, headSeq, oldestSeq, logBytes, updatedAtMs: nowMs } },
@@ -173,15 +173,24 @@ export class EventRows {
   }
 
   /** Stores events as one row; returns its bytes. */
-  private insert({ tenantNo, sessionNo }: StoredSession, events: readonly StoredEvent[]): number {
+  private insert(session: StoredSession, events: readonly StoredEvent[]): number {
     const [first] = events;
     const last = events.at(-1);
     if (first === undefined || last === undefined) {
       return 0;
     }
     const packed = packEvents(events);
-    this.insertRow.run(tenantNo, sessionNo, first.firstSeq, last.seq, crc32(packed), packed);
+    this.insertPacked(session, first.firstSeq, last.seq, packed);
     return packed.length;
+  }
+
+  private insertPacked(
+    { tenantNo, sessionNo }: StoredSession,
+    firstSeq: number,
+    lastSeq: number,
+    packed: Uint8Array,
+  ): void {
+    this.insertRow.run(tenantNo, sessionNo, firstSeq, lastSeq, crc32(packed), packed);
   }
 
   /** Reads until a bound is reached; at least one event when there is one. */

@@ -10,15 +10,22 @@ import type { ListSessionsInput, SessionPage } from "../session-store.ts";
 import { InvalidPageToken } from "../store-errors.ts";
 import { matchExpression } from "./search-rows.ts";
 import { type StoredSession, selectSessions, toStoredSession } from "./session-columns.ts";
+import { secondOf } from "./session-rows.ts";
 
 const maxPageSize = 500;
 
 type Order = ListSessionsInput["order"];
 
+/** `first` is what the index is by, when it is less than the whole order: its condition, and what stands before the order. */
 const orders = {
-  "updated-desc": { column: "updated_at_ms", comparison: "<", direction: "DESC" },
-  "created-desc": { column: "created_at_ms", comparison: "<", direction: "DESC" },
-  "created-asc": { column: "created_at_ms", comparison: ">", direction: "ASC" },
+  "updated-desc": {
+    column: "updated_at_ms",
+    comparison: "<",
+    direction: "DESC",
+    first: { condition: "AND s.updated_second <= :second", order: "s.updated_second DESC, " },
+  },
+  "created-desc": { column: "created_at_ms", comparison: "<", direction: "DESC", first: undefined },
+  "created-asc": { column: "created_at_ms", comparison: ">", direction: "ASC", first: undefined },
 } as const satisfies Record<Order, object>;
 
 /** A part of the condition, and its parameter. */
@@ -56,6 +63,7 @@ export class SessionLists {
       tenantNo,
       atMs,
       sessionNo,
+      ...(orders[input.order].first === undefined ? {} : { second: secondOf(atMs) }),
       ...Object.fromEntries(filters.map(({ name, value }) => [name, value])),
       // One more than asked for tells whether there is another page.
       limit: pageSize + 1,
@@ -72,13 +80,13 @@ export class SessionLists {
     const key = [order, ...filters.map(({ name }) => name)].join(" ");
     const known = this.statements.get(key);
     if (known !== undefined) return known;
-    const { column, comparison, direction } = orders[order];
+    const { column, comparison, direction, first } = orders[order];
     // A session's children are few, whatever the order; nothing else tells SQLite so.
     const index = filters.some(({ name }) => name === "parentSessionId") ? "INDEXED BY sessions_by_parent" : "";
     const conditions = filters.map(({ condition }) => ` AND ${condition}`).join("");
     const clauses = `WHERE s.tenant_no = :tenantNo
-      AND (s.${column}, s.session_no) ${comparison} (:atMs, :sessionNo)${conditions}
-      ORDER BY s.${column} ${direction}, s.session_no ${direction} LIMIT :limit`;
+      AND (s.${column}, s.session_no) ${comparison} (:atMs, :sessionNo) ${first?.condition ?? ""}${conditions}
+      ORDER BY ${first?.order ?? ""}s.${column} ${direction}, s.session_no ${direction} LIMIT :limit`;
     const statement = selectSessions(this.database, clauses, index);
     this.statements.set(key, statement);
     return statement;

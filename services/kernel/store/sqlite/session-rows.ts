@@ -26,6 +26,7 @@ export class SessionRows {
   private readonly selectChildren: StatementSync;
   private readonly insertRow: StatementSync;
   private readonly updateGrown: StatementSync;
+  private readonly updateSecond: StatementSync;
   private readonly updateRest: StatementSync;
   private readonly updateUnseen: StatementSync;
   private readonly deleteRow: StatementSync;
@@ -52,12 +53,13 @@ export class SessionRows {
       FROM sessions s INDEXED BY sessions_by_parent WHERE ${child} ORDER BY s.session_no DESC LIMIT ?`);
     this.insertRow = database.prepare(`INSERT INTO sessions (tenant_no, session_id, session_key, agent_id, state, title,
       labels, log_id, head_seq, oldest_seq, active_run_id, queued_runs, parent_session_id, created_by, created_at_ms,
-      updated_at_ms, last_message_at_ms, message_count, profile, forked_from_session_id, forked_at_seq,
+      updated_at_ms, updated_second, last_message_at_ms, message_count, profile, forked_from_session_id, forked_at_seq,
       index_seq)
-      VALUES (?, ?, ?, ?, 'created', ?, ?, ?, 0, 0, '', 0, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?)`);
+      VALUES (?, ?, ?, ?, 'created', ?, ?, ?, 0, 0, '', 0, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?)`);
     this.updateGrown = database.prepare(`UPDATE sessions SET state = ?, head_seq = ?, oldest_seq = ?,
       active_run_id = ?, queued_runs = ?, last_run_no = ?, updated_at_ms = ?, last_message_at_ms = ?, message_count = ?, log_bytes = ?,
       index_seq = ? WHERE session_no = ?`);
+    this.updateSecond = database.prepare("UPDATE sessions SET updated_second = ? WHERE session_no = ?");
     this.updateRest = database.prepare(`UPDATE sessions SET title = ?, labels = ?, profile = ?, idle_timeout_ms = ?,
       context_floor_seq = ?, compacted_seq = ?, searched_seq = ?, log_id = ?, trimmed_at_ms = ? WHERE session_no = ?`);
     this.updateUnseen = database.prepare(
@@ -66,7 +68,7 @@ export class SessionRows {
     this.deleteRow = database.prepare("DELETE FROM sessions WHERE session_no = ?");
     this.countAll = database.prepare("SELECT count(*) AS count FROM sessions WHERE tenant_no = ?");
     this.countChanged = database.prepare(
-      "SELECT count(*) AS count FROM sessions WHERE tenant_no = ? AND updated_at_ms >= ?",
+      "SELECT count(*) AS count FROM sessions WHERE tenant_no = ? AND updated_second >= ? AND updated_at_ms >= ?",
     );
   }
 
@@ -121,6 +123,7 @@ export class SessionRows {
       createdBy,
       nowMs,
       nowMs,
+      secondOf(nowMs),
       session.profile,
       session.forkedFromSessionId ?? "",
       session.forkedAtSeq ?? 0,
@@ -139,7 +142,7 @@ export class SessionRows {
 
   count(tenantNo: number, activeSinceMs: number): SessionCounts {
     const total = Number(this.countAll.get(tenantNo)?.count);
-    const active = Number(this.countChanged.get(tenantNo, activeSinceMs)?.count);
+    const active = Number(this.countChanged.get(tenantNo, secondOf(activeSinceMs), activeSinceMs)?.count);
     return { total, active };
   }
 
@@ -169,7 +172,9 @@ export class SessionRows {
       row.indexSeq,
       sessionNo,
     );
-    // A statement of its own, because few changes have any of it, and it would cost each of them.
+    // Statements of their own, because few changes have any of it, and it would cost each of them.
+    const second = secondOf(row.updatedAtMs);
+    if (second !== secondOf(stored.updatedAtMs)) this.updateSecond.run(second, sessionNo);
     if (seldomChanged.some((name) => row[name] !== stored[name])) {
       this.updateRest.run(
         row.title,
@@ -188,6 +193,11 @@ export class SessionRows {
     this.known.put(saved);
     return saved;
   }
+}
+
+/** See the schema; what a list by the last change begins with. */
+export function secondOf(atMs: number): number {
+  return Math.floor(atMs / 1000);
 }
 
 /** The columns of `updateRest`. */

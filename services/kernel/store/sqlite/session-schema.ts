@@ -191,4 +191,10 @@ export const sessionMigrations: readonly string[] = [
   UPDATE sessions SET last_run_no = coalesce((SELECT max(r.run_no) FROM runs r INDEXED BY runs_by_session
     WHERE r.tenant_no = sessions.tenant_no AND r.session_no = sessions.session_no), 0);
   DROP INDEX runs_by_session;`,
+
+  // Lists by the last change go by its second first: an index of the moment itself moved an entry with every append.
+  `ALTER TABLE sessions ADD COLUMN updated_second INTEGER NOT NULL DEFAULT 0; -- updated_at_ms / 1000
+  UPDATE sessions SET updated_second = updated_at_ms / 1000;
+  DROP INDEX sessions_by_update;
+  CREATE INDEX sessions_by_second ON sessions (tenant_no, updated_second);`,
 ];
