@@ -15,10 +15,9 @@ import type { Compaction } from "../session-store.ts";
 import { LogDamaged } from "../store-errors.ts";
 import type { EventRows } from "./event-rows.ts";
 import type { StoredSession } from "./session-columns.ts";
+import { windowSeqs } from "./session-places.ts";
 import type { SessionRows } from "./session-rows.ts";
 
-/** Numbers of a window: 1–256, 257–512 and so on. Part of the file's format in so far as windows do not move. */
-const windowSeqs = 256;
 /** The most bytes of events in a new row, unless it has one event only. A usual window has much less and is one row. */
 const maxRowBytes = 1_048_576;
 
@@ -28,7 +27,7 @@ export class LogCompaction {
   constructor(database: DatabaseSync) {
     // The index sessions_to_compact holds only these.
     this.selectNext = database.prepare(
-      `SELECT session_no AS sessionNo FROM sessions WHERE head_seq - compacted_seq >= ${windowSeqs} LIMIT 1`,
+      "SELECT session_no AS sessionNo FROM sessions INDEXED BY sessions_to_compact WHERE to_compact = 1 LIMIT 1",
     );
   }
 

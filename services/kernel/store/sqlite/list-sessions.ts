@@ -10,7 +10,7 @@ import type { ListSessionsInput, SessionPage } from "../session-store.ts";
 import { InvalidPageToken } from "../store-errors.ts";
 import { matchExpression } from "./search-rows.ts";
 import { type StoredSession, selectSessions, toStoredSession } from "./session-columns.ts";
-import { secondOf } from "./session-rows.ts";
+import { secondOf } from "./session-places.ts";
 
 const maxPageSize = 500;
 

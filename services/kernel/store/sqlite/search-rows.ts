@@ -24,7 +24,7 @@ export class SearchRows {
   constructor(database: DatabaseSync) {
     // The index sessions_to_search holds only these.
     this.selectNext = database.prepare(`SELECT session_no AS sessionNo FROM sessions INDEXED BY sessions_to_search
-      WHERE head_seq > searched_seq AND session_no > ? ORDER BY session_no LIMIT 1`);
+      WHERE to_search = 1 AND session_no > ? ORDER BY session_no LIMIT 1`);
     // Without RETURNING: it would open a savepoint, at which FTS5 writes what it has gathered as a segment of its own.
     this.insertRow = database.prepare("INSERT INTO search_documents (tenant_no, session_no, seq) VALUES (?, ?, ?)");
     this.insertWords = database.prepare("INSERT INTO search_words (rowid, tenant, text) VALUES (?, ?, ?)");

@@ -10,6 +10,7 @@ import type { SessionRow } from "../rows.ts";
 import type { IndexRows } from "./index-rows.ts";
 import { SessionCache } from "./session-cache.ts";
 import { type StoredSession, selectSessions, toStoredSession } from "./session-columns.ts";
+import { areSamePlaces, placesOf, secondOf } from "./session-places.ts";
 
 /** A child session, of which only its place in the family is asked. */
 interface Child {
@@ -26,7 +27,7 @@ export class SessionRows {
   private readonly selectChildren: StatementSync;
   private readonly insertRow: StatementSync;
   private readonly updateGrown: StatementSync;
-  private readonly updateSecond: StatementSync;
+  private readonly updateMoved: StatementSync;
   private readonly updateRest: StatementSync;
   private readonly updateUnseen: StatementSync;
   private readonly deleteRow: StatementSync;
@@ -56,14 +57,17 @@ export class SessionRows {
       updated_at_ms, updated_second, last_message_at_ms, message_count, profile, forked_from_session_id, forked_at_seq,
       index_seq)
       VALUES (?, ?, ?, ?, 'created', ?, ?, ?, 0, 0, '', 0, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?)`);
-    this.updateGrown = database.prepare(`UPDATE sessions SET state = ?, head_seq = ?, oldest_seq = ?,
-      active_run_id = ?, queued_runs = ?, last_run_no = ?, updated_at_ms = ?, last_message_at_ms = ?, message_count = ?, log_bytes = ?,
-      index_seq = ? WHERE session_no = ?`);
-    this.updateSecond = database.prepare("UPDATE sessions SET updated_second = ? WHERE session_no = ?");
+    const grown = `state = ?, head_seq = ?, oldest_seq = ?, active_run_id = ?, queued_runs = ?, last_run_no = ?,
+      updated_at_ms = ?, last_message_at_ms = ?, message_count = ?, log_bytes = ?, index_seq = ?`;
+    this.updateGrown = database.prepare(`UPDATE sessions SET ${grown} WHERE session_no = ?`);
+    this.updateMoved = database.prepare(
+      `UPDATE sessions SET ${grown}, updated_second = ?, to_search = ?, to_compact = ? WHERE session_no = ?`,
+    );
     this.updateRest = database.prepare(`UPDATE sessions SET title = ?, labels = ?, profile = ?, idle_timeout_ms = ?,
       context_floor_seq = ?, compacted_seq = ?, searched_seq = ?, log_id = ?, trimmed_at_ms = ? WHERE session_no = ?`);
     this.updateUnseen = database.prepare(
-      "UPDATE sessions SET compacted_seq = ?, log_bytes = ?, searched_seq = ? WHERE session_no = ?",
+      `UPDATE sessions SET compacted_seq = ?, log_bytes = ?, searched_seq = ?, to_search = ?, to_compact = ?
+      WHERE session_no = ?`,
     );
     this.deleteRow = database.prepare("DELETE FROM sessions WHERE session_no = ?");
     this.countAll = database.prepare("SELECT count(*) AS count FROM sessions WHERE tenant_no = ?");
@@ -149,8 +153,9 @@ export class SessionRows {
   /** Writes how far compaction and search have come, of which no reader knows; the session keeps its place in the index. */
   saveUnseen(session: StoredSession): void {
     const { compactedSeq, logBytes, searchedSeq } = session.row;
-    this.updateUnseen.run(compactedSeq, logBytes, searchedSeq, session.sessionNo);
     const row: SessionRow = { ...session.stored, compactedSeq, logBytes, searchedSeq };
+    const { toSearch, toCompact } = placesOf(row);
+    this.updateUnseen.run(compactedSeq, logBytes, searchedSeq, toSearch, toCompact, session.sessionNo);
     this.known.replace({ ...session, row, stored: row });
   }
 
@@ -158,7 +163,7 @@ export class SessionRows {
   save(session: StoredSession): StoredSession {
     const { sessionNo, tenantNo, lastRunNo, stored } = session;
     const row = { ...session.row, indexSeq: this.index.next(tenantNo) };
-    this.updateGrown.run(
+    const grown = [
       row.state,
       row.headSeq,
       row.oldestSeq,
@@ -170,11 +175,11 @@ export class SessionRows {
       row.messageCount,
       row.logBytes,
       row.indexSeq,
-      sessionNo,
-    );
-    // Statements of their own, because few changes have any of it, and it would cost each of them.
-    const second = secondOf(row.updatedAtMs);
-    if (second !== secondOf(stored.updatedAtMs)) this.updateSecond.run(second, sessionNo);
+    ];
+    const places = placesOf(row);
+    if (areSamePlaces(places, placesOf(stored))) this.updateGrown.run(...grown, sessionNo);
+    else this.updateMoved.run(...grown, places.updatedSecond, places.toSearch, places.toCompact, sessionNo);
+    // A statement of its own, because few changes have any of it, and it would cost each of them.
     if (seldomChanged.some((name) => row[name] !== stored[name])) {
       this.updateRest.run(
         row.title,
@@ -193,11 +198,6 @@ export class SessionRows {
     this.known.put(saved);
     return saved;
   }
-}
-
-/** See the schema; what a list by the last change begins with. */
-export function secondOf(atMs: number): number {
-  return Math.floor(atMs / 1000);
 }
 
 /** The columns of `updateRest`. */

@@ -192,9 +192,17 @@ export const sessionMigrations: readonly string[] = [
     WHERE r.tenant_no = sessions.tenant_no AND r.session_no = sessions.session_no), 0);
   DROP INDEX runs_by_session;`,
 
-  // Lists by the last change go by its second first: an index of the moment itself moved an entry with every append.
-  `ALTER TABLE sessions ADD COLUMN updated_second INTEGER NOT NULL DEFAULT 0; -- updated_at_ms / 1000
-  UPDATE sessions SET updated_second = updated_at_ms / 1000;
+  // What an append does not move (session-places.ts): indexes of the moment of the last change and of the head itself
+  // had an entry taken out and put in with every append.
+  `ALTER TABLE sessions ADD COLUMN updated_second INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sessions ADD COLUMN to_search INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sessions ADD COLUMN to_compact INTEGER NOT NULL DEFAULT 0;
+  UPDATE sessions SET updated_second = updated_at_ms / 1000, to_search = head_seq > searched_seq,
+    to_compact = head_seq - compacted_seq >= 256;
   DROP INDEX sessions_by_update;
-  CREATE INDEX sessions_by_second ON sessions (tenant_no, updated_second);`,
+  DROP INDEX sessions_to_search;
+  DROP INDEX sessions_to_compact;
+  CREATE INDEX sessions_by_second ON sessions (tenant_no, updated_second);
+  CREATE INDEX sessions_to_search ON sessions (session_no) WHERE to_search = 1;
+  CREATE INDEX sessions_to_compact ON sessions (session_no) WHERE to_compact = 1;`,
 ];
