@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { RunRow } from "../../services/kernel/store/rows.ts";
 import type { SessionStore } from "../../services/kernel/store/session-store.ts";
 import { batchOf, DeltaWriter, makeSessions, newMessage, onceRequest, scope, startRuns } from "./log-load.ts";
+import { SliceRates } from "./slice-rates.ts";
 import { withFolder, withStore } from "./with-store.ts";
 
 const inFlight = 64;
@@ -65,18 +66,14 @@ async function inParallel(
   work: (count: number) => Promise<number>,
   parallel = inFlight,
 ): Promise<number> {
-  const startedMs = performance.now();
-  const endMs = startedMs + seconds * 1_000;
+  const endMs = performance.now() + seconds * 1_000;
+  const rates = new SliceRates();
   let count = 0;
-  let done = 0;
   const lane = async (): Promise<void> => {
-    while (performance.now() < endMs) {
-      const more = await work(count++);
-      done += more;
-    }
+    while (performance.now() < endMs) rates.note(await work(count++));
   };
   await Promise.all(Array.from({ length: parallel }, lane));
-  return (done * 1_000) / (performance.now() - startedMs);
+  return rates.perSecond();
 }
 
 /** Rows of one small insert each, one fsync a row: what a store without group commit would do. */
@@ -89,13 +86,13 @@ export function measureSingleCommits(seconds: number): Promise<number> {
       );
       const insert = database.prepare("INSERT INTO t (b) VALUES (?)");
       const row = new Uint8Array(106);
-      const startedMs = performance.now();
-      let count = 0;
-      while (performance.now() - startedMs < seconds * 1_000) {
+      const endMs = performance.now() + seconds * 1_000;
+      const rates = new SliceRates();
+      while (performance.now() < endMs) {
         insert.run(row);
-        count += 1;
+        rates.note(1);
       }
-      return (count * 1_000) / (performance.now() - startedMs);
+      return rates.perSecond();
     } finally {
       database.close();
     }

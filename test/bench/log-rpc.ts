@@ -23,6 +23,7 @@ import { endWithBench } from "./end-in-time.ts";
 import { DeltaWriter, runFinished } from "./log-load.ts";
 import { pinProcess } from "./pin-cores.ts";
 import { readCpuMs } from "./process-usage.ts";
+import { SliceRates } from "./slice-rates.ts";
 import { openUnaryLoad } from "./unary-load.ts";
 
 const inFlight = 64;
@@ -125,31 +126,30 @@ export async function measureRemoteSubmits(
   // A session's queue is bounded: many sessions, so that no message is refused.
   const ids = await createSessions(remote, 400);
   let count = 0;
-  const run = async (ms: number): Promise<number> => {
+  const run = async (ms: number): Promise<{ readonly done: number; readonly perSecond: number }> => {
     const authorization = await remote.authorize();
     const loads = Array.from({ length: connections }, () =>
       openUnaryLoad(remote.url, SessionService.method.submitMessage, authorization),
     );
     const endMs = performance.now() + ms;
+    const rates = new SliceRates();
     let done = 0;
     const lane = async ({ call }: (typeof loads)[number]): Promise<void> => {
       while (performance.now() < endMs) {
         const { runId } = await call(newMessage(ids[count++ % ids.length] ?? ""));
         if (runId === "") throw new Error("a message was taken without a run");
         done += 1;
+        rates.note(1);
       }
     };
     await Promise.all(loads.flatMap((load) => Array.from({ length: inFlight / connections }, () => lane(load))));
     for (const { close } of loads) close();
-    return done;
+    return { done, perSecond: rates.perSecond() };
   };
   await run(warmUpMs);
-  const [startedMs, startedCpuMs] = [performance.now(), remote.cpuMs()];
-  const done = await run(seconds * 1_000);
-  return {
-    perSecond: (done * 1_000) / (performance.now() - startedMs),
-    cpuMs: (remote.cpuMs() - startedCpuMs) / done,
-  };
+  const startedCpuMs = remote.cpuMs();
+  const { done, perSecond } = await run(seconds * 1_000);
+  return { perSecond, cpuMs: (remote.cpuMs() - startedCpuMs) / done };
 }
 
 export interface Flow {

@@ -11,6 +11,8 @@
  *   written and after compaction; over RPC the snapshot and a watcher from the beginning, for a client in a process of its
  *   own, with nobody else at work and nothing pinned.
  *
+ * Rates of submits, of deltas at the port and of single commits are the median of half-second slices (slice-rates.ts).
+ *
  * Does not measure
  * - Models, tools, gateways, browsers. Networks: loopback has no delay and no loss.
  * - Disks: the fsync is that of the folder for temporary files on this machine.
