@@ -40,6 +40,20 @@ describe("a connection through the fault proxy", () => {
     expect(heard()).toBe("abc");
   });
 
+  it("says everything once after two darknesses, of which one began in the other", async () => {
+    const { proxy, say, heard } = await openPair();
+    proxy.dark();
+    await say("b");
+    proxy.dark();
+    await say("c");
+    proxy.light();
+    await say("d");
+    expect(heard()).toBe("a");
+    proxy.light();
+    await say("e");
+    expect(heard()).toBe("abcde");
+  });
+
   it("says nothing any more once a part was swallowed, also when darkness over it ends", async () => {
     const { proxy, say, heard } = await openPair();
     proxy.mute();

@@ -17,7 +17,8 @@ export class FaultProxy {
   readonly #targetPort: number;
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
-  #isDark = false;
+  /** Darknesses that have begun and not ended: they may overlap. */
+  #darknesses = 0;
   port = 0;
 
   constructor(name: string, targetPort: number) {
@@ -50,9 +51,9 @@ export class FaultProxy {
     return count;
   }
 
-  /** Until `light` nothing passes in either direction and nobody is told: a cable that was pulled. */
+  /** Until as many calls of `light` nothing passes in either direction and nobody is told: a cable that was pulled. */
   dark(): number {
-    this.#isDark = true;
+    this.#darknesses += 1;
     for (const { near, far } of this.#pairs) {
       near.unpipe(far);
       far.unpipe(near);
@@ -63,7 +64,9 @@ export class FaultProxy {
   }
 
   light(): void {
-    this.#isDark = false;
+    this.#darknesses -= 1;
+    // Pipes that are laid twice say everything twice.
+    if (this.#darknesses > 0) return;
     for (const pair of this.#pairs) {
       const { near, far } = pair;
       near.pipe(far);
@@ -77,7 +80,7 @@ export class FaultProxy {
     for (const pair of this.#pairs) {
       pair.isMuted = true;
       pair.far.unpipe(pair.near);
-      if (!this.#isDark) pair.far.resume();
+      if (this.#darknesses === 0) pair.far.resume();
     }
     return this.#pairs.size;
   }
@@ -99,7 +102,7 @@ export class FaultProxy {
       far.destroy();
     };
     for (const socket of [near, far]) socket.on("error", end).on("close", end);
-    if (this.#isDark) return;
+    if (this.#darknesses > 0) return;
     near.pipe(far);
     far.pipe(near);
   }

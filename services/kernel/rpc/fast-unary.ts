@@ -4,7 +4,7 @@
  * handler behind them.
  *
  * Keeps L6 and L7: what decides about a call is the same code on both ways: the gate, the interceptors, the limits, the
- * codec, and how an error is told. test/contract/fast-unary.test.ts holds the two against each other; `rpc.unary:
+ * codec, and how an error is told. fast-unary.test.ts holds the two against each other; `rpc.unary:
  * library` in the configuration closes this one.
  */
 import type { Http2ServerRequest, Http2ServerResponse, IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
