@@ -14,18 +14,24 @@ const eventsTag = 0x0a;
 
 /** Packs events in their order. */
 export function packEvents(events: readonly StoredEvent[]): Uint8Array {
-  let size = 0;
-  for (const { bytes } of events) {
+  return packBytes(events.map(({ bytes }) => bytes));
+}
+
+/** Packs encoded events into one buffer of their size, with the bytes of other fields behind them. */
+export function packBytes(encoded: readonly Uint8Array[], rest: Uint8Array = new Uint8Array()): Uint8Array {
+  let size = rest.length;
+  for (const bytes of encoded) {
     size += 1 + varintSize(bytes.length) + bytes.length;
   }
   const packed = new Uint8Array(size);
   let at = 0;
-  for (const { bytes } of events) {
+  for (const bytes of encoded) {
     packed[at] = eventsTag;
     at = writeVarint(packed, at + 1, bytes.length);
     packed.set(bytes, at);
     at += bytes.length;
   }
+  packed.set(rest, at);
   return packed;
 }
 

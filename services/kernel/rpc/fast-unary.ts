@@ -8,7 +8,7 @@
  * library` in the configuration closes this one.
  */
 import type { Http2ServerRequest, Http2ServerResponse, IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
-import type { DescMethod } from "@bufbuild/protobuf";
+import type { DescMethod, Message } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
@@ -49,8 +49,7 @@ interface UnaryRpc {
   readonly spec: UnarySpec;
   readonly maxRequestBytes: number;
   readonly input: Serialization<Parameters<UnarySpec["impl"]>[0]>;
-  // biome-ignore lint/suspicious/noExplicitAny: the type of an answer is known to its handler alone
-  readonly output: Serialization<any>;
+  readonly output: Serialization<Message>;
 }
 
 const binaryType = "application/proto";
