@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { verifies } from "../../test/requirements.ts";
 import { as, person, type RunningSession, sendWords, startSessionService } from "../../test/support/session-service.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
-import { stampEvents } from "../kernel/event/event-batch.ts";
+import { stampEvents } from "../kernel/event/stamp-events.fixture.ts";
 import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
 import { SessionMemory } from "./session-memory.ts";
 

@@ -5,8 +5,8 @@ import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import { applyEvents, createFold } from "../../web/client/fold-events.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
-import { stampEvents } from "../kernel/event/event-batch.ts";
 import { mergeDeltas } from "../kernel/event/merge-deltas.ts";
+import { stampEvents } from "../kernel/event/stamp-events.fixture.ts";
 import type { StoredEvent } from "../kernel/event/stored-event.ts";
 import { LogBroken, readWholeLog } from "./read-whole-log.ts";
 

@@ -7,7 +7,7 @@ import { GatewayService, SubscribeResponseSchema } from "../../gen/atoll/gateway
 import { verifies } from "../../test/requirements.ts";
 import { sendWords, startSessionService } from "../../test/support/session-service.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
-import { stampEvents } from "../kernel/event/event-batch.ts";
+import { stampEvents } from "../kernel/event/stamp-events.fixture.ts";
 import { encodingOf, setEvents } from "./encoded-events.ts";
 import { startTestGateway } from "./gateway.fixture.ts";
 

@@ -4,7 +4,7 @@ import { verifies } from "../../test/requirements.ts";
 import { as, person, type RunningSession, sendWords, startSessionService } from "../../test/support/session-service.ts";
 import { ErrorReason, failure, failureFacts, reasonName } from "../kernel/errors.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
-import { stampEvents } from "../kernel/event/event-batch.ts";
+import { stampEvents } from "../kernel/event/stamp-events.fixture.ts";
 import { newId } from "../kernel/id.ts";
 import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";

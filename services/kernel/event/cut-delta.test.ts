@@ -5,8 +5,8 @@ import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts
 import { verifies } from "../../../test/requirements.ts";
 import { cutDelta, readDeltaEnd } from "./cut-delta.ts";
 import { encodeEvent } from "./encode-event.ts";
-import { stampEvents } from "./event-batch.ts";
 import { mergeDeltas } from "./merge-deltas.ts";
+import { stampEvents } from "./stamp-events.fixture.ts";
 import type { StoredEvent } from "./stored-event.ts";
 
 function deltasOf(...texts: readonly string[]): StoredEvent[] {

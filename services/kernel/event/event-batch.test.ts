@@ -2,8 +2,9 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { RawEventBatchSchema } from "../../../gen/atoll/internal/v1/raw_events_pb.ts";
-import { packEvents, packStamped, stampEvents, unpackEvents } from "./event-batch.ts";
+import { packEvents, packStamped, unpackEvents } from "./event-batch.ts";
 import { encodeEventTime, stampEvent } from "./stamp-event.ts";
+import { stampEvents } from "./stamp-events.fixture.ts";
 import { MalformedWire } from "./wire-reader.ts";
 
 // Field 7 with any content: an event's body as far as this module can tell.

@@ -65,11 +65,6 @@ export function packStamped(encoded: readonly Uint8Array[], headSeq: number, atM
   return { events, packed };
 }
 
-/** Stamps events that follow `headSeq`, one number each. */
-export function stampEvents(encoded: readonly Uint8Array[], headSeq: number, atMs: number): StoredEvent[] {
-  return packStamped(encoded, headSeq, atMs).events;
-}
-
 /** Unpacks what `packEvents` packed; the events share the memory of `packed`. Throws `MalformedWire`. */
 export function unpackEvents(packed: Uint8Array): StoredEvent[] {
   const reader = new WireReader(packed);

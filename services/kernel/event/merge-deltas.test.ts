@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { verifies } from "../../../test/requirements.ts";
 import { encodeEvent } from "./encode-event.ts";
-import { stampEvents } from "./event-batch.ts";
 import { mergeDeltas } from "./merge-deltas.ts";
+import { stampEvents } from "./stamp-events.fixture.ts";
 import type { StoredEvent } from "./stored-event.ts";
 
 type Init = Parameters<typeof encodeEvent>[0];

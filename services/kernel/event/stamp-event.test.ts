@@ -3,9 +3,9 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
-import { stampEvents } from "./event-batch.ts";
 import { readEventRange } from "./read-event-range.ts";
 import { encodeEventTime, stampEvent } from "./stamp-event.ts";
+import { stampEvents } from "./stamp-events.fixture.ts";
 import { MalformedWire } from "./wire-reader.ts";
 
 const anyRange = fc

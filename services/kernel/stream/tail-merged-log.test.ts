@@ -6,8 +6,8 @@ import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { verifies } from "../../../test/requirements.ts";
 import { systemClock } from "../clock.ts";
 import { encodeEvent } from "../event/encode-event.ts";
-import { stampEvents } from "../event/event-batch.ts";
 import { mergeDeltas } from "../event/merge-deltas.ts";
+import { stampEvents } from "../event/stamp-events.fixture.ts";
 import type { StoredEvent } from "../event/stored-event.ts";
 import { type LogSlice, tailLog } from "./tail-log.ts";
 
