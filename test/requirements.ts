@@ -1,5 +1,6 @@
 // The ledger of what Atoll promises. A test cites the promises that it proves with `verifies("S2")` in its title;
 // test/requirements.test.ts fails when a promise that holds is cited by no test, or when a cited id is not listed here.
+import type { ReportId } from "./reports.ts";
 
 interface Holding {
   readonly status: "holds";
@@ -20,6 +21,7 @@ const later = (issue: string, statement: string): Later => ({ status: "later", i
 
 const telemetryWork = "Telemetry: deadlines and traces over every hop";
 const toolWork = "Tool router: policy, approvals and isolation";
+const fieldWork = "Field and edge";
 
 export const requirements = {
   L1: holds("Services meet only as generated clients and never import each other."),
@@ -52,11 +54,18 @@ export const requirements = {
   T5: later(toolWork, "A tool definition that changed after its approval is quarantined."),
   T6: later(toolWork, "Tool results are bounded and redacted before anything else sees them."),
   T7: later(toolWork, "An MCP server is one process, and its faults cost only itself."),
+  F1: later(fieldWork, "One bad part (a tool, a block, a picture, a line, a key) costs itself alone."),
+  F2: later(
+    fieldWork,
+    "No session stays dead: a history that a model's API refuses is mended and asked for once more.",
+  ),
+  F3: later(fieldWork, "Unknown is said only of a call of which nobody can know the outcome."),
+  F4: later(fieldWork, "Every resource has a bound that is a sum, and what is refused costs less than what was sent."),
 } as const satisfies Record<string, Requirement>;
 
-export type RequirementId = keyof typeof requirements;
+type CitedId = keyof typeof requirements | ReportId;
 
 /** Cites requirements in the title of a test or suite: `` describe(`resume ${verifies("S2")}`, …) ``. */
-export function verifies(...ids: readonly [RequirementId, ...RequirementId[]]): string {
+export function verifies(...ids: readonly [CitedId, ...CitedId[]]): string {
   return `[${ids.join(" ")}]`;
 }
