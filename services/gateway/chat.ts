@@ -5,7 +5,7 @@
  * frames are taken up in order, and a client that does not read is not read from either.
  */
 import { create } from "@bufbuild/protobuf";
-import { ConnectError, type HandlerContext } from "@connectrpc/connect";
+import type { HandlerContext } from "@connectrpc/connect";
 import { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import {
   ChatEventsSchema,
@@ -15,11 +15,12 @@ import {
   ChatResponseSchema,
   type ChatSend,
 } from "../../gen/atoll/gateway/v1/chat_pb.ts";
-import { ErrorReason, failure, failureFacts, reasonName } from "../kernel/errors.ts";
+import { ErrorReason, failure } from "../kernel/errors.ts";
 import { createEventFilter, type FilterEvents } from "../kernel/event/filter-events.ts";
 import { onward } from "../kernel/rpc/call-context.ts";
 import { noteWritten } from "../kernel/rpc/reader-place.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
+import { chatErrorOf } from "./chat-error.ts";
 import { type EventEncoding, encodingOf, setEvents } from "./encoded-events.ts";
 import { followSession } from "./follow-session.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
@@ -260,22 +261,6 @@ class ChatStream {
   }
 
   #refusal(error: unknown, sessionId: string): Frame {
-    if (!(error instanceof ConnectError)) this.#deps.log.error({ error: String(error) }, "a chat frame failed");
-    const known =
-      error instanceof ConnectError ? error : failure(ErrorReason.INTERNAL, "a fault of ours; the log has it");
-    const { reason, metadata, fields, retryAfterMs } = failureFacts(known);
-    return {
-      case: "error",
-      value: {
-        $typeName: "atoll.gateway.v1.ChatError",
-        code: known.code,
-        reason: reason === undefined ? "" : reasonName(reason),
-        message: known.rawMessage,
-        metadata: { ...metadata },
-        fieldPaths: fields.map((field) => field.path),
-        retryAfterMs: Math.ceil(retryAfterMs),
-        sessionId,
-      },
-    };
+    return { case: "error", value: chatErrorOf(error, sessionId, this.#deps.log) };
   }
 }

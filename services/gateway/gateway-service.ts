@@ -13,12 +13,14 @@ import type { GatewayDeps } from "./gateway-deps.ts";
 import { sendMessage } from "./send-message.ts";
 import type { SessionHub } from "./session-hub.ts";
 import { subscribe } from "./subscribe.ts";
+import { subscribeSessions } from "./subscribe-sessions.ts";
 
 export function createGatewayService(deps: GatewayDeps, hub: SessionHub): ServiceImpl<typeof GatewayService> {
   const { session } = deps;
   return {
     chat: (requests, context) => chat(deps, hub, requests, context),
     subscribe: (request, context) => subscribe(deps, hub, request, context),
+    subscribeSessions: (request, context) => subscribeSessions(deps, hub, request, context),
     sendMessage: (request, context) => sendMessage(deps, request, onward(context)),
     async cancelRun({ requestId, runId, reason }, context) {
       const { run } = await session.cancelRun({ requestId, runId, reason }, onward(context));

@@ -15,7 +15,7 @@ import type { QueueMode } from "../../event/v1/run_events_pb.ts";
 import { file_atoll_event_v1_run_events } from "../../event/v1/run_events_pb.ts";
 import type { AnswerAction, ApprovalDecision } from "../../event/v1/tool_events_pb.ts";
 import { file_atoll_event_v1_tool_events } from "../../event/v1/tool_events_pb.ts";
-import type { ChatRequestSchema, ChatResponseSchema } from "./chat_pb.ts";
+import type { ChatError, ChatRequestSchema, ChatResponseSchema } from "./chat_pb.ts";
 import { file_atoll_gateway_v1_chat } from "./chat_pb.ts";
 import type { Run, RunOptions } from "../../session/v1/run_pb.ts";
 import { file_atoll_session_v1_run } from "../../session/v1/run_pb.ts";
@@ -29,7 +29,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file atoll/gateway/v1/gateway_service.proto.
  */
 export const file_atoll_gateway_v1_gateway_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZhdG9sbC9nYXRld2F5L3YxL2dhdGV3YXlfc2VydmljZS5wcm90bxIQYXRvbGwuZ2F0ZXdheS52MSLqAQoQU3Vic2NyaWJlUmVxdWVzdBIyCgpzZXNzaW9uX2lkGAEgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSIQoJYWZ0ZXJfc2VxGAIgASgEQg66SAsyCRj/////////DxIXCgZsb2dfaWQYAyABKAlCB7pIBHICGEASLQoGZmlsdGVyGAQgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5FdmVudEZpbHRlchI3Cgx1bnRpbF9ydW5faWQYBSABKAlCIbpIHnIcMhpeKHJ1bl9bMC05QS1aYS16XXsxLDY0fSk/JCJcChFTdWJzY3JpYmVSZXNwb25zZRIlCgZldmVudHMYASADKAsyFS5hdG9sbC5ldmVudC52MS5FdmVudBIOCgZsb2dfaWQYAiABKAkSEAoIaGVhZF9zZXEYAyABKAQisgMKElNlbmRNZXNzYWdlUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjQKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JEgAEjgKC3Nlc3Npb25fa2V5GAMgASgJQiG6SB5yHDIaXltBLVphLXowLTkuX0ArOi1dezEsMjU2fSRIABI3CgdtZXNzYWdlGAQgASgLMh4uYXRvbGwuY29udGVudC52MS5NZXNzYWdlSW5wdXRCBrpIA8gBARI3CgpxdWV1ZV9tb2RlGAUgASgOMhkuYXRvbGwuZXZlbnQudjEuUXVldWVNb2RlQgi6SAWCAQIQARItCgdvcHRpb25zGAYgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5SdW5PcHRpb25zEjYKCGFnZW50X2lkGAcgASgJQiS6SCFyHzIdXihbYS16MC05XVthLXowLTlfLV17MCw2M30pPyQSEwoLaWZfaGVhZF9zZXEYCCABKARCCQoHc2Vzc2lvbiJqChNTZW5kTWVzc2FnZVJlc3BvbnNlEhIKCnNlc3Npb25faWQYASABKAkSEgoKbWVzc2FnZV9pZBgCIAEoCRIOCgZydW5faWQYAyABKAkSCwoDc2VxGAQgASgEEg4KBmxvZ19pZBgFIAEoCSKRAQoQQ2FuY2VsUnVuUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEi4KBnJ1bl9pZBgCIAEoCUIeukgbchkyF15ydW5fWzAtOUEtWmEtel17MSw2NH0kEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMYgAgiNwoRQ2FuY2VsUnVuUmVzcG9uc2USIgoDcnVuGAEgASgLMhUuYXRvbGwuc2Vzc2lvbi52MS5SdW4iXwoOV2FpdFJ1blJlcXVlc3QSLgoGcnVuX2lkGAEgASgJQh66SBtyGTIXXnJ1bl9bMC05QS1aYS16XXsxLDY0fSQSHQoKdGltZW91dF9tcxgCIAEoDUIJukgGKgQY4KcSIjUKD1dhaXRSdW5SZXNwb25zZRIiCgNydW4YASABKAsyFS5hdG9sbC5zZXNzaW9uLnYxLlJ1biKhAgoWUmVzb2x2ZUFwcHJvdmFsUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjIKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBIyCgthcHByb3ZhbF9pZBgDIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezEsMTI4fSQSQAoIZGVjaXNpb24YBCABKA4yIC5hdG9sbC5ldmVudC52MS5BcHByb3ZhbERlY2lzaW9uQgy6SAmCAQYYARgCGAMSKAoGZGlnZXN0GAUgASgJQhi6SBVyEzIRXihbMC05YS1mXXs2NH0pPyQiGQoXUmVzb2x2ZUFwcHJvdmFsUmVzcG9uc2UimAIKFUFuc3dlclF1ZXN0aW9uUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjIKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBIyCgtxdWVzdGlvbl9pZBgDIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezEsMTI4fSQSOAoGYWN0aW9uGAQgASgOMhwuYXRvbGwuZXZlbnQudjEuQW5zd2VyQWN0aW9uQgq6SAeCAQQQASAAEigKB2NvbnRlbnQYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IhgKFkFuc3dlclF1ZXN0aW9uUmVzcG9uc2Uy1wUKDkdhdGV3YXlTZXJ2aWNlElYKBENoYXQSHS5hdG9sbC5nYXRld2F5LnYxLkNoYXRSZXF1ZXN0Gh4uYXRvbGwuZ2F0ZXdheS52MS5DaGF0UmVzcG9uc2UiC/LtGAcIAxiAgIACKAEwARJeCglTdWJzY3JpYmUSIi5hdG9sbC5nYXRld2F5LnYxLlN1YnNjcmliZVJlcXVlc3QaIy5hdG9sbC5nYXRld2F5LnYxLlN1YnNjcmliZVJlc3BvbnNlIgby7RgCCAIwARJqCgtTZW5kTWVzc2FnZRIkLmF0b2xsLmdhdGV3YXkudjEuU2VuZE1lc3NhZ2VSZXF1ZXN0GiUuYXRvbGwuZ2F0ZXdheS52MS5TZW5kTWVzc2FnZVJlc3BvbnNlIg6QAgLy7RgHCAMYgICAAhJfCglDYW5jZWxSdW4SIi5hdG9sbC5nYXRld2F5LnYxLkNhbmNlbFJ1blJlcXVlc3QaIy5hdG9sbC5nYXRld2F5LnYxLkNhbmNlbFJ1blJlc3BvbnNlIgmQAgLy7RgCCAMSXQoHV2FpdFJ1bhIgLmF0b2xsLmdhdGV3YXkudjEuV2FpdFJ1blJlcXVlc3QaIS5hdG9sbC5nYXRld2F5LnYxLldhaXRSdW5SZXNwb25zZSINkAIB8u0YBggCEIDEExJxCg9SZXNvbHZlQXBwcm92YWwSKC5hdG9sbC5nYXRld2F5LnYxLlJlc29sdmVBcHByb3ZhbFJlcXVlc3QaKS5hdG9sbC5nYXRld2F5LnYxLlJlc29sdmVBcHByb3ZhbFJlc3BvbnNlIgmQAgLy7RgCCAQSbgoOQW5zd2VyUXVlc3Rpb24SJy5hdG9sbC5nYXRld2F5LnYxLkFuc3dlclF1ZXN0aW9uUmVxdWVzdBooLmF0b2xsLmdhdGV3YXkudjEuQW5zd2VyUXVlc3Rpb25SZXNwb25zZSIJkAIC8u0YAggDYgZwcm90bzM", [file_atoll_auth_v1_options, file_atoll_content_v1_message, file_atoll_event_v1_event, file_atoll_event_v1_run_events, file_atoll_event_v1_tool_events, file_atoll_gateway_v1_chat, file_atoll_session_v1_run, file_atoll_session_v1_watch, file_buf_validate_validate, file_google_protobuf_struct]);
+  fileDesc("CiZhdG9sbC9nYXRld2F5L3YxL2dhdGV3YXlfc2VydmljZS5wcm90bxIQYXRvbGwuZ2F0ZXdheS52MSLqAQoQU3Vic2NyaWJlUmVxdWVzdBIyCgpzZXNzaW9uX2lkGAEgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSIQoJYWZ0ZXJfc2VxGAIgASgEQg66SAsyCRj/////////DxIXCgZsb2dfaWQYAyABKAlCB7pIBHICGEASLQoGZmlsdGVyGAQgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5FdmVudEZpbHRlchI3Cgx1bnRpbF9ydW5faWQYBSABKAlCIbpIHnIcMhpeKHJ1bl9bMC05QS1aYS16XXsxLDY0fSk/JCJcChFTdWJzY3JpYmVSZXNwb25zZRIlCgZldmVudHMYASADKAsyFS5hdG9sbC5ldmVudC52MS5FdmVudBIOCgZsb2dfaWQYAiABKAkSEAoIaGVhZF9zZXEYAyABKAQiYQoYU3Vic2NyaWJlU2Vzc2lvbnNSZXF1ZXN0EkUKDXN1YnNjcmlwdGlvbnMYASADKAsyIi5hdG9sbC5nYXRld2F5LnYxLlN1YnNjcmliZVJlcXVlc3RCCrpIB5IBBAgBEEAitQEKGVN1YnNjcmliZVNlc3Npb25zUmVzcG9uc2USJQoGZXZlbnRzGAEgAygLMhUuYXRvbGwuZXZlbnQudjEuRXZlbnQSDgoGbG9nX2lkGAIgASgJEhAKCGhlYWRfc2VxGAMgASgEEhQKDHN1YnNjcmlwdGlvbhgEIAEoDRINCgVlbmRlZBgFIAEoCBIqCgVlcnJvchgGIAEoCzIbLmF0b2xsLmdhdGV3YXkudjEuQ2hhdEVycm9yIrIDChJTZW5kTWVzc2FnZVJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBI0CgpzZXNzaW9uX2lkGAIgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSRIABI4CgtzZXNzaW9uX2tleRgDIAEoCUIhukgechwyGl5bQS1aYS16MC05Ll9AKzotXXsxLDI1Nn0kSAASNwoHbWVzc2FnZRgEIAEoCzIeLmF0b2xsLmNvbnRlbnQudjEuTWVzc2FnZUlucHV0Qga6SAPIAQESNwoKcXVldWVfbW9kZRgFIAEoDjIZLmF0b2xsLmV2ZW50LnYxLlF1ZXVlTW9kZUIIukgFggECEAESLQoHb3B0aW9ucxgGIAEoCzIcLmF0b2xsLnNlc3Npb24udjEuUnVuT3B0aW9ucxI2CghhZ2VudF9pZBgHIAEoCUIkukghch8yHV4oW2EtejAtOV1bYS16MC05Xy1dezAsNjN9KT8kEhMKC2lmX2hlYWRfc2VxGAggASgEQgkKB3Nlc3Npb24iagoTU2VuZE1lc3NhZ2VSZXNwb25zZRISCgpzZXNzaW9uX2lkGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkSDgoGcnVuX2lkGAMgASgJEgsKA3NlcRgEIAEoBBIOCgZsb2dfaWQYBSABKAkikQEKEENhbmNlbFJ1blJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIuCgZydW5faWQYAiABKAlCHrpIG3IZMhdecnVuX1swLTlBLVphLXpdezEsNjR9JBIYCgZyZWFzb24YAyABKAlCCLpIBXIDGIAIIjcKEUNhbmNlbFJ1blJlc3BvbnNlEiIKA3J1bhgBIAEoCzIVLmF0b2xsLnNlc3Npb24udjEuUnVuIl8KDldhaXRSdW5SZXF1ZXN0Ei4KBnJ1bl9pZBgBIAEoCUIeukgbchkyF15ydW5fWzAtOUEtWmEtel17MSw2NH0kEh0KCnRpbWVvdXRfbXMYAiABKA1CCbpIBioEGOCnEiI1Cg9XYWl0UnVuUmVzcG9uc2USIgoDcnVuGAEgASgLMhUuYXRvbGwuc2Vzc2lvbi52MS5SdW4ioQIKFlJlc29sdmVBcHByb3ZhbFJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIyCgpzZXNzaW9uX2lkGAIgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSMgoLYXBwcm92YWxfaWQYAyABKAlCHbpIGnIYMhZeW0EtWmEtejAtOV8tXXsxLDEyOH0kEkAKCGRlY2lzaW9uGAQgASgOMiAuYXRvbGwuZXZlbnQudjEuQXBwcm92YWxEZWNpc2lvbkIMukgJggEGGAEYAhgDEigKBmRpZ2VzdBgFIAEoCUIYukgVchMyEV4oWzAtOWEtZl17NjR9KT8kIhkKF1Jlc29sdmVBcHByb3ZhbFJlc3BvbnNlIpgCChVBbnN3ZXJRdWVzdGlvblJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIyCgpzZXNzaW9uX2lkGAIgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSMgoLcXVlc3Rpb25faWQYAyABKAlCHbpIGnIYMhZeW0EtWmEtejAtOV8tXXsxLDEyOH0kEjgKBmFjdGlvbhgEIAEoDjIcLmF0b2xsLmV2ZW50LnYxLkFuc3dlckFjdGlvbkIKukgHggEEEAEgABIoCgdjb250ZW50GAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCIYChZBbnN3ZXJRdWVzdGlvblJlc3BvbnNlMs8GCg5HYXRld2F5U2VydmljZRJWCgRDaGF0Eh0uYXRvbGwuZ2F0ZXdheS52MS5DaGF0UmVxdWVzdBoeLmF0b2xsLmdhdGV3YXkudjEuQ2hhdFJlc3BvbnNlIgvy7RgHCAMYgICAAigBMAESXgoJU3Vic2NyaWJlEiIuYXRvbGwuZ2F0ZXdheS52MS5TdWJzY3JpYmVSZXF1ZXN0GiMuYXRvbGwuZ2F0ZXdheS52MS5TdWJzY3JpYmVSZXNwb25zZSIG8u0YAggCMAESdgoRU3Vic2NyaWJlU2Vzc2lvbnMSKi5hdG9sbC5nYXRld2F5LnYxLlN1YnNjcmliZVNlc3Npb25zUmVxdWVzdBorLmF0b2xsLmdhdGV3YXkudjEuU3Vic2NyaWJlU2Vzc2lvbnNSZXNwb25zZSIG8u0YAggCMAESagoLU2VuZE1lc3NhZ2USJC5hdG9sbC5nYXRld2F5LnYxLlNlbmRNZXNzYWdlUmVxdWVzdBolLmF0b2xsLmdhdGV3YXkudjEuU2VuZE1lc3NhZ2VSZXNwb25zZSIOkAIC8u0YBwgDGICAgAISXwoJQ2FuY2VsUnVuEiIuYXRvbGwuZ2F0ZXdheS52MS5DYW5jZWxSdW5SZXF1ZXN0GiMuYXRvbGwuZ2F0ZXdheS52MS5DYW5jZWxSdW5SZXNwb25zZSIJkAIC8u0YAggDEl0KB1dhaXRSdW4SIC5hdG9sbC5nYXRld2F5LnYxLldhaXRSdW5SZXF1ZXN0GiEuYXRvbGwuZ2F0ZXdheS52MS5XYWl0UnVuUmVzcG9uc2UiDZACAfLtGAYIAhCAxBMScQoPUmVzb2x2ZUFwcHJvdmFsEiguYXRvbGwuZ2F0ZXdheS52MS5SZXNvbHZlQXBwcm92YWxSZXF1ZXN0GikuYXRvbGwuZ2F0ZXdheS52MS5SZXNvbHZlQXBwcm92YWxSZXNwb25zZSIJkAIC8u0YAggEEm4KDkFuc3dlclF1ZXN0aW9uEicuYXRvbGwuZ2F0ZXdheS52MS5BbnN3ZXJRdWVzdGlvblJlcXVlc3QaKC5hdG9sbC5nYXRld2F5LnYxLkFuc3dlclF1ZXN0aW9uUmVzcG9uc2UiCZACAvLtGAIIA2IGcHJvdG8z", [file_atoll_auth_v1_options, file_atoll_content_v1_message, file_atoll_event_v1_event, file_atoll_event_v1_run_events, file_atoll_event_v1_tool_events, file_atoll_gateway_v1_chat, file_atoll_session_v1_run, file_atoll_session_v1_watch, file_buf_validate_validate, file_google_protobuf_struct]);
 
 /**
  * See Subscribe.
@@ -119,6 +119,84 @@ export const SubscribeResponseSchema: GenMessage<SubscribeResponse> = /*@__PURE_
   messageDesc(file_atoll_gateway_v1_gateway_service, 1);
 
 /**
+ * See SubscribeSessions.
+ *
+ * @generated from message atoll.gateway.v1.SubscribeSessionsRequest
+ */
+export type SubscribeSessionsRequest = Message<"atoll.gateway.v1.SubscribeSessionsRequest"> & {
+  /**
+   * What is wanted; the same session may stand here more than once, with other cursors. 1–64.
+   *
+   * @generated from field: repeated atoll.gateway.v1.SubscribeRequest subscriptions = 1;
+   */
+  subscriptions: SubscribeRequest[];
+};
+
+/**
+ * Describes the message atoll.gateway.v1.SubscribeSessionsRequest.
+ * Use `create(SubscribeSessionsRequestSchema)` to create a new message.
+ */
+export const SubscribeSessionsRequestSchema: GenMessage<SubscribeSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_atoll_gateway_v1_gateway_service, 2);
+
+/**
+ * See SubscribeSessions. A response without events and without an end is a sign of life of its subscription.
+ *
+ * @generated from message atoll.gateway.v1.SubscribeSessionsResponse
+ */
+export type SubscribeSessionsResponse = Message<"atoll.gateway.v1.SubscribeSessionsResponse"> & {
+  /**
+   * Events of one subscription, in order.
+   *
+   * @generated from field: repeated atoll.event.v1.Event events = 1;
+   */
+  events: Event[];
+
+  /**
+   * Its session's log.
+   *
+   * @generated from field: string log_id = 2;
+   */
+  logId: string;
+
+  /**
+   * Its session's head when this was sent.
+   *
+   * @generated from field: uint64 head_seq = 3;
+   */
+  headSeq: bigint;
+
+  /**
+   * Which subscription: its place in the request, from 0.
+   *
+   * @generated from field: uint32 subscription = 4;
+   */
+  subscription: number;
+
+  /**
+   * Whether the subscription has ended, as Subscribe would have: nothing of it follows. When the last one has ended, so
+   * does the stream.
+   *
+   * @generated from field: bool ended = 5;
+   */
+  ended: boolean;
+
+  /**
+   * Why it ended when it failed: what Subscribe would have failed with.
+   *
+   * @generated from field: atoll.gateway.v1.ChatError error = 6;
+   */
+  error?: ChatError | undefined;
+};
+
+/**
+ * Describes the message atoll.gateway.v1.SubscribeSessionsResponse.
+ * Use `create(SubscribeSessionsResponseSchema)` to create a new message.
+ */
+export const SubscribeSessionsResponseSchema: GenMessage<SubscribeSessionsResponse> = /*@__PURE__*/
+  messageDesc(file_atoll_gateway_v1_gateway_service, 3);
+
+/**
  * See SendMessage.
  *
  * @generated from message atoll.gateway.v1.SendMessageRequest
@@ -196,7 +274,7 @@ export type SendMessageRequest = Message<"atoll.gateway.v1.SendMessageRequest"> 
  * Use `create(SendMessageRequestSchema)` to create a new message.
  */
 export const SendMessageRequestSchema: GenMessage<SendMessageRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 2);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 4);
 
 /**
  * See SendMessage.
@@ -245,7 +323,7 @@ export type SendMessageResponse = Message<"atoll.gateway.v1.SendMessageResponse"
  * Use `create(SendMessageResponseSchema)` to create a new message.
  */
 export const SendMessageResponseSchema: GenMessage<SendMessageResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 3);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 5);
 
 /**
  * See CancelRun.
@@ -280,7 +358,7 @@ export type CancelRunRequest = Message<"atoll.gateway.v1.CancelRunRequest"> & {
  * Use `create(CancelRunRequestSchema)` to create a new message.
  */
 export const CancelRunRequestSchema: GenMessage<CancelRunRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 4);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 6);
 
 /**
  * See CancelRun.
@@ -301,7 +379,7 @@ export type CancelRunResponse = Message<"atoll.gateway.v1.CancelRunResponse"> & 
  * Use `create(CancelRunResponseSchema)` to create a new message.
  */
 export const CancelRunResponseSchema: GenMessage<CancelRunResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 5);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 7);
 
 /**
  * See WaitRun.
@@ -329,7 +407,7 @@ export type WaitRunRequest = Message<"atoll.gateway.v1.WaitRunRequest"> & {
  * Use `create(WaitRunRequestSchema)` to create a new message.
  */
 export const WaitRunRequestSchema: GenMessage<WaitRunRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 6);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 8);
 
 /**
  * See WaitRun.
@@ -350,7 +428,7 @@ export type WaitRunResponse = Message<"atoll.gateway.v1.WaitRunResponse"> & {
  * Use `create(WaitRunResponseSchema)` to create a new message.
  */
 export const WaitRunResponseSchema: GenMessage<WaitRunResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 7);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 9);
 
 /**
  * See ResolveApproval.
@@ -399,7 +477,7 @@ export type ResolveApprovalRequest = Message<"atoll.gateway.v1.ResolveApprovalRe
  * Use `create(ResolveApprovalRequestSchema)` to create a new message.
  */
 export const ResolveApprovalRequestSchema: GenMessage<ResolveApprovalRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 8);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 10);
 
 /**
  * See ResolveApproval.
@@ -414,7 +492,7 @@ export type ResolveApprovalResponse = Message<"atoll.gateway.v1.ResolveApprovalR
  * Use `create(ResolveApprovalResponseSchema)` to create a new message.
  */
 export const ResolveApprovalResponseSchema: GenMessage<ResolveApprovalResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 9);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 11);
 
 /**
  * See AnswerQuestion.
@@ -463,7 +541,7 @@ export type AnswerQuestionRequest = Message<"atoll.gateway.v1.AnswerQuestionRequ
  * Use `create(AnswerQuestionRequestSchema)` to create a new message.
  */
 export const AnswerQuestionRequestSchema: GenMessage<AnswerQuestionRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 10);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 12);
 
 /**
  * See AnswerQuestion.
@@ -478,7 +556,7 @@ export type AnswerQuestionResponse = Message<"atoll.gateway.v1.AnswerQuestionRes
  * Use `create(AnswerQuestionResponseSchema)` to create a new message.
  */
 export const AnswerQuestionResponseSchema: GenMessage<AnswerQuestionResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 11);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 13);
 
 /**
  * The door for people and programs: one stream for everything (Chat), or a server stream and unary calls for browsers
@@ -507,6 +585,18 @@ export const GatewayService: GenService<{
     methodKind: "server_streaming";
     input: typeof SubscribeRequestSchema;
     output: typeof SubscribeResponseSchema;
+  },
+  /**
+   * Streams several sessions on one stream, each from its own cursor, then live: for a browser, whose tabs share the few
+   * connections that it may have to one address. Another set of sessions is another stream, opened with the cursors that
+   * the one before had reached. What is wrong with one subscription ends that one alone.
+   *
+   * @generated from rpc atoll.gateway.v1.GatewayService.SubscribeSessions
+   */
+  subscribeSessions: {
+    methodKind: "server_streaming";
+    input: typeof SubscribeSessionsRequestSchema;
+    output: typeof SubscribeSessionsResponseSchema;
   },
   /**
    * Sends a message; creates the session when none is named.
