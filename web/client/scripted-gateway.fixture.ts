@@ -12,6 +12,8 @@ import {
   type SendMessageResponseSchema,
   type SubscribeRequest,
   type SubscribeResponseSchema,
+  type SubscribeSessionsRequest,
+  type SubscribeSessionsResponseSchema,
 } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 
@@ -19,6 +21,11 @@ export type SubscribeScript = (
   request: SubscribeRequest,
   call: { readonly context: HandlerContext; readonly cutConnection: () => Promise<never> },
 ) => AsyncIterable<MessageInitShape<typeof SubscribeResponseSchema>>;
+
+export type SessionsScript = (
+  request: SubscribeSessionsRequest,
+  call: { readonly context: HandlerContext; readonly cutConnection: () => Promise<never> },
+) => AsyncIterable<MessageInitShape<typeof SubscribeSessionsResponseSchema>>;
 
 export type SendScript = (
   request: SendMessageRequest,
@@ -28,6 +35,7 @@ export type SendScript = (
 export interface ScriptedGateway {
   readonly client: Client<typeof GatewayService>;
   readonly subscribes: readonly SubscribeRequest[];
+  readonly sessions: readonly SubscribeSessionsRequest[];
   readonly sends: readonly SendMessageRequest[];
   readonly close: () => void;
 }
@@ -35,9 +43,11 @@ export interface ScriptedGateway {
 /** Each call takes the next script; the last one stays. */
 export async function startScriptedGateway(scripts: {
   readonly subscribe?: readonly SubscribeScript[];
+  readonly sessions?: readonly SessionsScript[];
   readonly send?: readonly SendScript[];
 }): Promise<ScriptedGateway> {
   const subscribes: SubscribeRequest[] = [];
+  const sessions: SubscribeSessionsRequest[] = [];
   const sends: SendMessageRequest[] = [];
   const sockets = new Set<Socket>();
   const cutConnection = async (): Promise<never> => {
@@ -59,6 +69,10 @@ export async function startScriptedGateway(scripts: {
             subscribes.push(request);
             yield* next(scripts.subscribe, subscribes.length)(request, { context, cutConnection });
           },
+          async *subscribeSessions(request, context) {
+            sessions.push(request);
+            yield* next(scripts.sessions, sessions.length)(request, { context, cutConnection });
+          },
           sendMessage(request) {
             sends.push(request);
             return next(scripts.send, sends.length)(request, cutConnection);
@@ -77,6 +91,7 @@ export async function startScriptedGateway(scripts: {
   return {
     client: createClient(GatewayService, transport),
     subscribes,
+    sessions,
     sends,
     close: () => {
       server.close();

@@ -1,9 +1,15 @@
-/** Where the person writes. Enter sends, Shift+Enter begins a new line; while a run is active there is a stop button. */
-import { type KeyboardEvent, type SyntheticEvent, useEffect, useRef, useState } from "react";
+/**
+ * Where the person writes. Enter sends, Shift+Enter begins a new line; while a run is active there is a stop button. The
+ * text stays in the box until the mesh has accepted it, and until then in the browser, whatever happens to the page.
+ */
+import { type KeyboardEvent, type SyntheticEvent, useCallback, useEffect, useRef, useState } from "react";
+import { keepDraft, readDraft } from "./drafts.ts";
 import { SendIcon, StopIcon } from "./icons.tsx";
 import type { Outgoing } from "./use-send.ts";
 
 interface ComposerProps {
+  /** The session; empty for a new one. Another conversation is another composer (a `key`). */
+  readonly conversation: string;
   readonly outgoing: Outgoing;
   readonly onSend: (text: string) => void;
   /** The session takes no more messages. */
@@ -12,11 +18,14 @@ interface ComposerProps {
   readonly stop: { readonly isStopping: boolean; readonly onStop: () => void } | undefined;
 }
 
+/** The code of a key that an input method took (UI Events, legacy key attributes). */
+const compositionKeyCode = 229;
+
 /** The box grows with its text up to this height. */
 const maxHeightPx = 220;
 
-export function Composer({ outgoing, onSend, isClosed, stop }: ComposerProps) {
-  const [text, setText] = useState("");
+export function Composer({ conversation, outgoing, onSend, isClosed, stop }: ComposerProps) {
+  const [text, setText] = useState(() => readDraft(conversation));
   const box = useRef<HTMLTextAreaElement>(null);
   const isSending = outgoing.kind === "sending";
   const canSend = text.trim() !== "" && !isSending && !isClosed;
@@ -25,9 +34,16 @@ export function Composer({ outgoing, onSend, isClosed, stop }: ComposerProps) {
     // On a touch screen the focus would open the keyboard over the conversation.
     if (window.matchMedia("(pointer: fine)").matches) box.current?.focus();
   }, []);
+  const write = useCallback(
+    (next: string) => {
+      setText(next);
+      keepDraft(conversation, next);
+    },
+    [conversation],
+  );
   useEffect(() => {
-    // What could not be sent is given back, unless the person is writing something else already.
-    if (outgoing.kind === "failed") setText((now) => now || outgoing.text);
+    // What the person wrote meanwhile stays.
+    if (outgoing.kind === "accepted") setText((now) => (now.trim() === outgoing.text ? "" : now));
   }, [outgoing]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the height follows the text.
   useEffect(() => {
@@ -38,7 +54,6 @@ export function Composer({ outgoing, onSend, isClosed, stop }: ComposerProps) {
 
   const send = () => {
     if (!canSend) return;
-    setText("");
     onSend(text.trim());
   };
   const onSubmit = (event: SyntheticEvent) => {
@@ -46,8 +61,10 @@ export function Composer({ outgoing, onSend, isClosed, stop }: ComposerProps) {
     send();
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    // An Enter that ends the input of a composed character does not send.
-    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    // An Enter that ends the input of a composed character does not send; some browsers end the composition before they
+    // tell of the key, and then only its code says what it was for.
+    const endsComposition = event.nativeEvent.isComposing || event.keyCode === compositionKeyCode;
+    if (event.key !== "Enter" || event.shiftKey || endsComposition) return;
     event.preventDefault();
     send();
   };
@@ -63,11 +80,12 @@ export function Composer({ outgoing, onSend, isClosed, stop }: ComposerProps) {
         <textarea
           ref={box}
           rows={1}
+          dir="auto"
           value={text}
           disabled={isClosed}
           aria-label="Message"
           placeholder={isClosed ? "This conversation is closed." : "Write a message"}
-          onChange={(event) => setText(event.target.value)}
+          onChange={(event) => write(event.target.value)}
           onKeyDown={onKeyDown}
         />
         {stop !== undefined && (
@@ -80,7 +98,9 @@ export function Composer({ outgoing, onSend, isClosed, stop }: ComposerProps) {
           <SendIcon />
         </button>
       </div>
-      <p className="composer-hint">Enter sends, Shift+Enter begins a new line</p>
+      <p className="composer-hint" role="status">
+        {isSending ? "Sending…" : "Enter sends, Shift+Enter begins a new line"}
+      </p>
     </form>
   );
 }

@@ -1,6 +1,6 @@
 /** Content of messages and tool results. What the page cannot show it names (L9). */
 import { type ContentBlock, TextFormat } from "../../gen/atoll/content/v1/content_block_pb.ts";
-import { Markdown } from "./markdown.tsx";
+import { Markdown } from "./markdown/markdown.tsx";
 
 export function ContentBlocks({ content }: { readonly content: readonly ContentBlock[] }) {
   // biome-ignore lint/suspicious/noArrayIndexKey: blocks have no id, and their order never changes.
@@ -13,10 +13,18 @@ function Block({ block }: { readonly block: ContentBlock["block"] }) {
       const { text, format } = block.value;
       if (format === TextFormat.MARKDOWN) return <Markdown text={text} />;
       if (format === TextFormat.CODE || format === TextFormat.JSON) return <pre className="code">{text}</pre>;
-      return <p className="plain">{text}</p>;
+      return (
+        <p className="plain" dir="auto">
+          {text}
+        </p>
+      );
     }
     case "command":
-      return <p className="plain">/{[block.value.name, ...block.value.arguments].join(" ")}</p>;
+      return (
+        <p className="plain" dir="auto">
+          /{[block.value.name, ...block.value.arguments].join(" ")}
+        </p>
+      );
     case "image":
       return <Unshown what="Image" name={block.value.altText || block.value.media?.fileName} />;
     case "audio":
@@ -26,7 +34,11 @@ function Block({ block }: { readonly block: ContentBlock["block"] }) {
     case "file":
       return <Unshown what="File" name={block.value.media?.fileName} />;
     case "thinking":
-      return <p className="plain">{block.value.text}</p>;
+      return (
+        <p className="plain" dir="auto">
+          {block.value.text}
+        </p>
+      );
     case "toolUse":
       return <Unshown what="Tool call" name={block.value.tool} />;
     case "toolResult":

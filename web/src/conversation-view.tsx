@@ -47,7 +47,7 @@ export function ConversationView(props: ConversationViewProps) {
           {conversation?.turns.map((turn) => (
             <TurnView key={keyOf(turn)} turn={turn} />
           ))}
-          {pending !== "" && <PendingMessage text={pending} note="Sending…" />}
+          {pending !== "" && <PendingMessage text={pending} />}
           {conversation === undefined && problem === "" && <p className="loading">Opening the conversation…</p>}
           {problem !== "" && (
             <div className="problem" role="alert">
@@ -69,7 +69,13 @@ export function ConversationView(props: ConversationViewProps) {
           <DownIcon />
         </button>
       )}
-      <Composer outgoing={outgoing} onSend={onSend} isClosed={conversation?.sessionState === "CLOSED"} stop={stop} />
+      <Composer
+        conversation={sessionId}
+        outgoing={outgoing}
+        onSend={onSend}
+        isClosed={conversation?.sessionState === "CLOSED"}
+        stop={stop}
+      />
     </main>
   );
 }
@@ -119,9 +125,8 @@ function unfinishedRun(conversation: Conversation | undefined): RunTurn | undefi
     | undefined;
 }
 
-/** What was sent to this session and is not in its log yet. */
+/** What this session has accepted and its log, as it is shown, has not yet. */
 function pendingText(outgoing: Outgoing, conversation: Conversation | undefined): string {
-  if (outgoing.kind === "sending") return outgoing.text;
   if (outgoing.kind !== "accepted") return "";
   const isThere = conversation?.turns.some((turn) =>
     turn.kind === "run"

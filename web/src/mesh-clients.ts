@@ -4,6 +4,7 @@ import { createConnectTransport } from "@connectrpc/connect-web";
 import { AdminService } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { noticeRefusal, openSubscribe } from "./shared-stream/open-subscribe.ts";
 
 export interface MeshClients {
   readonly gateway: Client<typeof GatewayService>;
@@ -25,7 +26,11 @@ export function openMeshClients(token: string, onRefused: () => void): MeshClien
     }
   };
   const transport = openTransport([authorize]);
-  return { gateway: createClient(GatewayService, transport), session: createClient(SessionService, transport) };
+  const gateway = createClient(GatewayService, transport);
+  const subscribe = noticeRefusal(openSubscribe(gateway, { baseUrl: window.location.origin, token }), (error) => {
+    if (error.code === Code.Unauthenticated) onRefused();
+  });
+  return { gateway: { ...gateway, subscribe }, session: createClient(SessionService, transport) };
 }
 
 /** Exchanges the code of a one-time link for a token. Throws PERMISSION_DENIED LINK_INVALID when it is used or old. */

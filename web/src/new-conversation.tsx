@@ -3,7 +3,6 @@ import { Composer } from "./composer.tsx";
 import { AtollMark } from "./icons.tsx";
 import { PaneHeader } from "./pane-header.tsx";
 import type { Outgoing } from "./use-send.ts";
-import { PendingMessage } from "./user-message.tsx";
 
 const suggestions = [
   "Which files are in the workspace, and what does notes.md say?",
@@ -18,35 +17,28 @@ interface NewConversationProps {
 }
 
 export function NewConversation({ outgoing, onSend, onShowList }: NewConversationProps) {
-  const isSending = outgoing.kind === "sending";
   return (
     <main className="pane">
       <PaneHeader title="New conversation" onShowList={onShowList} />
       <div className="scroll">
-        {isSending ? (
-          <div className="column">
-            <PendingMessage text={outgoing.text} note="Sending…" />
-          </div>
-        ) : (
-          <div className="welcome">
-            <AtollMark size={64} />
-            <h2>What shall we look into?</h2>
-            <p>
-              Answers stream in as they are made, tools included. You can close this page at any time: nothing is lost.
-            </p>
-            <ul className="suggestions">
-              {suggestions.map((text) => (
-                <li key={text}>
-                  <button type="button" onClick={() => onSend(text)}>
-                    {text}
-                  </button>
-                </li>
-              ))}
-            </ul>
-          </div>
-        )}
+        <div className="welcome">
+          <AtollMark size={64} />
+          <h2>What shall we look into?</h2>
+          <p>
+            Answers stream in as they are made, tools included. You can close this page at any time: nothing is lost.
+          </p>
+          <ul className="suggestions">
+            {suggestions.map((text) => (
+              <li key={text}>
+                <button type="button" onClick={() => onSend(text)}>
+                  {text}
+                </button>
+              </li>
+            ))}
+          </ul>
+        </div>
       </div>
-      <Composer outgoing={outgoing} onSend={onSend} isClosed={false} stop={undefined} />
+      <Composer conversation="" outgoing={outgoing} onSend={onSend} isClosed={false} stop={undefined} />
     </main>
   );
 }

@@ -14,7 +14,9 @@ export function PaneHeader({ title, onShowList, children }: PaneHeaderProps) {
       <button type="button" className="icon-button only-narrow" aria-label="Show conversations" onClick={onShowList}>
         <MenuIcon />
       </button>
-      <h1 title={title}>{title}</h1>
+      <h1 title={title} dir="auto">
+        {title}
+      </h1>
       {children}
     </header>
   );

@@ -42,7 +42,9 @@ export function SessionList({ state, openId, firstWords, onOpen, onClose }: Sess
                   aria-current={session.sessionId === openId ? "page" : undefined}
                   onClick={() => onOpen(session.sessionId)}
                 >
-                  <span className="session-title">{titleOf(session, firstWords)}</span>
+                  <span className="session-title" dir="auto">
+                    {titleOf(session, firstWords)}
+                  </span>
                   <SessionMeta session={session} />
                 </button>
               </li>

@@ -11,7 +11,9 @@ export function ThinkingBlock({ block, isStreaming }: { readonly block: OutputBl
         <span className={isStreaming ? "shimmer" : undefined}>{isStreaming ? "Thinking…" : "Thought"}</span>
         <ChevronIcon />
       </summary>
-      <p className="plain">{block.text}</p>
+      <p className="plain" dir="auto">
+        {block.text}
+      </p>
     </details>
   );
 }

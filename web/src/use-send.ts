@@ -6,6 +6,7 @@ import { useCallback, useRef, useState } from "react";
 import { TextFormat } from "../../gen/atoll/content/v1/content_block_pb.ts";
 import { newRequestId } from "../client/new-request-id.ts";
 import { sendMessage } from "../client/send-message.ts";
+import { keepDraft, readDraft } from "./drafts.ts";
 import { explainError } from "./explain-error.ts";
 import type { MeshClients } from "./mesh-clients.ts";
 
@@ -43,6 +44,8 @@ export function useSend(clients: MeshClients, onAccepted: (sessionId: string, is
           },
         });
         lastTry.current = { to: "", text: "", requestId: "" };
+        // The page may have gone elsewhere: whoever comes back finds no draft of what was said.
+        if (readDraft(to).trim() === text) keepDraft(to, "");
         setOutgoing({ kind: "accepted", to: accepted, text, messageId });
         onAccepted(accepted, to === "");
       } catch (error) {

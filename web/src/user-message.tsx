@@ -14,12 +14,13 @@ export const UserMessageView = memo(function UserMessageView({ message }: { read
   );
 });
 
-/** A message that is on its way and not in the log yet. */
-export function PendingMessage({ text, note }: { readonly text: string; readonly note: string }) {
+/** A message that was accepted and that the log has not brought yet. */
+export function PendingMessage({ text }: { readonly text: string }) {
   return (
     <article className="user-message pending" aria-label="You said">
-      <p className="plain">{text}</p>
-      <span className="from">{note}</span>
+      <p className="plain" dir="auto">
+        {text}
+      </p>
     </article>
   );
 }

@@ -1,0 +1,28 @@
+/** Errors of the mesh that travel inside a stream (ChatError), as the ConnectError that a call would have failed with, and back. */
+import { create } from "@bufbuild/protobuf";
+import { ConnectError } from "@connectrpc/connect";
+import { type ChatError, ChatErrorSchema } from "../../gen/atoll/gateway/v1/chat_pb.ts";
+import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+
+export function toConnectError({ code, message, reason, metadata, retryAfterMs }: ChatError): ConnectError {
+  const error = new ConnectError(message, code);
+  if (reason !== "") error.details.push({ desc: ErrorInfoSchema, value: { reason, domain: "atoll", metadata } });
+  if (retryAfterMs > 0) {
+    const seconds = Math.floor(retryAfterMs / 1_000);
+    const nanos = (retryAfterMs - seconds * 1_000) * 1e6;
+    error.details.push({ desc: RetryInfoSchema, value: { retryDelay: { seconds: BigInt(seconds), nanos } } });
+  }
+  return error;
+}
+
+export function toChatError(error: ConnectError): ChatError {
+  const info = error.findDetails(ErrorInfoSchema).find(({ domain }) => domain === "atoll");
+  const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
+  return create(ChatErrorSchema, {
+    code: error.code,
+    message: error.rawMessage,
+    reason: info?.reason ?? "",
+    metadata: { ...info?.metadata },
+    retryAfterMs: delay === undefined ? 0 : Math.ceil(Number(delay.seconds) * 1_000 + delay.nanos / 1e6),
+  });
+}
