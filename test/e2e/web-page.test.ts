@@ -1,75 +1,27 @@
 /** The page in a real browser, served by a real mesh. */
 
-import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
-import { createClient } from "@connectrpc/connect";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { AdminService } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
 import { verifies } from "../requirements.ts";
 import { type MeshProcess, startMeshProcess } from "../support/mesh-process.ts";
-
-const root = resolve(import.meta.dirname, "../..");
-const browserArguments = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--no-first-run",
-];
-const answerTimeoutMs = 20_000;
+import { answerTimeoutMs, bodyText, buildPage, launchBrowser, openPages, send } from "./browser.fixture.ts";
 
 let mesh: MeshProcess;
 let browser: Browser;
-/** What the pages complained about: errors of scripts, refused loads, broken policies. */
-const complaints: string[] = [];
+const { complaints, watch, makeLink, signIn } = openPages(() => mesh);
 
 beforeAll(async () => {
-  if (!existsSync(resolve(root, "web/dist/index.html"))) {
-    const built = spawnSync(process.execPath, [resolve(root, "node_modules/vite/bin/vite.js"), "build", "web"], {
-      cwd: root,
-    });
-    expect(built.status, String(built.stderr)).toBe(0);
-  }
+  buildPage();
   mesh = await startMeshProcess({
     workspace: { "notes.md": "# Notes\nBuy a boat.\n", "packing-list.md": "- rope\n- lamp\n" },
   });
-  browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: browserArguments });
+  browser = await launchBrowser();
 }, 120_000);
 
 afterAll(async () => {
   await browser?.close();
   await mesh?.stop();
 });
-
-function watch(page: Page): Page {
-  page.on("console", (message) => {
-    if (message.type() === "error") complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  return page;
-}
-
-async function makeLink(): Promise<string> {
-  const { url } = await createClient(AdminService, mesh.transport()).createLink({});
-  return url;
-}
-
-async function signIn(context: BrowserContext): Promise<Page> {
-  const page = watch(await context.newPage());
-  await page.goto(await makeLink());
-  await page.getByRole("textbox").waitFor();
-  return page;
-}
-
-async function send(page: Page, text: string): Promise<void> {
-  await page.getByRole("textbox").fill(text);
-  await page.keyboard.press("Enter");
-}
-
-const bodyText = (page: Page) => page.locator("body").innerText();
 
 describe("the web page", () => {
   it("signs in with a one-time link and shows an answer with its tool calls as it comes", async () => {

@@ -44,8 +44,7 @@ export function useSend(clients: MeshClients, onAccepted: (sessionId: string, is
           },
         });
         lastTry.current = { to: "", text: "", requestId: "" };
-        // The page may have gone elsewhere: whoever comes back finds no draft of what was said.
-        if (readDraft(to).trim() === text) keepDraft(to, "");
+        takeDraft(to, accepted, text);
         setOutgoing({ kind: "accepted", to: accepted, text, messageId });
         onAccepted(accepted, to === "");
       } catch (error) {
@@ -56,4 +55,11 @@ export function useSend(clients: MeshClients, onAccepted: (sessionId: string, is
   );
 
   return { outgoing, send };
+}
+
+/** What was sent is no draft any more. What was written behind it belongs to the conversation that it made. */
+function takeDraft(to: string, accepted: string, text: string): void {
+  const draft = readDraft(to);
+  if (draft.trim() !== text && to !== accepted) keepDraft(accepted, draft);
+  if (draft.trim() === text || to !== accepted) keepDraft(to, "");
 }
