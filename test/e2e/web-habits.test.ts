@@ -101,11 +101,11 @@ describe("the page over plain HTTP at an address of the local network", () => {
 });
 
 describe("tabs", () => {
-  it(`share one stream: ten of them follow ten conversations, live ${verifies("FP2")}`, async () => {
+  it(`share one stream: eight of them follow eight conversations, live ${verifies("FP2")}`, async () => {
     await inContext(async (context) => {
       const first = await signIn(context);
       const pages = [first];
-      for (let n = 1; n < 10; n++) {
+      for (let n = 1; n < 8; n++) {
         const page = await context.newPage();
         await page.goto(mesh.url);
         await box(page).waitFor();

@@ -24,7 +24,7 @@ const cjkPunctuation = /[\u3000-\u3004\u3008-\u303f\uff01-\uff0f\uff1a-\uff20\uf
 const cjkAfterWord = /(?<=[A-Za-z0-9])[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
 
 /** The block costs more than it may. */
-export class BudgetSpent extends Error {
+class BudgetSpent extends Error {
   override readonly name = "BudgetSpent";
 }
 
