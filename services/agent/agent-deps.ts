@@ -16,7 +16,7 @@ export interface AgentSettings {
   readonly model: string;
   /** The system prompt; empty for none. */
   readonly instructions: string;
-  /** Patterns such as `filesystem.*`; empty for all tools. */
+  /** Patterns such as `filesystem.*`; empty for no tool, `*` for all. */
   readonly tools: readonly string[];
   /** Default 32. */
   readonly maxSteps: number;

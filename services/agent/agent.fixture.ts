@@ -25,7 +25,7 @@ export const agent: AgentSettings = {
   description: "",
   model: "scripted",
   instructions: "Be brief.",
-  tools: [],
+  tools: ["*"],
   maxSteps: 8,
   maxOutputTokens: 1_000,
   thinkingTokens: 0,

@@ -1,7 +1,8 @@
 /** The tools that an agent may use, read from the tool router and kept for a moment. */
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { CallOptions } from "@connectrpc/connect";
-import type { Tool } from "../../gen/atoll/tool/v1/tool_pb.ts";
+import { type Tool, ToolState } from "../../gen/atoll/tool/v1/tool_pb.ts";
+import { matchesName } from "../kernel/match-name.ts";
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import type { ModelTool } from "./models/model.ts";
 import { RouterAway } from "./router-away.ts";
@@ -29,9 +30,7 @@ export class ToolList {
     for (;;) {
       try {
         const tools = await untilAborted(this.#readFresh(key, call), signal);
-        return agent.tools.length === 0
-          ? tools
-          : tools.filter((tool) => agent.tools.some((pattern) => matches(pattern, tool.name)));
+        return tools.filter((tool) => agent.tools.some((pattern) => matchesName(pattern, tool.name)));
       } catch (error) {
         signal.throwIfAborted();
         if (!(await away.mayComeBack(error, signal))) throw error;
@@ -60,20 +59,19 @@ export class ToolList {
       for (const server of page.unavailable) {
         this.#deps.log.warn({ server: server.name, problem: server.problem }, "the tools of a server are missing");
       }
-      tools.push(...page.tools.map(toModelTool));
+      tools.push(...page.tools.filter(mayBeCalled).map(toModelTool));
       pageToken = page.nextPageToken;
     } while (pageToken !== "");
     return tools;
   }
 }
 
+/** What can't be called is nothing that a model should read. */
+function mayBeCalled({ state }: Tool): boolean {
+  return state !== ToolState.UNUSABLE && state !== ToolState.PENDING && state !== ToolState.QUARANTINED;
+}
+
 function toModelTool(tool: Tool): ModelTool {
   const inputSchema: JsonObject = tool.inputSchema ?? { type: "object" };
   return { name: tool.name, description: tool.description, inputSchema };
-}
-
-/** `*` stands for any characters. */
-function matches(pattern: string, name: string): boolean {
-  const expression = pattern.split("*").map(RegExp.escape).join(".*");
-  return new RegExp(`^${expression}$`).test(name);
 }

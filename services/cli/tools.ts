@@ -2,7 +2,13 @@
 import { toJsonString } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { ToolOutcome, ToolOutcomeSchema } from "../../gen/atoll/event/v1/tool_events_pb.ts";
-import { ServerState, ServerStateSchema, ToolSchema } from "../../gen/atoll/tool/v1/tool_pb.ts";
+import {
+  ServerState,
+  ServerStateSchema,
+  type Tool,
+  ToolSchema,
+  ToolStateSchema,
+} from "../../gen/atoll/tool/v1/tool_pb.ts";
 import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import { newId } from "../kernel/id.ts";
 import { type Command, type CommandInput, UsageError } from "./command.ts";
@@ -23,21 +29,28 @@ async function listAll(input: CommandInput): Promise<number> {
   const client = createClient(ToolRouterService, connectMesh(input));
   let pageToken = "";
   do {
-    const page = await client.listTools({ pageSize, pageToken });
-    for (const tool of page.tools) {
-      const summary = plain(tool.description.split("\n", 1)[0] ?? "").slice(0, 100);
-      output.line(flags.json === true ? toJsonString(ToolSchema, tool) : `${plain(tool.name).padEnd(40)} ${summary}`);
-    }
+    const page = await client.listTools({ pageSize, pageToken, includeUnusable: true });
+    for (const tool of page.tools)
+      output.line(flags.json === true ? toJsonString(ToolSchema, tool) : describeTool(tool));
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
   const { servers } = await client.listServers({});
   for (const { name, state, problem } of servers) {
-    if (state === ServerState.READY) continue;
+    if (state === ServerState.READY && problem === "") continue;
     output.note(
       `server ${name}: ${ServerStateSchema.value[state]?.localName ?? state}${problem === "" ? "" : `: ${plain(problem)}`}`,
     );
   }
   return 0;
+}
+
+/** `files.read  ready  Reads a file.`, with the name that its server gives it when that is another one, and what is wrong. */
+function describeTool({ name, nameAtServer, state, problem, description }: Tool): string {
+  const own = nameAtServer === "" ? "" : ` (${nameAtServer})`;
+  const shownState = (ToolStateSchema.value[state]?.localName ?? String(state)).toLowerCase();
+  const summary = (description.split("\n", 1)[0] ?? "").slice(0, 100);
+  const line = `${`${plain(name)}${plain(own)}`.padEnd(40)} ${shownState.padEnd(8)} ${plain(summary)}`.trimEnd();
+  return problem === "" ? line : `${line}\n    ${plain(problem)}`;
 }
 
 async function callOne(input: CommandInput): Promise<number> {

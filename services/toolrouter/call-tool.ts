@@ -22,13 +22,14 @@ import type { BlobStore } from "../kernel/store/blob-store.ts";
 import type { BeginOutcome, CallLedger } from "../kernel/store/call-ledger.ts";
 import type { Scope } from "../kernel/store/scope.ts";
 import { digestOf } from "./call-digest.ts";
-import { type ArgumentCheck, createArgumentCheck } from "./check-arguments.ts";
 import { findJsonProblem } from "./check-json.ts";
 import { dispatchCall } from "./dispatch-call.ts";
 import { type FoundTool, findTool } from "./find-tool.ts";
 import { KeyedLock } from "./keyed-lock.ts";
 import { RunningCall } from "./running-call.ts";
-import { decidePolicy } from "./tool-policy.ts";
+import type { ArgumentChecks, CheckOutcome } from "./schema/argument-checks.ts";
+import type { CatalogTool } from "./tool-catalog.ts";
+import { decidePolicy, patternsOf } from "./tool-policy.ts";
 import { inDoubtResult } from "./tool-result.ts";
 import type { ToolServers } from "./tool-servers.ts";
 
@@ -39,7 +40,8 @@ export interface CallGateDeps {
   readonly ledger: CallLedger;
   readonly blobs: BlobStore;
   readonly servers: ToolServers;
-  /** The tool patterns of each agent; an agent without an entry, or with an empty one, may use every tool. */
+  readonly checks: ArgumentChecks;
+  /** The tool patterns of each agent (tool-policy.ts). */
   readonly agentTools: ReadonlyMap<string, readonly string[]>;
   readonly log: Log;
   readonly clock: Clock;
@@ -55,7 +57,6 @@ export class CallGate {
   readonly #deps: CallGateDeps;
   readonly #running = new Map<string, RunningCall>();
   readonly #admissions = new KeyedLock();
-  readonly #checkArguments = createArgumentCheck();
 
   constructor(deps: CallGateDeps) {
     this.#deps = deps;
@@ -73,8 +74,8 @@ export class CallGate {
 
   /**
    * Lets a call through, or finds the one that was made under its id. The signal ends only the wait for a server that is
-   * starting. Errors, all before the intent is recorded: TOOL_NOT_FOUND, TOOL_DENIED, TOOL_ARGUMENTS_INVALID,
-   * APPROVAL_REQUIRED, SERVER_UNAVAILABLE, LIMIT_EXCEEDED; by the ledger: REQUEST_ID_REUSED, EPOCH_FENCED,
+   * starting. Errors, all before the intent is recorded: TOOL_NOT_FOUND, TOOL_UNUSABLE, TOOL_DENIED,
+   * TOOL_ARGUMENTS_INVALID, TOOL_CHECK_TOO_COSTLY, APPROVAL_REQUIRED, SERVER_UNAVAILABLE, LIMIT_EXCEEDED; by the ledger: REQUEST_ID_REUSED, EPOCH_FENCED,
    * CALL_TOMBSTONED; StoreUnavailable.
    */
   async admit(scope: Scope, call: ToolCall, signal?: AbortSignal): Promise<Admitted> {
@@ -153,7 +154,7 @@ export class CallGate {
   async #check(call: ToolCall, signal: AbortSignal | undefined): Promise<FoundTool> {
     const { servers, agentTools } = this.#deps;
     const { tool, callId } = call;
-    const policy = decidePolicy(tool, agentTools.get(call.context?.agentId ?? ""));
+    const policy = decidePolicy(tool, patternsOf(agentTools, call.context?.agentId ?? ""));
     if (policy.verdict === PolicyVerdict.DENY) {
       throw failure(ErrorReason.TOOL_DENIED, `policy does not let this agent use ${tool} (${policy.rule})`, {
         metadata: { tool, rule: policy.rule },
@@ -165,25 +166,44 @@ export class CallGate {
       const message = `${tool} waits for its approval; set \`trusted: true\` for the MCP server "${supervisor.name}" to use its tools`;
       throw failure(ErrorReason.APPROVAL_REQUIRED, message, { metadata: { call_id: callId } });
     }
-    const args = call.arguments ?? {};
-    const problem = findJsonProblem(args);
-    const checked: ArgumentCheck =
-      problem === undefined
-        ? this.#checkArguments(entry.tool.definitionHash, entry.inputSchema, args)
-        : { kind: "invalid", fields: [{ path: "arguments", problem }] };
-    if (checked.kind === "broken-schema") {
-      const message = `the schema of ${tool} can't be used, so its arguments can't be checked: ${checked.problem}`;
-      throw failure(ErrorReason.TOOL_ARGUMENTS_INVALID, message, { metadata: { tool } });
-    }
-    if (checked.kind === "invalid") {
-      const problems = checked.fields.map(({ path, problem }) => `${path} ${problem}`).join("; ");
-      throw failure(ErrorReason.TOOL_ARGUMENTS_INVALID, `the arguments do not fit ${tool}: ${problems}`, {
-        metadata: { tool },
-        fields: checked.fields,
-      });
-    }
+    await this.#checkArguments(call, entry);
     this.#refuseOverload(supervisor.name);
     return found;
+  }
+
+  async #checkArguments({ tool, arguments: args = {} }: ToolCall, entry: CatalogTool): Promise<void> {
+    const { server, definitionHash: hash } = entry.tool;
+    const problem = findJsonProblem(args);
+    const schema = { server, hash, schema: entry.inputSchema, parts: entry.schemaParts };
+    const checked: CheckOutcome =
+      problem === undefined
+        ? await this.#deps.checks.check(schema, args)
+        : { kind: "invalid", fields: [{ path: "arguments", problem }] };
+    switch (checked.kind) {
+      case "valid":
+        return;
+      case "invalid": {
+        const problems = checked.fields.map((field) => `${field.path} ${field.problem}`).join("; ");
+        throw failure(ErrorReason.TOOL_ARGUMENTS_INVALID, `the arguments do not fit ${tool}: ${problems}`, {
+          metadata: { tool },
+          fields: checked.fields,
+        });
+      }
+      case "broken-schema": {
+        const message = `the schema of ${tool} can't be used, so its arguments can't be checked: ${checked.problem}`;
+        throw failure(ErrorReason.TOOL_UNUSABLE, message, { metadata: { tool, problem: checked.problem } });
+      }
+      case "too-costly":
+        throw failure(ErrorReason.TOOL_CHECK_TOO_COSTLY, `${tool} was not called: ${checked.problem}`, {
+          metadata: { tool },
+        });
+      case "busy":
+        throw failure(
+          ErrorReason.LIMIT_EXCEEDED,
+          `${checked.limit} calls wait for their arguments to be checked; try again`,
+          { metadata: { limit: String(checked.limit) }, retryAfterMs: 1000 },
+        );
+    }
   }
 
   #refuseOverload(server: string): void {

@@ -15,7 +15,7 @@ export interface FoundTool {
 
 /**
  * Waits at most the server's start timeout, less when the signal aborts; a server that is backing off is not waited for.
- * Errors: TOOL_NOT_FOUND, SERVER_UNAVAILABLE.
+ * Errors: TOOL_NOT_FOUND, TOOL_UNUSABLE, SERVER_UNAVAILABLE.
  */
 export async function findTool(
   servers: ToolServers,
@@ -24,11 +24,11 @@ export async function findTool(
   signal?: AbortSignal,
 ): Promise<FoundTool> {
   const supervisor = servers.find(serverOf(tool) ?? "");
-  if (supervisor === undefined) throw notFound(tool);
+  if (supervisor === undefined) throw missing(tool);
   const state = await supervisor.settle(supervisor.settings.startTimeoutMs, signal);
   if (state.kind !== "ready") throw unavailable(supervisor, state, clock.nowMs());
   const entry = state.tools.get(tool);
-  if (entry === undefined) throw notFound(tool);
+  if (entry === undefined) throw missing(tool, state.unusable.get(tool)?.problem);
   return { entry, supervisor, ready: state };
 }
 
@@ -52,8 +52,13 @@ function problemOf({ settings }: ServerSupervisor, state: Exclude<ServerState, R
   }
 }
 
-function notFound(tool: string): Error {
+/** `problem` is given for a tool that is listed and can't be used. */
+function missing(tool: string, problem?: string): Error {
   const name = visibleProblem(tool);
+  if (problem !== undefined) {
+    const message = `the tool "${name}" can't be used: ${problem}; its server has to be mended`;
+    return failure(ErrorReason.TOOL_UNUSABLE, message, { metadata: { tool: name, problem } });
+  }
   return failure(ErrorReason.TOOL_NOT_FOUND, `there is no tool "${name}"; ListTools names the tools that there are`, {
     metadata: { tool: name },
   });

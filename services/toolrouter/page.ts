@@ -8,24 +8,36 @@ export interface Page<T> {
   readonly nextPageToken: string;
 }
 
-/** `items` are in order of name; `pageSize` is at least 1. Throws InvalidPageToken. */
+/**
+ * `items` are in order of name; `pageSize` is at least 1. A page ends sooner when its items fill `maxBytes`, but has at least
+ * one. Throws InvalidPageToken.
+ */
 export function cutPage<T>(
   items: readonly T[],
   nameOf: (item: T) => string,
   pageSize: number,
   pageToken: string,
+  { bytesOf, maxBytes }: { readonly bytesOf: (item: T) => number; readonly maxBytes: number } = unbounded,
 ): Page<T> {
   const after = pageToken === "" ? "" : readToken(pageToken);
   const rest = items.filter((item) => compareNames(nameOf(item), after) > 0);
-  const page = rest.slice(0, pageSize);
+  let [count, bytes] = [0, 0];
+  for (const item of rest.slice(0, pageSize)) {
+    bytes += bytesOf(item);
+    if (bytes > maxBytes && count > 0) break;
+    count++;
+  }
+  const page = rest.slice(0, count);
   const last = page.at(-1);
   const more = rest.length > page.length && last !== undefined;
   return { items: page, nextPageToken: more ? writeToken(nameOf(last)) : "" };
 }
 
+const unbounded = { bytesOf: () => 0, maxBytes: 1 };
+
 const tokenPrefix = "n:";
 
-/** As long as a third more than the name: 256 characters of ASCII fit the contract's 512. */
+/** A third longer than the name in UTF-8: 256 characters of any script fit the contract's 2 048. */
 function writeToken(name: string): string {
   return Buffer.from(`${tokenPrefix}${name}`).toString("base64url");
 }

@@ -8,6 +8,7 @@ import type { BlobStore } from "../kernel/store/blob-store.ts";
 import type { CallLedger } from "../kernel/store/call-ledger.ts";
 import type { Scope } from "../kernel/store/scope.ts";
 import { CallGate } from "./call-tool.ts";
+import { ArgumentChecks } from "./schema/argument-checks.ts";
 import type { McpServerSettings } from "./server-settings.ts";
 import { sweepCallsEvery } from "./sweep-calls.ts";
 import { ToolServers } from "./tool-servers.ts";
@@ -18,7 +19,7 @@ export interface ToolRouterDeps {
   readonly blobs: BlobStore;
   /** The MCP servers by name. */
   readonly servers: ReadonlyMap<string, McpServerSettings>;
-  /** The tool patterns of each agent, such as `filesystem.*`; an agent without an entry may use every tool. */
+  /** The tool patterns of each agent, such as `filesystem.*`; an agent without an entry may use no tool, unless none has one. */
   readonly agentTools: ReadonlyMap<string, readonly string[]>;
   readonly log: Log;
   readonly clock: Clock;
@@ -40,7 +41,8 @@ export interface ToolRouterPart {
 /** Begins to connect to the servers and returns at once. */
 export function startToolRouter(deps: ToolRouterDeps): ToolRouterPart {
   const servers = new ToolServers(deps);
-  const gate = new CallGate({ ...deps, servers });
+  const checks = new ArgumentChecks(deps);
+  const gate = new CallGate({ ...deps, servers, checks });
   const service = createToolRouterService({ ...deps, servers, gate });
   const sweeping = sweepCallsEvery(deps);
   servers.start();
@@ -53,6 +55,7 @@ export function startToolRouter(deps: ToolRouterDeps): ToolRouterPart {
     async close() {
       sweeping.stop();
       await servers.stop();
+      checks.close();
       await gate.whenIdle();
     },
   };

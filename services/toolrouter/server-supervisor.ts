@@ -5,13 +5,16 @@
  * Keeps L7: it is started again after 0.5 s, doubling to 30 s, with jitter; a wait for it ends after its start timeout.
  * Starting never blocks the mesh: whoever needs the server waits for it.
  */
+import type { Tool } from "../../gen/atoll/tool/v1/tool_pb.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
+import { listServerTools, type ToolListing } from "./listing/list-server-tools.ts";
+import { ListingQueue } from "./listing/listing-queue.ts";
 import { connectMcp } from "./mcp/connect-mcp.ts";
 import type { McpConnection } from "./mcp/mcp-connection.ts";
 import { visibleProblem } from "./problem-text.ts";
 import type { McpServerSettings } from "./server-settings.ts";
-import { type CatalogTool, describeTools } from "./tool-catalog.ts";
+import type { CatalogTool } from "./tool-catalog.ts";
 
 const firstBackoffMs = 500;
 const lastBackoffMs = 30_000;
@@ -25,8 +28,9 @@ export type ServerState =
   | {
       readonly kind: "ready";
       readonly connection: McpConnection;
-      /** By the server's own name. */
+      /** By their names in the mesh; `unusable` are those that are only shown to people. */
       readonly tools: ReadonlyMap<string, CatalogTool>;
+      readonly unusable: ReadonlyMap<string, Tool>;
       /** Wall clock. */
       readonly readySinceMs: number;
       readonly problem: string;
@@ -147,24 +151,27 @@ export class ServerSupervisor {
 
   /** Connects and stays until the connection is over; returns the problem. Never rejects. */
   async #serve(signal: AbortSignal, lastProblem: string): Promise<string> {
-    const lists = new ToolListing();
+    const lists = new ListingQueue();
     let connection: McpConnection | undefined;
     try {
       const { target, startTimeoutMs } = this.settings;
       const [log, clock] = [this.#log, this.#clock];
       const onToolsChanged = (): void => lists.request();
       connection = await connectMcp({ target, timeoutMs: startTimeoutMs, onToolsChanged, signal, log, clock });
-      const tools = await this.#listTools(connection, signal);
+      const listing = await this.#listTools(connection, signal);
       if (signal.aborted) throw new Error("it was stopped while it was starting");
+      const { tools, unusable } = listing;
       const readySinceMs = this.#clock.nowMs();
-      this.#become({ kind: "ready", connection, tools, readySinceMs, problem: lastProblem });
+      const problem = [lastProblem, listing.problem].filter((each) => each !== "").join("; ");
+      this.#become({ kind: "ready", connection, tools, unusable, readySinceMs, problem });
       log.info({ tools: tools.size, version: connection.version }, "an MCP server is ready");
+      if (listing.isIncomplete) lists.requestLater(clock);
       const ready = connection;
       const stable = clock.setTimer(stableAfterMs, () => {
         this.#failures = 0;
       });
       try {
-        lists.run(() => this.#relist(ready, readySinceMs, signal));
+        lists.run(clock, () => this.#relist(ready, readySinceMs, lists, signal));
         const closed = await connection.closed;
         return closed.kind === "ended" ? visibleProblem(closed.problem) : "it was closed";
       } finally {
@@ -179,21 +186,36 @@ export class ServerSupervisor {
     }
   }
 
-  async #relist(connection: McpConnection, readySinceMs: number, signal: AbortSignal): Promise<void> {
+  async #relist(
+    connection: McpConnection,
+    readySinceMs: number,
+    lists: ListingQueue,
+    signal: AbortSignal,
+  ): Promise<void> {
     try {
-      const tools = await this.#listTools(connection, signal);
+      const { tools, unusable, problem, isIncomplete } = await this.#listTools(connection, signal);
       const state = this.#state;
       if (state.kind !== "ready" || state.connection !== connection) return;
-      this.#become({ kind: "ready", connection, tools, readySinceMs, problem: "" });
+      if (isIncomplete) lists.requestLater(this.#clock);
+      if (isIncomplete && tools.size < state.tools.size) {
+        // Half a list is no reason to take tools away.
+        this.#become({ ...state, problem });
+        return;
+      }
+      this.#become({ kind: "ready", connection, tools, unusable, readySinceMs, problem });
       this.#log.info({ tools: tools.size }, "an MCP server changed its tools");
     } catch (error) {
-      if (!signal.aborted)
-        this.#log.warn({ error }, "an MCP server's changed tools can't be listed; the old list stays");
+      if (signal.aborted) return;
+      this.#log.warn({ error }, "an MCP server's changed tools can't be listed; the old list stays");
+      const state = this.#state;
+      if (state.kind !== "ready" || state.connection !== connection) return;
+      this.#become({ ...state, problem: visibleProblem(`its changed tools can't be listed: ${String(error)}`) });
     }
   }
 
-  async #listTools(connection: McpConnection, signal: AbortSignal): Promise<ReadonlyMap<string, CatalogTool>> {
-    return describeTools(this.name, this.settings, await connection.listTools(signal), this.#log);
+  async #listTools(connection: McpConnection, signal: AbortSignal): Promise<ToolListing> {
+    const parts = { clock: this.#clock, log: this.#log };
+    return await listServerTools(this.name, this.settings, connection, signal, parts);
   }
 
   #become(state: ServerState): void {
@@ -202,42 +224,6 @@ export class ServerSupervisor {
     this.#changed = Promise.withResolvers<void>();
     changed.resolve();
     this.#onChange();
-  }
-}
-
-/** Runs one listing at a time; requests that come meanwhile make one more, however many they are. */
-class ToolListing {
-  #list: (() => Promise<void>) | undefined;
-  #state: "idle" | "listing" | "listing-again" | "stopped" = "idle";
-  #requested = false;
-
-  /** From now on requests are served with `list`, which never rejects. */
-  run(list: () => Promise<void>): void {
-    this.#list = list;
-    if (this.#requested) this.request();
-  }
-
-  request(): void {
-    this.#requested = true;
-    if (this.#list === undefined || this.#state === "stopped") return;
-    if (this.#state === "idle") void this.#work(this.#list);
-    else this.#state = "listing-again";
-  }
-
-  stop(): void {
-    this.#state = "stopped";
-  }
-
-  async #work(list: () => Promise<void>): Promise<void> {
-    do {
-      this.#state = "listing";
-      await list();
-    } while (this.#again());
-    if (this.#state === "listing") this.#state = "idle";
-  }
-
-  #again(): boolean {
-    return this.#state === "listing-again";
   }
 }
 

@@ -1,24 +1,38 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { PolicyVerdict } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
-import { decidePolicy } from "./tool-policy.ts";
+import { verifies } from "../../test/requirements.ts";
+import { decidePolicy, patternsOf } from "./tool-policy.ts";
 
-it.each([
-  ["filesystem.*", "filesystem.read", true],
-  ["filesystem.*", "filesystem2.read", false],
-  ["*.read_*", "filesystem.read_file", true],
-  ["*.read_*", "filesystem.write_file", false],
-  ["*", "anything.at_all", true],
-  ["a.b", "a.b", true],
-  ["a.b", "a.bc", false],
-  ["a*a", "a", false],
-  ["a.*x*x", "a.x", false],
-  ["a.*x*x", "a.xx", true],
-])("the pattern %s and the tool %s match: %s", (pattern, tool, isAllowed) => {
-  const { verdict } = decidePolicy(tool, [pattern]);
-  expect(verdict).toBe(isAllowed ? PolicyVerdict.ALLOW : PolicyVerdict.DENY);
-});
+describe("the tools of an agent", () => {
+  const agents = new Map([
+    ["main", ["a.*"]],
+    ["none", []],
+    ["all", ["*"]],
+    ["blank", [""]],
+    ["lost", ["nobody.*"]],
+  ]);
 
-it("names the pattern that decided", () => {
-  expect(decidePolicy("a.b", ["x.*", "a.*"])).toEqual({ verdict: PolicyVerdict.ALLOW, layer: "agent", rule: "a.*" });
-  expect(decidePolicy("a.b", [])).toEqual({ verdict: PolicyVerdict.ALLOW, layer: "profile", rule: "default" });
+  it.each([
+    ["main", true],
+    ["all", true],
+    ["none", false],
+    ["blank", false],
+    ["lost", false],
+    ["invented", false],
+    // No agent is asked for: a person with the right to call tools.
+    ["", true],
+  ])(`of %s: a.b is allowed: %s ${verifies("E13")}`, (agent, isAllowed) => {
+    const { verdict } = decidePolicy("a.b", patternsOf(agents, agent));
+    expect(verdict).toBe(isAllowed ? PolicyVerdict.ALLOW : PolicyVerdict.DENY);
+  });
+
+  it("name the pattern that decided", () => {
+    expect(decidePolicy("a.b", ["x.*", "a.*"])).toEqual({ verdict: PolicyVerdict.ALLOW, layer: "agent", rule: "a.*" });
+    expect(decidePolicy("a.b", undefined)).toEqual({ verdict: PolicyVerdict.ALLOW, layer: "profile", rule: "default" });
+    expect(decidePolicy("a.b", [])).toEqual({ verdict: PolicyVerdict.DENY, layer: "agent", rule: "tools: []" });
+  });
+
+  it("are all of them where no agent is configured", () => {
+    expect(decidePolicy("a.b", patternsOf(new Map(), "main")).verdict).toBe(PolicyVerdict.ALLOW);
+  });
 });

@@ -3,6 +3,7 @@
  * list of patterns; where no layer speaks, the default allows.
  */
 import { PolicyVerdict } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
+import { matchesName } from "../kernel/match-name.ts";
 
 export interface PolicyDecision {
   readonly verdict: typeof PolicyVerdict.ALLOW | typeof PolicyVerdict.DENY;
@@ -11,27 +12,21 @@ export interface PolicyDecision {
   readonly rule: string;
 }
 
-/** `patterns` are the agent's, such as `filesystem.*`; undefined or empty: the agent may use every tool. */
-export function decidePolicy(tool: string, patterns: readonly string[] | undefined): PolicyDecision {
-  if (patterns === undefined || patterns.length === 0) {
-    return { verdict: PolicyVerdict.ALLOW, layer: "profile", rule: "default" };
-  }
-  const rule = patterns.find((pattern) => matches(pattern, tool));
-  if (rule !== undefined) return { verdict: PolicyVerdict.ALLOW, layer: "agent", rule };
-  return { verdict: PolicyVerdict.DENY, layer: "agent", rule: `tools: ${patterns.join(", ")}` };
+/**
+ * The patterns by which an agent is let at tools, such as `filesystem.*`; undefined when no agent is asked for, or none is
+ * configured. An agent that is not among the configured ones has none: it may use no tool.
+ */
+export function patternsOf(
+  agentTools: ReadonlyMap<string, readonly string[]>,
+  agentId: string,
+): readonly string[] | undefined {
+  return agentId === "" || agentTools.size === 0 ? undefined : (agentTools.get(agentId) ?? []);
 }
 
-/** `*` stands for any characters, also none. Linear in the lengths: no regular expression comes from configuration. */
-function matches(pattern: string, name: string): boolean {
-  const [head = "", ...parts] = pattern.split("*");
-  const tail = parts.pop();
-  if (tail === undefined) return pattern === name;
-  if (!name.startsWith(head) || !name.endsWith(tail) || name.length < head.length + tail.length) return false;
-  let at = head.length;
-  for (const part of parts) {
-    const found = name.indexOf(part, at);
-    if (found === -1) return false;
-    at = found + part.length;
-  }
-  return at <= name.length - tail.length;
+/** `patterns` as of `patternsOf`: undefined allows every tool, an empty list none. */
+export function decidePolicy(tool: string, patterns: readonly string[] | undefined): PolicyDecision {
+  if (patterns === undefined) return { verdict: PolicyVerdict.ALLOW, layer: "profile", rule: "default" };
+  const rule = patterns.find((pattern) => matchesName(pattern, tool));
+  if (rule !== undefined) return { verdict: PolicyVerdict.ALLOW, layer: "agent", rule };
+  return { verdict: PolicyVerdict.DENY, layer: "agent", rule: `tools: [${patterns.join(", ")}]` };
 }

@@ -1,4 +1,5 @@
 /** The MCP servers of the mesh, one supervisor each, and their tools as one catalog. */
+import type { Tool } from "../../gen/atoll/tool/v1/tool_pb.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import type { McpServerSettings } from "./server-settings.ts";
@@ -34,11 +35,16 @@ export class ToolServers {
     return this.#byName.get(name);
   }
 
-  /** The tools of the servers that are ready, in order of name. */
+  /** The usable tools of the servers that are ready, in order of name. */
   tools(): readonly CatalogTool[] {
     return this.#supervisors
       .flatMap(({ state }) => (state.kind === "ready" ? [...state.tools.values()] : []))
       .sort((a, b) => compareNames(a.tool.name, b.tool.name));
+  }
+
+  /** The tools that can't be used, of the servers that are ready. In no order. */
+  unusable(): readonly Tool[] {
+    return this.#supervisors.flatMap(({ state }) => (state.kind === "ready" ? [...state.unusable.values()] : []));
   }
 
   /** Begins to connect to all of them and returns at once. */

@@ -23,7 +23,7 @@ import { cutPage } from "./page.ts";
 import { ServerRestarts } from "./restart-server.ts";
 import type { ServerSupervisor } from "./server-supervisor.ts";
 import { streamCall } from "./stream-call.ts";
-import { decidePolicy } from "./tool-policy.ts";
+import { decidePolicy, patternsOf } from "./tool-policy.ts";
 import type { ToolServers } from "./tool-servers.ts";
 import { watchTools } from "./watch-tools.ts";
 
@@ -32,7 +32,7 @@ const defaultServersPageSize = 50;
 export interface ToolRouterServiceDeps {
   readonly gate: CallGate;
   readonly servers: ToolServers;
-  /** The tool patterns of each agent; an agent without an entry may use every tool. */
+  /** The tool patterns of each agent (tool-policy.ts). */
   readonly agentTools: ReadonlyMap<string, readonly string[]>;
   readonly log: Log;
   readonly clock: Clock;
@@ -71,7 +71,7 @@ export function createToolRouterService(deps: ToolRouterServiceDeps): Partial<Se
 
     async explainPolicy({ tool, context: caller }, context) {
       await findTool(servers, tool, clock, context.signal);
-      return create(ExplainPolicyResponseSchema, decidePolicy(tool, agentTools.get(caller?.agentId ?? "")));
+      return create(ExplainPolicyResponseSchema, decidePolicy(tool, patternsOf(agentTools, caller?.agentId ?? "")));
     },
 
     listServers({ pageSize, pageToken }) {

@@ -1,6 +1,6 @@
 /** A tool router with real stores and real MCP servers, for tests: called through Connect in this process. */
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -71,6 +71,24 @@ export function probe(
   flags: string[] = [],
 ): McpServerSettings {
   return stdio(process.execPath, [probeFile, `--history=${history}`, ...flags], settings);
+}
+
+const rawFile = path.resolve(import.meta.dirname, "../../test/support/mcp-raw-server.ts");
+
+/** A server whose list of tools is what `pages` says, as it is written (test/support/mcp-raw-server.ts). */
+export interface RawServer {
+  readonly settings: McpServerSettings;
+  readonly history: string;
+  /** Changes what it answers from now on. */
+  setPages(...pages: readonly string[]): void;
+}
+
+export function rawServer(...pages: readonly string[]): RawServer {
+  const folder = temporaryFolder();
+  const [file, history] = [path.join(folder, "pages.json"), path.join(folder, "history")];
+  const setPages = (...next: readonly string[]): void => writeFileSync(file, JSON.stringify(next));
+  setPages(...pages);
+  return { settings: stdio(process.execPath, [rawFile, `--pages=${file}`, `--history=${history}`]), history, setPages };
 }
 
 export function stdio(command: string, args: string[], settings: Partial<McpServerSettings> = {}): McpServerSettings {

@@ -46,7 +46,7 @@ export function resolveConfig(reading: ConfigReading, context: ResolveContext): 
   const workspaceDir = path.resolve(context.cwd, message.workspace || defaults.workspace);
   const listen = check("listen", message.listen || defaults.listen, parseListen);
   const models = resolveModels(message, check);
-  const agents = resolveAgents(message, models);
+  const agents = resolveAgents(reading, models);
   const runs = withDefaults(message.runs, defaults.runs);
   checkRules(message, runs, agents, reading, context.report);
   return {
@@ -177,19 +177,21 @@ function resolveModels(message: MeshConfig, check: Check): ResolvedModels {
   };
 }
 
-function resolveAgents(message: MeshConfig, models: ResolvedModels): Map<string, ResolvedAgent> {
+function resolveAgents({ message, sourceOf }: ConfigReading, models: ResolvedModels): Map<string, ResolvedAgent> {
   const given = { [defaults.defaultAgent]: create(AgentConfigSchema), ...message.agents };
-  return new Map(Object.entries(given).map(([id, agent]) => [id, resolveAgent(id, agent, models)]));
+  // Only where it was written tells an empty list from none.
+  const namesTools = (id: string): boolean => sourceOf(`${keyPath("agents", id)}.tools`).from !== "default";
+  return new Map(Object.entries(given).map(([id, agent]) => [id, resolveAgent(id, agent, models, namesTools(id))]));
 }
 
-function resolveAgent(id: string, agent: AgentConfig, models: ResolvedModels): ResolvedAgent {
+function resolveAgent(id: string, agent: AgentConfig, models: ResolvedModels, namesTools: boolean): ResolvedAgent {
   return {
     id,
     displayName: agent.displayName || id,
     description: agent.description,
     model: agent.model || models.defaultModel,
     instructions: agent.instructions,
-    tools: [...agent.tools],
+    tools: namesTools ? [...agent.tools] : [...defaults.agentTools],
     ...withDefaults(agent, defaults.agent),
     maxDurationMs: Number(agent.maxDurationMs) || defaults.agentMaxDurationMs,
     queueMode: (agent.queueMode || defaults.agentQueueMode) as QueueMode,

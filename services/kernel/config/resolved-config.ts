@@ -100,7 +100,7 @@ export interface ResolvedAgent {
   readonly description: string;
   readonly model: string;
   readonly instructions: string;
-  /** Patterns; empty for all tools. */
+  /** Patterns; empty for no tool, `*` alone (the default) for all. */
   readonly tools: readonly string[];
   readonly maxSteps: number;
   readonly maxOutputTokens: number;

@@ -2,26 +2,25 @@
  * Connects to an MCP server with the SDK's client over a transport of ours.
  *
  * Keeps T1: how a call ended is told apart without matching text: an answer, a refusal, never sent, or lost.
- * Keeps L7: connecting, listing and calling have a total timeout; at most 100 pages and 10 000 tools are listed.
+ * Keeps L7: connecting, listing and calling have a total timeout.
  */
 import type { JsonObject } from "@bufbuild/protobuf";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import {
   CallToolResultSchema,
-  ListToolsResultSchema,
   McpError,
+  ResultSchema,
   ToolListChangedNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
 import type { Clock } from "../../kernel/clock.ts";
 import type { Log } from "../../kernel/log.ts";
 import { HttpTransport } from "./http-transport.ts";
-import type { McpCallEnd, McpCallOptions, McpClosed, McpConnection, McpTarget, McpTool } from "./mcp-connection.ts";
+import type { McpCallEnd, McpCallOptions, McpClosed, McpConnection, McpTarget, McpToolPage } from "./mcp-connection.ts";
 import { LostAnswer, type McpTransport, NotSent } from "./mcp-transport.ts";
-import { readAnswer, readTool } from "./read-answer.ts";
+import { readAnswer } from "./read-answer.ts";
+import { PageRefused, readToolPages } from "./read-tool-pages.ts";
 import { StdioTransport } from "./stdio-transport.ts";
 
-const maxPages = 100;
-const maxTools = 10_000;
 /** The SDK's own timer is never the one that fires: ours is total and knows why. */
 const sdkTimeoutMs = 2_000_000_000;
 
@@ -68,32 +67,28 @@ export async function connectMcp(options: McpConnecting): Promise<McpConnection>
   };
 }
 
-async function listTools(
+async function* listTools(
   client: Client,
   transport: McpTransport,
   signal: AbortSignal,
   timeoutMs: number,
   clock: Clock,
-): Promise<readonly McpTool[]> {
-  if (client.getServerCapabilities()?.tools === undefined) return [];
+): AsyncGenerator<McpToolPage> {
+  if (client.getServerCapabilities()?.tools === undefined) return;
   const limit = limitTime(timeoutMs, signal, clock);
-  const tools: McpTool[] = [];
-  let cursor: string | undefined;
   try {
-    for (let page = 0; page < maxPages; page++) {
-      const params = cursor === undefined ? {} : { cursor };
-      const request = { method: "tools/list", params } as const;
-      const answer = await limit.race(
-        client.request(request, ListToolsResultSchema, { signal: limit.signal, timeout: sdkTimeoutMs }),
-      );
-      tools.push(...answer.tools.map(readTool));
-      if (tools.length > maxTools) throw new Error(`it lists more than ${maxTools} tools`);
-      cursor = answer.nextCursor;
-      if (cursor === undefined || cursor === "") return tools;
-    }
-    throw new Error(`its list of tools has more than ${maxPages} pages`);
-  } catch (error) {
-    throw new Error(explain(error, transport, limit.ended, timeoutMs), { cause: error });
+    yield* readToolPages(async (cursor) => {
+      const request = { method: "tools/list", params: cursor === undefined ? {} : { cursor } } as const;
+      try {
+        // Not the SDK's own schema: one tool that breaks it would cost the whole list (F1).
+        return await limit.race(client.request(request, ResultSchema, { signal: limit.signal, timeout: sdkTimeoutMs }));
+      } catch (error) {
+        const isAnswer = error instanceof McpError && !(error.data instanceof LostAnswer);
+        if (isAnswer && limit.ended === undefined && client.transport !== undefined)
+          throw new PageRefused(error.message);
+        throw new Error(explain(error, transport, limit.ended, timeoutMs), { cause: error });
+      }
+    });
   } finally {
     limit.stop();
   }

@@ -7,12 +7,13 @@
  * Redirects are not followed: headers with credentials go to the configured address and to no other.
  */
 import type { IncomingMessage } from "node:http";
-import { type JSONRPCMessage, JSONRPCMessageSchema } from "@modelcontextprotocol/sdk/types.js";
+import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import type { Clock } from "../../kernel/clock.ts";
 import { EventStream } from "./event-stream.ts";
 import { explainStatus, NoConnection, openResponse, readBounded } from "./http-exchange.ts";
 import type { McpTarget } from "./mcp-connection.ts";
 import { LostAnswer, type McpTransport, maxMessageBytes, NotSent } from "./mcp-transport.ts";
+import { readMessage } from "./read-message.ts";
 
 /** Notifications, the farewell and the opening of the server's own stream have nobody who waits with a timeout. */
 const sideTimeoutMs = 10_000;
@@ -164,7 +165,7 @@ export class HttpTransport implements McpTransport {
     let messages: JSONRPCMessage[];
     try {
       const parsed: unknown = JSON.parse(text);
-      messages = (Array.isArray(parsed) ? parsed : [parsed]).map((message) => JSONRPCMessageSchema.parse(message));
+      messages = (Array.isArray(parsed) ? parsed : [parsed]).map((message) => readMessage(message));
     } catch {
       this.onerror?.(new Error("it sent something that is no JSON-RPC message"));
       return;

@@ -18,21 +18,12 @@ export type McpTarget =
     }
   | { readonly kind: "http"; readonly url: string; readonly headers: Readonly<Record<string, string>> };
 
-/** A tool as its server describes it, unescaped. */
-export interface McpTool {
-  readonly name: string;
-  readonly title: string;
-  readonly description: string;
-  readonly inputSchema: JsonObject;
-  /** Undefined when the tool gives no structured answer. */
-  readonly outputSchema: JsonObject | undefined;
-  readonly hints: {
-    readonly readOnly: boolean;
-    readonly destructive: boolean;
-    readonly idempotent: boolean;
-    readonly openWorld: boolean;
-  };
-}
+/** A piece of a list of tools, as it comes. */
+export type McpToolPage =
+  /** Whatever the server wrote there. */
+  | { readonly kind: "entries"; readonly entries: readonly unknown[] }
+  /** The list ends here, and not as it should; `problem` is a sentence for people. */
+  | { readonly kind: "problem"; readonly problem: string };
 
 /** A piece of an answer. */
 export type McpContent =
@@ -90,8 +81,8 @@ export interface McpConnection {
   /** What the server says of itself; empty when it says nothing. */
   readonly title: string;
   readonly version: string;
-  /** All pages. */
-  listTools(signal: AbortSignal): Promise<readonly McpTool[]>;
+  /** Throws when the server does not answer; one that answers wrongly is a problem at the end. */
+  listTools(signal: AbortSignal): AsyncGenerator<McpToolPage>;
   callTool(name: string, args: JsonObject, options: McpCallOptions): Promise<McpCallEnd>;
   /** Resolves once: `closed` when we closed it, `ended` with the problem when it ended by itself. Never rejects. */
   readonly closed: Promise<McpClosed>;

@@ -1,27 +1,9 @@
 /** Turns the SDK's shapes into ours. */
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { CallToolResult, ContentBlock, Tool } from "@modelcontextprotocol/sdk/types.js";
-import type { McpAnswer, McpContent, McpTool } from "./mcp-connection.ts";
+import type { CallToolResult, ContentBlock } from "@modelcontextprotocol/sdk/types.js";
+import type { McpAnswer, McpContent } from "./mcp-connection.ts";
 
 const unknownBytes = "application/octet-stream";
-
-export function readTool(tool: Tool): McpTool {
-  const { annotations } = tool;
-  return {
-    name: tool.name,
-    title: tool.title ?? annotations?.title ?? "",
-    description: tool.description ?? "",
-    inputSchema: tool.inputSchema as JsonObject,
-    outputSchema: tool.outputSchema as JsonObject | undefined,
-    // The defaults of MCP 2025-11-25, ToolAnnotations.
-    hints: {
-      readOnly: annotations?.readOnlyHint ?? false,
-      destructive: annotations?.destructiveHint ?? true,
-      idempotent: annotations?.idempotentHint ?? false,
-      openWorld: annotations?.openWorldHint ?? true,
-    },
-  };
-}
 
 export function readAnswer(result: CallToolResult): McpAnswer {
   return {

@@ -6,7 +6,7 @@
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { stat } from "node:fs/promises";
-import { type JSONRPCMessage, JSONRPCMessageSchema } from "@modelcontextprotocol/sdk/types.js";
+import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import type { Clock } from "../../kernel/clock.ts";
 import type { Log } from "../../kernel/log.ts";
 import { escapeHidden } from "../escape-hidden.ts";
@@ -15,6 +15,7 @@ import { LineSplitter } from "./line-splitter.ts";
 import type { McpTarget } from "./mcp-connection.ts";
 import { type McpTransport, maxMessageBytes, NotSent } from "./mcp-transport.ts";
 import { endProcessGroup } from "./process-group.ts";
+import { readMessage } from "./read-message.ts";
 
 /** How long a child that exited may hold its output open (its own children may have it) before we stop reading. */
 const drainAfterExitMs = 1_000;
@@ -101,7 +102,7 @@ export class StdioTransport implements McpTransport {
     if (line.trim() === "") return;
     let message: JSONRPCMessage;
     try {
-      message = JSONRPCMessageSchema.parse(JSON.parse(line));
+      message = readMessage(JSON.parse(line));
     } catch {
       const start = escapeHidden(line.slice(0, shownLineLength));
       this.onerror?.(new Error(`it wrote a line to its output that is no JSON-RPC message: ${start}`));

@@ -51,7 +51,7 @@ export type Agent = Message<"atoll.agent.v1.Agent"> & {
   model: string;
 
   /**
-   * The tools that it may use, as patterns such as `filesystem.*`; empty for all.
+   * The tools that it may use, as patterns such as `filesystem.*`; empty for none, `*` alone for all.
    *
    * @generated from field: repeated string tools = 5;
    */

@@ -611,7 +611,7 @@ export type AgentConfig = Message<"atoll.config.v1.AgentConfig"> & {
   instructions: string;
 
   /**
-   * The tools that it may use, as patterns such as `filesystem.*`. Default: all.
+   * The tools that it may use, as patterns such as `filesystem.*`; an empty list means none. Default: all (`*`).
    *
    * @generated from field: repeated string tools = 5;
    */

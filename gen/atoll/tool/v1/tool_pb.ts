@@ -14,7 +14,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file atoll/tool/v1/tool.proto.
  */
 export const file_atoll_tool_v1_tool: GenFile = /*@__PURE__*/
-  fileDesc("ChhhdG9sbC90b29sL3YxL3Rvb2wucHJvdG8SDWF0b2xsLnRvb2wudjEiWwoJVG9vbEhpbnRzEhEKCXJlYWRfb25seRgBIAEoCBITCgtkZXN0cnVjdGl2ZRgCIAEoCBISCgppZGVtcG90ZW50GAMgASgIEhIKCm9wZW5fd29ybGQYBCABKAgipgIKBFRvb2wSDAoEbmFtZRgBIAEoCRIOCgZzZXJ2ZXIYAiABKAkSDQoFdGl0bGUYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkSLQoMaW5wdXRfc2NoZW1hGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIuCg1vdXRwdXRfc2NoZW1hGAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBInCgVoaW50cxgHIAEoCzIYLmF0b2xsLnRvb2wudjEuVG9vbEhpbnRzEicKBXN0YXRlGAggASgOMhguYXRvbGwudG9vbC52MS5Ub29sU3RhdGUSFwoPZGVmaW5pdGlvbl9oYXNoGAkgASgJEhIKCnJlcGVhdGFibGUYCiABKAgiuwIKBlNlcnZlchIMCgRuYW1lGAEgASgJEjEKCXRyYW5zcG9ydBgCIAEoDjIeLmF0b2xsLnRvb2wudjEuU2VydmVyVHJhbnNwb3J0EikKBXN0YXRlGAMgASgOMhouYXRvbGwudG9vbC52MS5TZXJ2ZXJTdGF0ZRIPCgdwcm9ibGVtGAQgASgJEhIKCnRvb2xfY291bnQYBSABKA0SFAoMc2VydmVyX3RpdGxlGAYgASgJEhYKDnNlcnZlcl92ZXJzaW9uGAcgASgJEi8KC3JlYWR5X3NpbmNlGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXN0YXJ0cxgJIAEoDRIvCgtuZXh0X3RyeV9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqcQoJVG9vbFN0YXRlEhoKFlRPT0xfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBUT09MX1NUQVRFX1JFQURZEAESFgoSVE9PTF9TVEFURV9QRU5ESU5HEAISGgoWVE9PTF9TVEFURV9RVUFSQU5USU5FRBADKmoKD1NlcnZlclRyYW5zcG9ydBIgChxTRVJWRVJfVFJBTlNQT1JUX1VOU1BFQ0lGSUVEEAASGgoWU0VSVkVSX1RSQU5TUE9SVF9TVERJTxABEhkKFVNFUlZFUl9UUkFOU1BPUlRfSFRUUBACKpYBCgtTZXJ2ZXJTdGF0ZRIcChhTRVJWRVJfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVTRVJWRVJfU1RBVEVfU1RBUlRJTkcQARIWChJTRVJWRVJfU1RBVEVfUkVBRFkQAhIcChhTRVJWRVJfU1RBVEVfQkFDS0lOR19PRkYQAxIYChRTRVJWRVJfU1RBVEVfU1RPUFBFRBAEYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChhhdG9sbC90b29sL3YxL3Rvb2wucHJvdG8SDWF0b2xsLnRvb2wudjEiWwoJVG9vbEhpbnRzEhEKCXJlYWRfb25seRgBIAEoCBITCgtkZXN0cnVjdGl2ZRgCIAEoCBISCgppZGVtcG90ZW50GAMgASgIEhIKCm9wZW5fd29ybGQYBCABKAgizwIKBFRvb2wSDAoEbmFtZRgBIAEoCRIOCgZzZXJ2ZXIYAiABKAkSDQoFdGl0bGUYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkSLQoMaW5wdXRfc2NoZW1hGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIuCg1vdXRwdXRfc2NoZW1hGAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBInCgVoaW50cxgHIAEoCzIYLmF0b2xsLnRvb2wudjEuVG9vbEhpbnRzEicKBXN0YXRlGAggASgOMhguYXRvbGwudG9vbC52MS5Ub29sU3RhdGUSFwoPZGVmaW5pdGlvbl9oYXNoGAkgASgJEhIKCnJlcGVhdGFibGUYCiABKAgSDwoHcHJvYmxlbRgLIAEoCRIWCg5uYW1lX2F0X3NlcnZlchgMIAEoCSK7AgoGU2VydmVyEgwKBG5hbWUYASABKAkSMQoJdHJhbnNwb3J0GAIgASgOMh4uYXRvbGwudG9vbC52MS5TZXJ2ZXJUcmFuc3BvcnQSKQoFc3RhdGUYAyABKA4yGi5hdG9sbC50b29sLnYxLlNlcnZlclN0YXRlEg8KB3Byb2JsZW0YBCABKAkSEgoKdG9vbF9jb3VudBgFIAEoDRIUCgxzZXJ2ZXJfdGl0bGUYBiABKAkSFgoOc2VydmVyX3ZlcnNpb24YByABKAkSLwoLcmVhZHlfc2luY2UYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJlc3RhcnRzGAkgASgNEi8KC25leHRfdHJ5X2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqKAQoJVG9vbFN0YXRlEhoKFlRPT0xfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBUT09MX1NUQVRFX1JFQURZEAESFgoSVE9PTF9TVEFURV9QRU5ESU5HEAISGgoWVE9PTF9TVEFURV9RVUFSQU5USU5FRBADEhcKE1RPT0xfU1RBVEVfVU5VU0FCTEUQBCpqCg9TZXJ2ZXJUcmFuc3BvcnQSIAocU0VSVkVSX1RSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhoKFlNFUlZFUl9UUkFOU1BPUlRfU1RESU8QARIZChVTRVJWRVJfVFJBTlNQT1JUX0hUVFAQAiqWAQoLU2VydmVyU3RhdGUSHAoYU0VSVkVSX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVU0VSVkVSX1NUQVRFX1NUQVJUSU5HEAESFgoSU0VSVkVSX1NUQVRFX1JFQURZEAISHAoYU0VSVkVSX1NUQVRFX0JBQ0tJTkdfT0ZGEAMSGAoUU0VSVkVSX1NUQVRFX1NUT1BQRUQQBGIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * What a tool's own server says of it. These are hints; only the operator's word counts (T1).
@@ -65,7 +65,8 @@ export const ToolHintsSchema: GenMessage<ToolHints> = /*@__PURE__*/
  */
 export type Tool = Message<"atoll.tool.v1.Tool"> & {
   /**
-   * The name, `server.tool`. At most 256 characters.
+   * The name, `server.tool`, unique in the mesh and the same as long as its server calls it the same. At most 256
+   * characters: hidden ones are escaped, a longer name is cut and ends with a digest of all of it.
    *
    * @generated from field: string name = 1;
    */
@@ -93,7 +94,8 @@ export type Tool = Message<"atoll.tool.v1.Tool"> & {
   description: string;
 
   /**
-   * JSON Schema of its arguments.
+   * JSON Schema (2020-12) of its arguments, as they are checked: an object, complete in itself, older drafts translated.
+   * At most 256 KiB as JSON; empty when the tool is unusable.
    *
    * @generated from field: google.protobuf.Struct input_schema = 5;
    */
@@ -121,7 +123,7 @@ export type Tool = Message<"atoll.tool.v1.Tool"> & {
   state: ToolState;
 
   /**
-   * SHA-256 of its definition, 64 hexadecimal digits.
+   * SHA-256 of its definition as it is listed here, 64 hexadecimal digits; empty when the tool is unusable.
    *
    * @generated from field: string definition_hash = 9;
    */
@@ -133,6 +135,22 @@ export type Tool = Message<"atoll.tool.v1.Tool"> & {
    * @generated from field: bool repeatable = 10;
    */
   repeatable: boolean;
+
+  /**
+   * Why it is unusable, or what of its definition was mended or is not checked; empty when nothing was. At most 1 024
+   * characters.
+   *
+   * @generated from field: string problem = 11;
+   */
+  problem: string;
+
+  /**
+   * Its name as its server writes it, hidden characters escaped, when `name` does not end with that. At most 1 024
+   * characters.
+   *
+   * @generated from field: string name_at_server = 12;
+   */
+  nameAtServer: string;
 };
 
 /**
@@ -177,7 +195,7 @@ export type Server = Message<"atoll.tool.v1.Server"> & {
   problem: string;
 
   /**
-   * How many tools it has.
+   * How many tools it has that are not unusable.
    *
    * @generated from field: uint32 tool_count = 5;
    */
@@ -259,6 +277,13 @@ export const ToolState = {
    * @generated from enum value: TOOL_STATE_QUARANTINED = 3;
    */
   QUARANTINED: 3,
+
+  /**
+   * Its server describes it in a way that can't be used; `problem` says why. It is listed only when asked for.
+   *
+   * @generated from enum value: TOOL_STATE_UNUSABLE = 4;
+   */
+  UNUSABLE: 4,
 } as const;
 
 /**

@@ -1,16 +1,17 @@
 /**
- * Checks arguments against a tool's JSON Schema before the server sees them. The only door to ajv (L8).
+ * Compiles a mended schema and checks arguments with it. The only door to ajv (L8).
  *
- * Keeps L7: a schema is compiled once and at most 1 000 compiled ones are kept; at most 20 problems are told.
+ * Everything here runs to its end on the thread that calls it; who may call it there, and when, is decided by
+ * `argument-checks.ts`. Keeps L7: at most 20 problems are told; patterns and comparisons are linear.
  */
-import type { JsonObject } from "@bufbuild/protobuf";
-import { Ajv, type ErrorObject, type Options, type ValidateFunction } from "ajv";
-import { Ajv2019 } from "ajv/dist/2019.js";
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import type { ErrorObject, Options, ValidateFunction } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import type { FieldProblem } from "../kernel/errors.ts";
-import { visibleProblem } from "./problem-text.ts";
+import type { FieldProblem } from "../../kernel/errors.ts";
+import { canonicalJson } from "../canonical-json.ts";
+import { visibleProblem } from "../problem-text.ts";
+import { linearPattern } from "./linear-pattern.ts";
 
-const maxCompiled = 1000;
 const maxProblems = 20;
 
 const options: Options = {
@@ -18,11 +19,13 @@ const options: Options = {
   allErrors: true,
   // Formats are notes unless a vocabulary says otherwise (JSON Schema 2020-12, §7.2.1).
   validateFormats: false,
-  // A schema may not name its dialect, or name one with a slip; a wrong keyword shows when it is compiled.
+  // A mended schema names no dialect and has no wrong keyword.
   meta: false,
   validateSchema: false,
-  addUsedSchema: false,
+  // A definition that is referred to a thousand times is compiled once.
+  inlineRefs: false,
   logger: false,
+  code: { regExp: Object.assign((pattern: string) => linearPattern(pattern), { code: "linearPattern" }) },
 };
 
 export type ArgumentCheck =
@@ -32,24 +35,30 @@ export type ArgumentCheck =
   /** The schema itself can't be used. */
   | { readonly kind: "broken-schema"; readonly problem: string };
 
-type Compiled =
-  | { readonly kind: "usable"; readonly validate: ValidateFunction }
+export type CompiledSchema =
+  | { readonly kind: "usable"; readonly check: (args: JsonObject) => ArgumentCheck }
   | { readonly kind: "broken"; readonly problem: string };
 
-/** Makes a check with a cache of its own; `definitionHash` names the schema. */
-export function createArgumentCheck(): (definitionHash: string, schema: JsonObject, args: JsonObject) => ArgumentCheck {
-  const compiled = new Map<string, Compiled>();
-  return (definitionHash, schema, args) => {
-    let found = compiled.get(definitionHash);
-    if (found === undefined) {
-      found = compile(schema);
-      const oldest = compiled.keys().next();
-      if (compiled.size >= maxCompiled && !oldest.done) compiled.delete(oldest.value);
-      compiled.set(definitionHash, found);
-    }
-    if (found.kind === "broken") return { kind: "broken-schema", problem: found.problem };
-    return check(found.validate, args);
-  };
+/** Takes some tenths of a millisecond a subschema. */
+export function compileSchema(schema: JsonObject): CompiledSchema {
+  const ajv = new Ajv2020(options);
+  // ajv compares every two items, which is quadratic.
+  ajv.removeKeyword("uniqueItems");
+  ajv.addKeyword({
+    keyword: "uniqueItems",
+    type: "array",
+    schemaType: "boolean",
+    validate: (isAsked: boolean, items: readonly JsonValue[]) =>
+      !isAsked || new Set(items.map(canonicalJson)).size === items.length,
+    errors: false,
+    error: { message: "must not hold the same item twice" },
+  });
+  try {
+    const validate = ajv.compile(schema);
+    return { kind: "usable", check: (args) => check(validate, args) };
+  } catch (error) {
+    return { kind: "broken", problem: visibleProblem(error instanceof Error ? error.message : String(error)) };
+  }
 }
 
 function check(validate: ValidateFunction, args: JsonObject): ArgumentCheck {
@@ -61,22 +70,6 @@ function check(validate: ValidateFunction, args: JsonObject): ArgumentCheck {
   }
   const fields = (validate.errors ?? []).slice(0, maxProblems).map(describeError);
   return { kind: "invalid", fields };
-}
-
-function compile(schema: JsonObject): Compiled {
-  const { $schema: dialect, ...rest } = schema;
-  try {
-    return { kind: "usable", validate: ajvFor(dialect).compile(rest) };
-  } catch (error) {
-    return { kind: "broken", problem: visibleProblem(error instanceof Error ? error.message : String(error)) };
-  }
-}
-
-/** MCP's default is 2020-12; drafts up to 07 differ from it in the same few keywords. */
-function ajvFor(dialect: unknown): Ajv {
-  const name = typeof dialect === "string" ? dialect : "";
-  if (/draft-0[3-7]/.test(name)) return new Ajv(options);
-  return name.includes("2019-09") ? new Ajv2019(options) : new Ajv2020(options);
 }
 
 function describeError({ instancePath, keyword, params, message }: ErrorObject): FieldProblem {

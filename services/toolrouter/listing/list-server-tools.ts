@@ -1,0 +1,60 @@
+/**
+ * Lists and judges the tools of a server while it answers, without holding the event loop.
+ *
+ * Keeps L7: tools are judged for some milliseconds at a time and for 10 s in all.
+ */
+import { setImmediate as letOthersRun } from "node:timers/promises";
+import type { Clock } from "../../kernel/clock.ts";
+import type { Log } from "../../kernel/log.ts";
+import type { McpConnection } from "../mcp/mcp-connection.ts";
+import type { McpServerSettings } from "../server-settings.ts";
+import { type JudgedTools, ToolJudge } from "./judge-tools.ts";
+
+const sliceMs = 8;
+const maxJudgingMs = 10_000;
+const maxLoggedTools = 20;
+
+export interface ToolListing extends JudgedTools {
+  /** Whether the list ended too early, so that asking again may bring more. */
+  readonly isIncomplete: boolean;
+}
+
+/** Throws only when the server does not answer at all. */
+export async function listServerTools(
+  server: string,
+  settings: McpServerSettings,
+  connection: McpConnection,
+  signal: AbortSignal,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Promise<ToolListing> {
+  const judge = new ToolJudge(server, settings);
+  let listProblem = "";
+  let spentMs = 0;
+  let sliceBeganMs = clock.monotonicMs();
+  for await (const page of connection.listTools(signal)) {
+    if (page.kind === "problem") {
+      listProblem = page.problem;
+      break;
+    }
+    sliceBeganMs = clock.monotonicMs();
+    for (const entry of page.entries) {
+      if (spentMs > maxJudgingMs) break;
+      judge.add(entry);
+      const tookMs = clock.monotonicMs() - sliceBeganMs;
+      if (tookMs < sliceMs) continue;
+      spentMs += tookMs;
+      await letOthersRun();
+      sliceBeganMs = clock.monotonicMs();
+    }
+    if (spentMs > maxJudgingMs)
+      listProblem = `its tools take more than ${maxJudgingMs} ms to be judged; the rest is left out`;
+    if (spentMs > maxJudgingMs || judge.isFull) break;
+  }
+  const judged = judge.finish(listProblem);
+  const unusable = [...judged.unusable.values()]
+    .slice(0, maxLoggedTools)
+    .map(({ name, problem }) => ({ name, problem }));
+  if (judged.problem !== "")
+    log.warn({ problem: judged.problem, unusable }, "a list of tools is not usable as a whole");
+  return { ...judged, isIncomplete: listProblem !== "" };
+}

@@ -1,0 +1,17 @@
+/** What the router and the thread that checks for it say to each other. */
+import type { JsonObject } from "@bufbuild/protobuf";
+import type { ArgumentCheck } from "./compile-schema.ts";
+
+/** To the thread; it answers one before it is sent the next. */
+export interface CheckRequest {
+  /** Names the schema: equal hashes, equal schemas. */
+  readonly hash: string;
+  readonly schema: JsonObject;
+  readonly args: JsonObject;
+}
+
+/** From the thread: once that it is there, then for each request both others. */
+export type CheckAnswer =
+  | { readonly kind: "ready" }
+  | { readonly kind: "compiled" }
+  | { readonly kind: "checked"; readonly check: ArgumentCheck };
