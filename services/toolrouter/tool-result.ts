@@ -12,7 +12,6 @@ export interface EndedCall {
   readonly callId: string;
   readonly tool: string;
   readonly server: string;
-  readonly timeoutMs: number;
   readonly durationMs: number;
 }
 
@@ -52,7 +51,7 @@ export function neverDispatchedResult(callId: string): ToolResult {
 const doubt = "the call may or may not have had its effect: find out before you make it again";
 
 function explain(
-  { tool, server, timeoutMs }: EndedCall,
+  { tool, server }: EndedCall,
   end: Exclude<McpCallEnd, { kind: "answered" }>,
 ): { readonly outcome: ToolOutcome; readonly reason?: ErrorReason; readonly message: string } {
   switch (end.kind) {
@@ -60,6 +59,17 @@ function explain(
       return {
         outcome: ToolOutcome.FAILED,
         message: `the MCP server "${server}" answered with an error: ${visibleProblem(end.problem)}`,
+      };
+    case "unreadable":
+      return {
+        outcome: ToolOutcome.FAILED,
+        message: `the MCP server "${server}" answered, but its answer can't be read: ${visibleProblem(end.problem)}; the call may have had its effect`,
+      };
+    case "refused":
+      return {
+        outcome: ToolOutcome.REFUSED,
+        reason: ErrorReason.SERVER_UNAVAILABLE,
+        message: `the MCP server "${server}" refused the call, which had no effect: ${visibleProblem(end.problem)}`,
       };
     case "not-sent":
       return {
@@ -77,7 +87,7 @@ function explain(
       return {
         outcome: ToolOutcome.TIMED_OUT,
         reason: ErrorReason.TOOL_TIMEOUT,
-        message: `${tool} did not answer within ${timeoutMs} ms and was told to stop; ${doubt}`,
+        message: `${tool} ${visibleProblem(end.problem)} and was told to stop; ${doubt}`,
       };
     case "cancelled":
       return {

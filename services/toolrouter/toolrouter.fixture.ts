@@ -7,6 +7,8 @@ import { createInterface } from "node:readline";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
 import { onTestFinished } from "vitest";
 import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
+import type { Script, SloppyRequest } from "../../test/support/sloppy-mcp/script.ts";
+import { sloppyProgram } from "../../test/support/sloppy-mcp/sloppy-program.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { newId } from "../kernel/id.ts";
 import { createLog } from "../kernel/log.ts";
@@ -96,12 +98,21 @@ export function stdio(command: string, args: string[], settings: Partial<McpServ
   return withDefaults({ kind: "stdio", command, args, env, cwd: tmpdir() }, settings);
 }
 
+/** A program that answers what a test wants (test/support/sloppy-mcp/script.ts), and what it was asked so far. */
+export function sloppy(
+  script: Script,
+  settings: Partial<McpServerSettings> = {},
+): { readonly settings: McpServerSettings; readonly requests: () => SloppyRequest[] } {
+  const { command, args, requests } = sloppyProgram(script);
+  return { settings: stdio(command, args, settings), requests };
+}
+
 export function http(url: string, settings: Partial<McpServerSettings> = {}): McpServerSettings {
   return withDefaults({ kind: "http", url, headers: { "x-key": "secret" } }, settings);
 }
 
 function withDefaults(target: McpServerSettings["target"], settings: Partial<McpServerSettings>): McpServerSettings {
-  const limits = { startTimeoutMs: 20_000, callTimeoutMs: 20_000 };
+  const limits = { startTimeoutMs: 20_000, callTimeoutMs: 20_000, callMaxDurationMs: 60_000 };
   return { target, disabled: false, ...limits, repeatableTools: [], trusted: true, ...settings };
 }
 
@@ -119,7 +130,8 @@ export async function startHttpProbe(history: string): Promise<{ readonly url: s
 export function callsIn(history: string, tool: string): readonly unknown[] {
   let lines: string[] = [];
   try {
-    lines = readFileSync(history, "utf8").trim().split("\n");
+    // A last line without its end is still being written.
+    lines = readFileSync(history, "utf8").split("\n").slice(0, -1);
   } catch {
     // Nothing was written yet.
   }
