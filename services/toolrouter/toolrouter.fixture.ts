@@ -7,6 +7,8 @@ import { createInterface } from "node:readline";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
 import { onTestFinished } from "vitest";
 import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
+import type { Script, SloppyRequest } from "../../test/support/sloppy-mcp/script.ts";
+import { sloppyProgram } from "../../test/support/sloppy-mcp/sloppy-program.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { newId } from "../kernel/id.ts";
 import { createLog } from "../kernel/log.ts";
@@ -76,6 +78,15 @@ export function probe(
 export function stdio(command: string, args: string[], settings: Partial<McpServerSettings> = {}): McpServerSettings {
   const env = { ...baseEnv, PROBE: "configured" };
   return withDefaults({ kind: "stdio", command, args, env, cwd: tmpdir() }, settings);
+}
+
+/** A program that answers what a test wants (test/support/sloppy-mcp/script.ts), and what it was asked so far. */
+export function sloppy(
+  script: Script,
+  settings: Partial<McpServerSettings> = {},
+): { readonly settings: McpServerSettings; readonly requests: () => SloppyRequest[] } {
+  const { command, args, requests } = sloppyProgram(script);
+  return { settings: stdio(command, args, settings), requests };
 }
 
 export function http(url: string, settings: Partial<McpServerSettings> = {}): McpServerSettings {
