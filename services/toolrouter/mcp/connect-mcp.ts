@@ -7,9 +7,9 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import {
-  CallToolResultSchema,
   ListToolsResultSchema,
   McpError,
+  ResultSchema,
   ToolListChangedNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
 import type { Clock } from "../../kernel/clock.ts";
@@ -115,7 +115,7 @@ async function callTool(
   const request = { method: "tools/call", params: { name, arguments: args } } as const;
   try {
     const result = await limit.race(
-      client.request(request, CallToolResultSchema, {
+      client.request(request, ResultSchema, {
         signal: limit.signal,
         timeout: sdkTimeoutMs,
         onprogress: ({ progress, total, message }) =>
