@@ -87,7 +87,6 @@ function toParts(content: McpContent): AnswerPart[] {
 function resourceParts({ uri, bytes, mediaType }: Extract<McpContent, { kind: "resource-bytes" }>): AnswerPart[] {
   const heading = textPart(`Resource ${uri}:`, "");
   if (bytes.length === 0) return [sentence(`the resource ${uri} is empty`)];
-  // An SVG is a picture to people and text to models; as a resource it is a document.
   const text = decodeText(bytes, mediaType);
   if (text !== undefined) return [heading, textPart(text, mediaType)];
   const fileName = (uri.split(/[/\\]/).at(-1) ?? "").slice(0, maxNameLength).toWellFormed();

@@ -81,10 +81,13 @@ describe(`what bytes are ${verifies("FA3", "F1")}`, () => {
     );
   });
 
-  it("looks at hostile markup in linear time", () => {
-    const before = performance.now();
-    for (let round = 0; round < 100; round++) sniffMedia(Buffer.from("<!---->".repeat(100_000)));
-    expect(performance.now() - before).toBeLessThan(5_000);
+  it("looks at hostile markup once, not in every way that it can be read", () => {
+    // A pattern with a repeated group would take longer than the world has been there.
+    expect(sniffMedia(Buffer.from("<!---->".repeat(100_000)))).toBeUndefined();
+    expect(sniffMedia(Buffer.from("<!---->".repeat(100) + "<svg>"))).toEqual({
+      kind: "picture",
+      mediaType: "image/svg+xml",
+    });
   });
 });
 
@@ -152,6 +155,7 @@ describe(`bytes that are text ${verifies("FA9")}`, () => {
     ["", Buffer.from([1, 2, 3])],
     ["application/octet-stream", Buffer.from([0xc3])],
     ["application/zip", Buffer.from("PK, as text")],
+    ["text/plain", Buffer.from("%PDF-1.7")],
   ])("are not read as %s when they are none", (mediaType, bytes) => {
     expect(decodeText(bytes, mediaType)).toBeUndefined();
   });

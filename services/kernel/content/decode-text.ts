@@ -1,5 +1,6 @@
 /** Reads bytes as text where they are text. */
 import { isUtf8 } from "node:buffer";
+import { sniffMedia } from "./sniff-media.ts";
 
 const textTypes =
   /^(text\/.*|application\/(.*\+)?(json|xml|yaml)|application\/(x-yaml|javascript|ecmascript|x-javascript|typescript|toml|sql|graphql|x-sh|jsonl|x-ndjson|ndjson|json5|rtf|x-www-form-urlencoded)|image\/svg\+xml|message\/rfc822)$/;
@@ -14,6 +15,9 @@ const binary = /[\u0000-\u0008\u000b\u000e-\u001a\u001c-\u001f\u007f]/;
  * something else. A byte order mark decides and is left out, then the type's `charset`, then UTF-8.
  */
 export function decodeText(bytes: Uint8Array, mediaType: string): string | undefined {
+  // An SVG is a picture to people and text to models.
+  const sniffed = sniffMedia(bytes)?.mediaType ?? "image/svg+xml";
+  if (sniffed !== "image/svg+xml") return undefined;
   const [essence = "", ...parameters] = mediaType
     .toLowerCase()
     .split(";")
