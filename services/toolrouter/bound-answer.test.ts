@@ -16,7 +16,7 @@ import { answeredResult } from "./tool-result.ts";
 import { scope, temporaryFolder } from "./toolrouter.fixture.ts";
 
 const log = createLog({ level: "silent", format: "json" });
-const ended = { callId: "c1", tool: "a.b", server: "a", timeoutMs: 1, durationMs: 1 };
+const ended = { callId: "c1", tool: "a.b", server: "a", durationMs: 1 };
 
 async function bound(result: object, blobs?: BlobStore) {
   const store = blobs ?? (await openBlobStore(temporaryFolder(), () => systemClock.nowMs()));

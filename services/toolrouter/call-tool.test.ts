@@ -3,6 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import type { ToolResult } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
+import { verifies } from "../../test/requirements.ts";
 import { ErrorReason, failureFacts } from "../kernel/errors.ts";
 import { callsIn, probe, type RunningRouter, startRouter, temporaryFolder, until } from "./toolrouter.fixture.ts";
 
@@ -164,12 +165,17 @@ describe("a giant answer", () => {
     expect(Buffer.from(whole ?? []).toString("utf8")).toBe(`x${"é".repeat(bytes / 2)}`);
   });
 
-  it("over 4 MiB ends its server alone", async () => {
-    const router = await startRouter({ probe: probe(history()), other: probe(history()) });
-    const result = await invoke(router, { callId: "c1", tool: "probe.flood", arguments: { bytes: 5 * 1024 * 1024 } });
-    expect(result.outcome).toBe(ToolOutcome.UNKNOWN);
-    expect(result.message).toContain("a line of more than 4194304 bytes");
-    const fine = await invoke(router, { callId: "c2", tool: "other.echo", arguments: { text: "unharmed" } });
-    expect(textOf(fine)).toBe("unharmed");
+  it(`of 5 MB arrives, one over 16 MiB costs its call alone ${verifies("FA8")}`, async () => {
+    const file = history();
+    const router = await startRouter({ probe: probe(file) });
+    const large = await invoke(router, { callId: "c1", tool: "probe.flood", arguments: { bytes: 5_000_000 } });
+    expect(large).toMatchObject({ outcome: ToolOutcome.SUCCEEDED, truncated: true });
+    const result = await invoke(router, { callId: "c2", tool: "probe.flood", arguments: { bytes: 17 * 1024 * 1024 } });
+    expect(result.outcome).toBe(ToolOutcome.FAILED);
+    expect(result.message).toContain("it is longer than 16777216 bytes");
+    expect(textOf(await invoke(router, { callId: "c3", tool: "probe.echo", arguments: { text: "lives on" } }))).toBe(
+      "lives on",
+    );
+    expect((await router.client.getServer({ name: "probe" })).server?.restarts).toBe(0);
   });
 });

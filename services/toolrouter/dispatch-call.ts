@@ -2,7 +2,7 @@
  * Takes a call to its server and brings back how it ended.
  *
  * Keeps T1: it is sent a second time only when the first surely never arrived, or when the operator marked the tool as
- * repeatable; never a third time. Keeps L7: everything together ends at the call's timeout, progress or not.
+ * repeatable; never a third time. Keeps L7: everything together ends when the call has taken as long as it may in all.
  */
 import type { ToolCall, ToolResult } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import type { Clock } from "../kernel/clock.ts";
@@ -12,9 +12,9 @@ import type { Scope } from "../kernel/store/scope.ts";
 import { boundAnswer } from "./bound-answer.ts";
 import type { FoundTool } from "./find-tool.ts";
 import type { McpCallEnd, McpProgress } from "./mcp/mcp-connection.ts";
-import { answeredResult, unansweredResult } from "./tool-result.ts";
+import { answeredResult, neverDispatchedResult, unansweredResult } from "./tool-result.ts";
 
-const maxTimeoutMs = 900_000;
+const maxDurationMs = 900_000;
 
 export interface DispatchDeps {
   readonly blobs: BlobStore;
@@ -33,17 +33,21 @@ export async function dispatchCall(
 ): Promise<ToolResult> {
   const { blobs, clock } = deps;
   const log = deps.log.child({ callId: call.callId, tool: call.tool });
-  const { callTimeoutMs } = found.supervisor.settings;
-  const timeoutMs = Math.min(maxTimeoutMs, call.timeoutMs === 0 ? callTimeoutMs : call.timeoutMs);
+  const { callTimeoutMs, callMaxDurationMs } = found.supervisor.settings;
+  // Who names a time for this call knows that it may be silent for so long.
+  const silenceTimeoutMs = call.timeoutMs === 0 ? callTimeoutMs : call.timeoutMs;
+  const endsWithinMs = Math.min(maxDurationMs, call.timeoutMs === 0 ? callMaxDurationMs : call.timeoutMs);
   const startedAtMs = clock.monotonicMs();
-  const leftMs = (): number => Math.max(1, startedAtMs + timeoutMs - clock.monotonicMs());
+  const leftMs = (): number => Math.max(1, startedAtMs + endsWithinMs - clock.monotonicMs());
   const send = (tool: FoundTool): Promise<McpCallEnd> =>
     tool.ready.connection.callTool(tool.entry.nameAtServer, call.arguments ?? {}, {
       signal,
-      timeoutMs: leftMs(),
+      silenceTimeoutMs,
+      maxDurationMs: leftMs(),
       onProgress,
     });
 
+  if (signal.aborted) return neverDispatchedResult(call.callId);
   let end = await send(found);
   if (end.kind === "not-sent" || (end.kind === "lost" && found.entry.tool.repeatable)) {
     const again = await findAgain(found, leftMs(), clock, signal);
@@ -53,14 +57,14 @@ export async function dispatchCall(
     }
   }
   const durationMs = Math.round(clock.monotonicMs() - startedAtMs);
-  const ended = { callId: call.callId, tool: call.tool, server: found.supervisor.name, timeoutMs, durationMs };
+  const ended = { callId: call.callId, tool: call.tool, server: found.supervisor.name, durationMs };
   log.debug({ end: end.kind, durationMs }, "a tool call ended");
   if (end.kind !== "answered") return unansweredResult(ended, end);
   try {
     return answeredResult(ended, end.answer.isError, await boundAnswer(end.answer, scope, blobs, log));
   } catch (error) {
     log.error({ error }, "a tool's answer can't be read");
-    return unansweredResult(ended, { kind: "lost", problem: "its answer can't be read" });
+    return unansweredResult(ended, { kind: "unreadable", problem: "see the log of the tool router" });
   }
 }
 

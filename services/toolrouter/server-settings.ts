@@ -8,8 +8,10 @@ export interface McpServerSettings {
   readonly disabled: boolean;
   /** How long it may take to start, and to list its tools, in milliseconds. */
   readonly startTimeoutMs: number;
-  /** How long a call may take in all, progress or not, in milliseconds. */
+  /** How long a call may be silent, in milliseconds: no progress, no message, no byte of its response. */
   readonly callTimeoutMs: number;
+  /** How long a call may take in all, progress or not, in milliseconds. */
+  readonly callMaxDurationMs: number;
   /** Tools that may be repeated when a call is in doubt (T1): names without the server, or `*`. */
   readonly repeatableTools: readonly string[];
   /** Whether its tools can be used without an approval each. */
@@ -21,8 +23,9 @@ export function settingsOf(
   server: ResolvedMcpServer,
   inheritedEnv: Readonly<Record<string, string>>,
 ): McpServerSettings {
-  const { disabled, startTimeoutMs, callTimeoutMs, repeatableTools, trusted } = server;
-  return { target: targetOf(server, inheritedEnv), disabled, startTimeoutMs, callTimeoutMs, repeatableTools, trusted };
+  const { disabled, startTimeoutMs, callTimeoutMs, callMaxDurationMs, repeatableTools, trusted } = server;
+  const limits = { startTimeoutMs, callTimeoutMs, callMaxDurationMs };
+  return { target: targetOf(server, inheritedEnv), disabled, ...limits, repeatableTools, trusted };
 }
 
 function targetOf(server: ResolvedMcpServer, inheritedEnv: Readonly<Record<string, string>>): McpTarget {

@@ -94,7 +94,7 @@ export function http(url: string, settings: Partial<McpServerSettings> = {}): Mc
 }
 
 function withDefaults(target: McpServerSettings["target"], settings: Partial<McpServerSettings>): McpServerSettings {
-  const limits = { startTimeoutMs: 20_000, callTimeoutMs: 20_000 };
+  const limits = { startTimeoutMs: 20_000, callTimeoutMs: 20_000, callMaxDurationMs: 60_000 };
   return { target, disabled: false, ...limits, repeatableTools: [], trusted: true, ...settings };
 }
 
@@ -112,7 +112,8 @@ export async function startHttpProbe(history: string): Promise<{ readonly url: s
 export function callsIn(history: string, tool: string): readonly unknown[] {
   let lines: string[] = [];
   try {
-    lines = readFileSync(history, "utf8").trim().split("\n");
+    // A last line without its end is still being written.
+    lines = readFileSync(history, "utf8").split("\n").slice(0, -1);
   } catch {
     // Nothing was written yet.
   }

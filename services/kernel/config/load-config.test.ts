@@ -358,6 +358,7 @@ describe("MCP servers", () => {
       env: { TOKEN: `x-\${HOME}-\${HOME}`, PLAIN: "$5" },
       cwd: path.join(cwd, "workspace"),
       callTimeoutMs: 60_000,
+      callMaxDurationMs: 900_000,
     });
     const headers = { Authorization: `Bearer \${HOME}` };
     expect(mcpServers.get("docs")).toMatchObject({ transport: "http", url: "https://h/mcp/", headers });

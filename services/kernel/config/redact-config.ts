@@ -63,8 +63,9 @@ function showAgent({ id: _, ...agent }: ResolvedAgent) {
 
 /** One server as its message, without its secrets. */
 function redactMcpServer(server: ResolvedMcpServer): MessageInitShape<typeof McpServerSchema> {
-  const { disabled, startTimeoutMs, callTimeoutMs, trusted } = server;
-  const base = { disabled, startTimeoutMs, callTimeoutMs, trusted, repeatableTools: [...server.repeatableTools] };
+  const { disabled, startTimeoutMs, callTimeoutMs, callMaxDurationMs, trusted } = server;
+  const limits = { startTimeoutMs, callTimeoutMs, callMaxDurationMs };
+  const base = { disabled, ...limits, trusted, repeatableTools: [...server.repeatableTools] };
   switch (server.transport) {
     case "stdio":
       return {

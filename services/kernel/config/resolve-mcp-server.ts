@@ -125,6 +125,7 @@ function baseOf(name: string, server: McpServer) {
     disabled: server.disabled,
     startTimeoutMs: server.startTimeoutMs || defaults.mcpServer.startTimeoutMs,
     callTimeoutMs: server.callTimeoutMs || defaults.mcpServer.callTimeoutMs,
+    callMaxDurationMs: server.callMaxDurationMs || defaults.mcpServer.callMaxDurationMs,
     repeatableTools: [...server.repeatableTools],
     trusted: server.trusted ?? true,
   };

@@ -118,6 +118,7 @@ interface McpServerBase {
   readonly disabled: boolean;
   readonly startTimeoutMs: number;
   readonly callTimeoutMs: number;
+  readonly callMaxDurationMs: number;
   readonly repeatableTools: readonly string[];
   readonly trusted: boolean;
 }

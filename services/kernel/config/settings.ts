@@ -84,7 +84,7 @@ export const defaults = {
   },
   agentMaxDurationMs: 3_600_000,
   agentQueueMode: "followup",
-  mcpServer: { startTimeoutMs: 30_000, callTimeoutMs: 60_000 },
+  mcpServer: { startTimeoutMs: 30_000, callTimeoutMs: 60_000, callMaxDurationMs: 900_000 },
   logLevel: "info",
   lifecycle: { drainTimeoutMs: 30_000 },
 } as const;

@@ -15,7 +15,7 @@ export type CallFate =
   /** The server never got it. */
   | { readonly kind: "never-sent"; readonly server: string; readonly problem: string }
   /** The server turned it away before it did anything. */
-  | { readonly kind: "turned-away"; readonly server: string; readonly problem: string }
+  | { readonly kind: "refused-by-server"; readonly server: string; readonly problem: string }
   /** It was cancelled before it was let through to the tool. */
   | { readonly kind: "cancelled-before" }
   /** Its run was ended by the session service, and the log does not show that it was let through. */
@@ -43,7 +43,6 @@ export interface KnownOfCall {
 }
 
 const doubt = "the call may or may not have had its effect: find out before you make it again";
-const noEffect = "it had no effect";
 
 export function knownOfCall(fate: CallFate): KnownOfCall {
   switch (fate.kind) {
@@ -55,14 +54,14 @@ export function knownOfCall(fate: CallFate): KnownOfCall {
         `the call did not reach the MCP server "${fate.server}" and had no effect: ${fate.problem}`,
         ErrorReason.SERVER_UNAVAILABLE,
       );
-    case "turned-away":
+    case "refused-by-server":
       return known(
         ToolOutcome.REFUSED,
-        `the MCP server "${fate.server}" turned the call away, and ${noEffect}: ${fate.problem}`,
+        `the MCP server "${fate.server}" refused the call, which had no effect: ${fate.problem}`,
         ErrorReason.SERVER_UNAVAILABLE,
       );
     case "cancelled-before":
-      return known(ToolOutcome.CANCELLED, `the call was cancelled and never reached the tool; ${noEffect}`);
+      return known(ToolOutcome.CANCELLED, "the call was cancelled and never reached the tool; it had no effect");
     case "run-ended-before":
       return known(
         ToolOutcome.CANCELLED,
@@ -75,7 +74,7 @@ export function knownOfCall(fate: CallFate): KnownOfCall {
     case "unreadable":
       return known(
         ToolOutcome.FAILED,
-        `the MCP server "${fate.server}" answered, so that the call is over and had what effect it has, but its answer can't be read: ${fate.problem}`,
+        `the MCP server "${fate.server}" answered, but its answer can't be read: ${fate.problem}; the call is over and may have had its effect`,
         ErrorReason.TOOL_ANSWER_UNREADABLE,
       );
     case "timed-out":
@@ -97,6 +96,6 @@ export function knownOfCall(fate: CallFate): KnownOfCall {
   }
 }
 
-function known(outcome: ToolOutcome, message: string, reason = ErrorReason.UNSPECIFIED): KnownOfCall {
+function known(outcome: ToolOutcome, message: string, reason: ErrorReason = ErrorReason.UNSPECIFIED): KnownOfCall {
   return { outcome, reason, message };
 }

@@ -1,24 +1,19 @@
 /**
- * Connects to an MCP server with the SDK's client over a transport of ours.
+ * Connects to an MCP server over a transport of ours: the SDK's client greets and lists, tool-calls.ts calls.
  *
- * Keeps T1: how a call ended is told apart without matching text: an answer, a refusal, never sent, or lost.
- * Keeps L7: connecting, listing and calling have a total timeout; at most 100 pages and 10 000 tools are listed.
+ * Keeps L7: connecting and listing have a total timeout; at most 100 pages and 10 000 tools are listed.
  */
-import type { JsonObject } from "@bufbuild/protobuf";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import {
-  ListToolsResultSchema,
-  McpError,
-  ResultSchema,
-  ToolListChangedNotificationSchema,
-} from "@modelcontextprotocol/sdk/types.js";
+import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import { ListToolsResultSchema, ToolListChangedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import type { Clock } from "../../kernel/clock.ts";
 import type { Log } from "../../kernel/log.ts";
 import { HttpTransport } from "./http-transport.ts";
-import type { McpCallEnd, McpCallOptions, McpClosed, McpConnection, McpTarget, McpTool } from "./mcp-connection.ts";
-import { LostAnswer, type McpTransport, NotSent } from "./mcp-transport.ts";
-import { readAnswer, readTool } from "./read-answer.ts";
+import type { McpClosed, McpConnection, McpTarget, McpTool } from "./mcp-connection.ts";
+import type { McpTransport } from "./mcp-transport.ts";
+import { readTool } from "./read-answer.ts";
 import { StdioTransport } from "./stdio-transport.ts";
+import { ToolCalls } from "./tool-calls.ts";
 
 const maxPages = 100;
 const maxTools = 10_000;
@@ -41,16 +36,18 @@ export async function connectMcp(options: McpConnecting): Promise<McpConnection>
   const { target, timeoutMs, onToolsChanged, log, clock } = options;
   const transport = target.kind === "stdio" ? new StdioTransport(target, log, clock) : new HttpTransport(target, clock);
   const client = new Client({ name: "atoll", version: "0.1.0" }, { capabilities: {} });
+  const calls = new ToolCalls(transport, clock);
   const closed = Promise.withResolvers<McpClosed>();
   client.onclose = () => {
     const { problem } = transport;
     closed.resolve(problem === undefined ? { kind: "closed" } : { kind: "ended", problem });
   };
+  transport.onerror = (error) => log.debug({ error }, "an MCP connection reports a fault");
   client.onerror = (error) => log.debug({ error }, "an MCP connection reports a fault");
   client.setNotificationHandler(ToolListChangedNotificationSchema, onToolsChanged);
   const limit = limitTime(timeoutMs, options.signal, clock);
   try {
-    await limit.race(client.connect(transport, { signal: limit.signal, timeout: sdkTimeoutMs }));
+    await limit.race(client.connect(shareWith(calls, transport), { signal: limit.signal, timeout: sdkTimeoutMs }));
   } catch (error) {
     await transport.close();
     throw new Error(explain(error, transport, limit.ended, timeoutMs), { cause: error });
@@ -64,8 +61,32 @@ export async function connectMcp(options: McpConnecting): Promise<McpConnection>
     closed: closed.promise,
     close: () => transport.close(),
     listTools: (signal) => listTools(client, transport, signal, timeoutMs, clock),
-    callTool: (name, args, call) => callTool(client, transport, name, args, call, clock),
+    callTool: (name, args, call) => calls.call(name, args, call),
   };
+}
+
+/** The transport as the SDK sees it: without what is about calls. */
+function shareWith(calls: ToolCalls, transport: McpTransport): Transport {
+  const seen: Transport = {
+    start: () => transport.start(),
+    send: (message) => transport.send(message),
+    close: () => transport.close(),
+    setProtocolVersion: (version) => transport.setProtocolVersion(version),
+  };
+  transport.onmessage = (message, request) => {
+    if (!calls.take(message, request)) seen.onmessage?.(message);
+  };
+  transport.onfault = (id, fault) => {
+    if (calls.fail(id, fault)) return;
+    const what = fault.kind === "unreadable" ? `it answered, but ${fault.message}` : fault.message;
+    seen.onmessage?.({ jsonrpc: "2.0", id, error: { code: -32000, message: what } });
+  };
+  transport.onactivity = (id) => calls.sawSign(id);
+  transport.onclose = () => {
+    calls.close(transport.problem ?? "the connection was closed");
+    seen.onclose?.();
+  };
+  return seen;
 }
 
 async function listTools(
@@ -94,45 +115,6 @@ async function listTools(
     throw new Error(`its list of tools has more than ${maxPages} pages`);
   } catch (error) {
     throw new Error(explain(error, transport, limit.ended, timeoutMs), { cause: error });
-  } finally {
-    limit.stop();
-  }
-}
-
-async function callTool(
-  client: Client,
-  transport: McpTransport,
-  name: string,
-  args: JsonObject,
-  { signal, timeoutMs, onProgress }: McpCallOptions,
-  clock: Clock,
-): Promise<McpCallEnd> {
-  if (signal.aborted) return { kind: "cancelled" };
-  if (client.transport === undefined) {
-    return { kind: "not-sent", problem: transport.problem ?? "the connection was closed" };
-  }
-  const limit = limitTime(timeoutMs, signal, clock);
-  const request = { method: "tools/call", params: { name, arguments: args } } as const;
-  try {
-    const result = await limit.race(
-      client.request(request, ResultSchema, {
-        signal: limit.signal,
-        timeout: sdkTimeoutMs,
-        onprogress: ({ progress, total, message }) =>
-          onProgress({ progress, total: total ?? 0, message: message ?? "" }),
-      }),
-    );
-    return { kind: "answered", answer: readAnswer(result) };
-  } catch (error) {
-    if (limit.ended !== undefined) return { kind: limit.ended };
-    if (error instanceof NotSent) return { kind: "not-sent", problem: error.message };
-    if (error instanceof McpError && error.data instanceof LostAnswer)
-      return { kind: "lost", problem: error.data.problem };
-    if (client.transport === undefined)
-      return { kind: "lost", problem: transport.problem ?? "the connection was closed" };
-    if (error instanceof McpError) return { kind: "rejected", problem: error.message };
-    // The request broke after it left, or the answer breaks the protocol.
-    return { kind: "lost", problem: messageOf(error) };
   } finally {
     limit.stop();
   }
@@ -177,7 +159,10 @@ function limitTime(timeoutMs: number, signal: AbortSignal, clock: Clock): TimeLi
 
 function explain(error: unknown, transport: McpTransport, ended: TimeLimit["ended"], timeoutMs: number): string {
   if (transport.problem !== undefined) return transport.problem;
-  if (ended === "timed-out") return `it did not answer within ${timeoutMs} ms`;
+  if (ended === "timed-out") {
+    const { lastWords } = transport;
+    return `it did not answer within ${timeoutMs} ms${lastWords === "" ? "" : `; it wrote: ${lastWords}`}`;
+  }
   if (ended === "cancelled") return "it was stopped while it was starting";
   return messageOf(error);
 }

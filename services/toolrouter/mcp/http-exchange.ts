@@ -1,13 +1,17 @@
 /** One HTTP request: never redirected, never retried, on a connection of its own. */
 import { type IncomingMessage, type RequestOptions, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
-import { NotSent } from "./mcp-transport.ts";
+import { maxMessageBytes, RequestFault } from "./mcp-transport.ts";
 
 /** How long a connection may take to stand, TLS included. */
 const connectTimeoutMs = 10_000;
 
 /** No connection stood. */
-export class NoConnection extends NotSent {}
+export class NoConnection extends RequestFault {
+  constructor(problem: string) {
+    super("not-sent", problem);
+  }
+}
 
 export interface HttpRequest {
   readonly method: "GET" | "POST" | "DELETE";
@@ -40,27 +44,36 @@ export function openResponse(url: URL, { method, headers, body, signal }: HttpRe
   return promise;
 }
 
-/** The whole body as text. Rejects when it is longer. */
-export async function readBounded(response: IncomingMessage, maxBytes: number): Promise<string> {
+export type Body =
+  | { readonly kind: "whole"; readonly text: string }
+  /** Longer than a message may be; the rest was not read. */
+  | { readonly kind: "too-long" };
+
+/** Reads a body to its end. Rejects when it breaks off. */
+export async function readBody(response: IncomingMessage, onPart: () => void = () => undefined): Promise<Body> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of response) {
+    onPart();
     bytes += (chunk as Buffer).length;
-    if (bytes > maxBytes) throw new Error(`the body is longer than ${maxBytes} bytes`);
+    if (bytes > maxMessageBytes) return { kind: "too-long" };
     chunks.push(chunk as Buffer);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return { kind: "whole", text: Buffer.concat(chunks).toString("utf8") };
 }
 
-/** What a status that is not a success means, and what to do. */
-export function explainStatus(response: IncomingMessage): string {
+export function isSuccess(response: IncomingMessage): boolean {
   const status = response.statusCode ?? 0;
-  if (status >= 300 && status < 400) {
-    const to = response.headers.location ?? "nowhere";
-    return `it redirects (HTTP ${status}) to ${to}, which is not followed; if that address is right, configure it as \`url\``;
-  }
-  if (status === 401 || status === 403) return `it refuses our credentials (HTTP ${status}); check \`headers\``;
-  return `it answered HTTP ${status}`;
+  return status >= 200 && status < 300;
+}
+
+export function mediaTypeOf(response: IncomingMessage): string {
+  return (response.headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+}
+
+export function headerOf(response: IncomingMessage, name: string): string | undefined {
+  const value = response.headers[name];
+  return Array.isArray(value) ? value[0] : value;
 }
 
 /** Node gives an AggregateError without a message when every address of a name refused. */

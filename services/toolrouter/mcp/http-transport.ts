@@ -1,44 +1,56 @@
 /**
- * MCP over Streamable HTTP (MCP 2025-11-25, Transports §Streamable HTTP). Ours, because a lost answer must be noticed.
+ * MCP over Streamable HTTP (MCP 2025-11-25, Transports §Streamable HTTP). Ours, because what became of a request must be known.
  *
- * Keeps T1: a request whose response stream ends without the answer is reported as lost, a request that never left as
- * not sent; nothing is sent twice and no stream is resumed. Each message takes a connection of its own: a kept one that
- * the server closes at the wrong moment would put a call in doubt.
+ * Keeps T1 and F3: a request that was refused, never left, was answered unreadably or lost its response is told as that; no
+ * stream is resumed, and only what was refused is sent again: once, in a new session, when the server has forgotten ours.
+ * Each message takes a connection of its own: a kept one that the server closes at the wrong moment would put a call in doubt.
  * Redirects are not followed: headers with credentials go to the configured address and to no other.
  */
 import type { IncomingMessage } from "node:http";
-import { type JSONRPCMessage, JSONRPCMessageSchema } from "@modelcontextprotocol/sdk/types.js";
+import type { JSONRPCMessage, JSONRPCRequest, RequestId } from "@modelcontextprotocol/sdk/types.js";
 import type { Clock } from "../../kernel/clock.ts";
 import { EventStream } from "./event-stream.ts";
-import { explainStatus, NoConnection, openResponse, readBounded } from "./http-exchange.ts";
+import { headerOf, isSuccess, mediaTypeOf, NoConnection, openResponse, readBody } from "./http-exchange.ts";
+import { explainRefusal, faultOf, isAnswer, type Refusal, readRefusal, whatOfSession } from "./http-refusal.ts";
+import { HttpSession } from "./http-session.ts";
+import { Inbox } from "./inbox.ts";
 import type { McpTarget } from "./mcp-connection.ts";
-import { LostAnswer, type McpTransport, maxMessageBytes, NotSent } from "./mcp-transport.ts";
+import { type McpTransport, maxMessageBytes, RequestFault } from "./mcp-transport.ts";
+import { Outbox, outboxFull } from "./outbox.ts";
+import { followServerStream } from "./server-stream.ts";
 
-/** Notifications, the farewell and the opening of the server's own stream have nobody who waits with a timeout. */
+/** Notifications and replies have nobody who waits with a timeout. */
 const sideTimeoutMs = 10_000;
+/** The most of them that may be on their way: each has a connection. */
+const maxSideMessages = 256;
 const farewellTimeoutMs = 1000;
-const firstReopenMs = 1000;
-const lastReopenMs = 30_000;
-const maxReopens = 5;
 
 export class HttpTransport implements McpTransport {
-  onclose?: () => void;
-  onerror?: (error: Error) => void;
-  onmessage?: (message: JSONRPCMessage) => void;
+  onclose = (): void => undefined;
+  onerror = (_error: Error): void => undefined;
+  onmessage = (_message: JSONRPCMessage, _request?: RequestId): void => undefined;
+  onfault = (_request: RequestId, _fault: RequestFault): void => undefined;
+  onactivity = (_request: RequestId): void => undefined;
+  readonly lastWords = "";
   readonly #url: URL;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #clock: Clock;
   readonly #over = new AbortController();
-  /** Requests that wait for their answer, by id. */
-  readonly #waiting = new Map<string | number, AbortController>();
-  #sessionId: string | undefined;
-  #protocolVersion: string | undefined;
+  readonly #inbox: Inbox;
+  readonly #outbox = new Outbox();
+  readonly #session: HttpSession;
+  /** What ends the exchange of each request that waits for its answer. */
+  readonly #waiting = new Map<RequestId, AbortController>();
+  #sideMessages = 0;
+  #listening = new AbortController();
   #problem: string | undefined;
 
   constructor(target: Extract<McpTarget, { kind: "http" }>, clock: Clock) {
     this.#url = new URL(target.url);
     this.#headers = target.headers;
     this.#clock = clock;
+    this.#inbox = new Inbox(this, clock);
+    this.#session = new HttpSession((text, headers, signal) => this.#post(text, headers, signal), this.#over.signal);
   }
 
   get problem(): string | undefined {
@@ -46,169 +58,194 @@ export class HttpTransport implements McpTransport {
   }
 
   setProtocolVersion(version: string): void {
-    this.#protocolVersion = version;
+    this.#session.protocolVersion = version;
   }
 
   async start(): Promise<void> {}
 
   async send(message: JSONRPCMessage): Promise<void> {
-    if (this.#over.signal.aborted) throw new NotSent(this.#problem ?? "the connection is closed");
-    if ("method" in message && message.method === "notifications/cancelled") {
-      const id = message.params?.requestId;
-      if (typeof id === "string" || typeof id === "number") this.#waiting.get(id)?.abort();
+    if (this.#over.signal.aborted) throw new RequestFault("not-sent", this.#problem ?? "the connection is closed");
+    const text = JSON.stringify(message);
+    if (this.#sideMessages >= maxSideMessages || !this.#outbox.take(text)) {
+      throw this.#endUnsent(message, new RequestFault("not-sent", outboxFull));
     }
-    if ("method" in message && "id" in message) await this.#request(message.id, message);
-    else await this.#notify(message);
-    if ("method" in message && message.method === "notifications/initialized") void this.#listen();
+    this.#inbox.expect(message);
+    try {
+      if (isRequest(message)) await this.#request(message, text);
+      else await this.#tell(message, text);
+    } catch (error) {
+      // Nobody listens there: the server is not running.
+      if (error instanceof NoConnection) throw this.#endUnsent(message, error);
+      throw error instanceof RequestFault ? error : new RequestFault("lost", messageOf(error));
+    } finally {
+      this.#outbox.release(text);
+    }
+    if ("method" in message && message.method === "notifications/initialized") this.#listen();
   }
 
   async close(): Promise<void> {
     if (this.#over.signal.aborted) return;
-    const farewell = this.#sessionId === undefined ? Promise.resolve() : this.#sayFarewell();
+    const farewell = this.#session.id === undefined ? Promise.resolve() : this.#sayFarewell();
     this.#end(undefined);
     await farewell;
   }
 
-  async #request(id: string | number, message: JSONRPCMessage): Promise<void> {
+  /** `send` is done when the server has taken the request; the answer comes in its own time. */
+  async #request(message: JSONRPCRequest, text: string): Promise<void> {
+    const { id } = message;
     const abort = new AbortController();
     this.#waiting.set(id, abort);
-    const signal = AbortSignal.any([abort.signal, this.#over.signal]);
-    let response: IncomingMessage;
     try {
-      response = await this.#post(message, signal);
+      const response = await this.#exchange(message, text, AbortSignal.any([abort.signal, this.#over.signal]));
+      if (response !== undefined) void this.#readAnswer(response, id).finally(() => this.#waiting.delete(id));
+      else this.#waiting.delete(id);
     } catch (error) {
       this.#waiting.delete(id);
-      // Nobody listens there: the server is not running.
-      if (error instanceof NoConnection) this.#end(error.message);
+      this.#inbox.drop(id);
       throw error;
     }
-    // The answer comes in its own time; `send` is done when the server has taken the request.
-    void this.#readAnswer(response, id);
   }
 
-  async #readAnswer(response: IncomingMessage, id: string | number): Promise<void> {
-    let problem = "it ended its response without the answer";
+  /** The response that has the answer; undefined when the answer came with a refusal. */
+  async #exchange(message: JSONRPCRequest, text: string, signal: AbortSignal): Promise<IncomingMessage | undefined> {
+    const isFirst = message.method === "initialize";
+    const opened = this.#session.generation;
+    const response = await this.#post(text, isFirst ? {} : this.#session.headers(), signal);
+    if (isSuccess(response)) {
+      if (isFirst) this.#session.begin(message, headerOf(response, "mcp-session-id"));
+      return response;
+    }
+    const refusal = await readRefusal(response);
+    if (isFirst || !(await this.#session.isForgotten(refusal, message.id, signal)))
+      return this.#take(refusal, message.id);
+    await this.#session.renew(opened, () => {
+      this.#listen();
+      // Whoever lists learns what the new session has; else somebody must ask.
+      if (message.method === "tools/list") return;
+      this.onmessage({ jsonrpc: "2.0", method: "notifications/tools/list_changed" });
+    });
+    const again = await this.#post(text, this.#session.headers(), signal);
+    if (isSuccess(again)) return again;
+    const last = await readRefusal(again);
+    if (whatOfSession(last, message.id, true) !== "kept") throw new RequestFault("refused", explainRefusal(last));
+    return this.#take(last, message.id);
+  }
+
+  #take(refusal: Refusal, id: RequestId): undefined {
+    if (!isAnswer(refusal, id)) throw faultOf(refusal);
+    this.#inbox.receive(refusal.text, 0, id);
+  }
+
+  async #readAnswer(response: IncomingMessage, id: RequestId): Promise<void> {
+    let fault = new RequestFault("lost", "it ended its response without the answer");
     try {
-      if (mediaType(response) === "text/event-stream") await this.#readEvents(response);
-      else this.#receive(await readBounded(response, maxMessageBytes));
+      if (mediaTypeOf(response) === "text/event-stream") await this.#readEvents(response, id);
+      else {
+        const body = await readBody(response, () => this.onactivity(id));
+        if (body.kind === "too-long")
+          fault = new RequestFault("unreadable", `it is longer than ${maxMessageBytes} bytes`);
+        else if (body.text.trim() !== "") {
+          this.#inbox.receive(body.text, 0, id);
+          fault = new RequestFault("unreadable", "it is not the JSON-RPC answer to the request");
+        }
+      }
     } catch (error) {
-      problem = `its response broke off: ${messageOf(error)}`;
+      fault = new RequestFault("lost", `its response broke off: ${messageOf(error)}`);
     } finally {
       response.destroy();
     }
-    if (!this.#waiting.delete(id)) return;
-    this.onmessage?.({ jsonrpc: "2.0", id, error: { code: -32000, message: problem, data: new LostAnswer(problem) } });
+    this.#inbox.fail(id, fault);
   }
 
-  async #notify(message: JSONRPCMessage): Promise<void> {
-    const signal = AbortSignal.any([this.#over.signal, AbortSignal.timeout(sideTimeoutMs)]);
-    const response = await this.#post(message, signal);
-    response.destroy();
-  }
-
-  async #post(message: JSONRPCMessage, signal: AbortSignal): Promise<IncomingMessage> {
-    const headers = this.#withSession({
-      accept: "application/json, text/event-stream",
-      "content-type": "application/json",
-    });
-    const response = await openResponse(this.#url, { method: "POST", headers, body: JSON.stringify(message), signal });
-    const status = response.statusCode ?? 0;
-    this.#sessionId = header(response, "mcp-session-id") ?? this.#sessionId;
-    if (status >= 200 && status < 300) return response;
-    response.destroy();
-    const problem = explainStatus(response);
-    // A gateway may answer 5xx after the server has got the message; anything else refused it.
-    if (status >= 500) throw new Error(problem);
-    if (status === 404 && this.#sessionId !== undefined) this.#end("it has forgotten the session");
-    throw new NotSent(problem);
-  }
-
-  /** Listens to what the server says by itself. A server need not offer that (405). */
-  async #listen(): Promise<void> {
-    for (let failures = 0; failures < maxReopens && !this.#over.signal.aborted; ) {
-      try {
-        const response = await openResponse(this.#url, {
-          method: "GET",
-          headers: this.#withSession({ accept: "text/event-stream" }),
-          signal: this.#over.signal,
-        });
-        if (response.statusCode === 404 && this.#sessionId !== undefined)
-          return this.#end("it has forgotten the session");
-        if (response.statusCode !== 200 || mediaType(response) !== "text/event-stream") {
-          response.destroy();
-          if (response.statusCode !== 405) this.onerror?.(new Error(`it offers no stream: ${explainStatus(response)}`));
-          return;
-        }
-        failures = 0;
-        await this.#readEvents(response);
-      } catch (error) {
-        if (this.#over.signal.aborted) return;
-        if (error instanceof NotSent) return this.#end(error.message);
-        failures++;
-        this.onerror?.(new Error(`the server's own stream broke off: ${messageOf(error)}`));
-      }
-      const waitMs = Math.min(lastReopenMs, firstReopenMs * 2 ** failures);
-      await this.#clock.sleep(waitMs, this.#over.signal).catch(() => undefined);
-    }
-    if (!this.#over.signal.aborted) this.#end("its own stream breaks off again and again");
-  }
-
-  async #readEvents(response: IncomingMessage): Promise<void> {
+  /** Ends with the stream, or when the request has its answer. */
+  async #readEvents(response: IncomingMessage, id?: RequestId): Promise<void> {
     const events = new EventStream(maxMessageBytes);
-    for await (const chunk of response) {
-      for (const data of events.push(chunk as Buffer)) this.#receive(data);
+    const { meter } = this.#inbox;
+    for await (const part of response) {
+      const chunk = part as Buffer;
+      meter.countBytes(chunk.length);
+      if (id !== undefined) this.onactivity(id);
+      for (const data of events.push(chunk)) {
+        if (typeof data === "string") this.#inbox.receive(data, Buffer.byteLength(data), id);
+        else this.#inbox.receiveLong(data, id);
+      }
+      if (meter.problem !== undefined) this.#end(meter.problem);
+      if (this.#over.signal.aborted || (id !== undefined && !this.#inbox.isInFlight(id))) return;
+      // Who says too much is read more slowly.
+      if (meter.pauseMs > 0) await this.#clock.sleep(meter.pauseMs, this.#over.signal).catch(() => undefined);
     }
   }
 
-  #receive(text: string): void {
-    let messages: JSONRPCMessage[];
+  /** A notification, or a reply to the server's request. What it is refused with is only logged. */
+  async #tell(message: JSONRPCMessage, text: string): Promise<void> {
+    if ("method" in message && message.method === "notifications/cancelled") {
+      const id = message.params?.requestId;
+      if (typeof id === "string" || typeof id === "number") this.#waiting.get(id)?.abort();
+    }
+    this.#sideMessages++;
     try {
-      const parsed: unknown = JSON.parse(text);
-      messages = (Array.isArray(parsed) ? parsed : [parsed]).map((message) => JSONRPCMessageSchema.parse(message));
-    } catch {
-      this.onerror?.(new Error("it sent something that is no JSON-RPC message"));
-      return;
+      const signal = AbortSignal.any([this.#over.signal, AbortSignal.timeout(sideTimeoutMs)]);
+      const response = await this.#post(text, this.#session.headers(), signal);
+      response.destroy();
+      if (!isSuccess(response)) this.onerror(new Error(`it refused a notification: HTTP ${response.statusCode}`));
+    } finally {
+      this.#sideMessages--;
     }
-    for (const message of messages) {
-      if (!("method" in message) && "id" in message && message.id !== undefined) this.#waiting.delete(message.id);
-      this.onmessage?.(message);
-    }
+  }
+
+  async #post(text: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<IncomingMessage> {
+    const wanted = { accept: "application/json, text/event-stream", "content-type": "application/json" };
+    return await openResponse(this.#url, {
+      method: "POST",
+      headers: { ...this.#headers, ...wanted, ...headers },
+      body: text,
+      signal,
+    });
+  }
+
+  #listen(): void {
+    this.#listening.abort();
+    this.#listening = new AbortController();
+    const signal = AbortSignal.any([this.#listening.signal, this.#over.signal]);
+    const headers = { ...this.#headers, accept: "text/event-stream", ...this.#session.headers() };
+    const followed = followServerStream({
+      open: () => openResponse(this.#url, { method: "GET", headers, signal }),
+      read: (response) => this.#readEvents(response),
+      clock: this.#clock,
+      signal,
+      onerror: (error) => this.onerror(error),
+    });
+    void followed.then((end) => end instanceof NoConnection && this.#end(end.message));
   }
 
   async #sayFarewell(): Promise<void> {
     const signal = AbortSignal.timeout(farewellTimeoutMs);
-    const opened = openResponse(this.#url, { method: "DELETE", headers: this.#withSession({}), signal });
-    await opened.then((response) => response.destroy()).catch((error: unknown) => this.onerror?.(toError(error)));
+    const headers = { ...this.#headers, ...this.#session.headers() };
+    const opened = openResponse(this.#url, { method: "DELETE", headers, signal });
+    await opened
+      .then((response) => response.destroy())
+      .catch((error: unknown) => this.onerror(new Error(messageOf(error))));
   }
 
-  #withSession(headers: Record<string, string>): Record<string, string> {
-    if (this.#sessionId !== undefined) headers["mcp-session-id"] = this.#sessionId;
-    if (this.#protocolVersion !== undefined) headers["mcp-protocol-version"] = this.#protocolVersion;
-    return { ...this.#headers, ...headers };
+  #endUnsent(message: JSONRPCMessage, fault: RequestFault): RequestFault {
+    // Before the end, which takes every call in flight for lost.
+    if (isRequest(message)) this.onfault(message.id, fault);
+    this.#end(fault.message);
+    return fault;
   }
 
   #end(problem: string | undefined): void {
     if (this.#over.signal.aborted) return;
     this.#problem = problem;
-    this.#waiting.clear();
     this.#over.abort();
-    this.onclose?.();
+    this.onclose();
   }
 }
 
-function mediaType(response: IncomingMessage): string {
-  return (response.headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
-}
-
-function header(response: IncomingMessage, name: string): string | undefined {
-  const value = response.headers[name];
-  return Array.isArray(value) ? value[0] : value;
+function isRequest(message: JSONRPCMessage): message is JSONRPCRequest {
+  return "method" in message && "id" in message;
 }
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

@@ -1,22 +1,40 @@
-/** Cuts a byte stream into lines. Keeps L7: a line is never longer than its bound, and nothing over it is buffered. */
+/**
+ * Cuts a byte stream into lines. Keeps L7: of a line over the bound only its ends are kept; the rest is thrown away as it
+ * comes.
+ */
 
-/** A line was longer than the bound. */
-export class LineTooLong extends Error {
-  override readonly name = "LineTooLong";
+/** How much of each end of a line over the bound is kept, in bytes. */
+const keptEndBytes = 4096;
+
+/** A line that was longer than the bound. */
+export class LongLine {
+  /** Without the line's end. */
+  readonly bytes: number;
+  readonly head: string;
+  readonly tail: string;
+
+  constructor(bytes: number, head: string, tail: string) {
+    this.bytes = bytes;
+    this.head = head;
+    this.tail = tail;
+  }
 }
 
 export class LineSplitter {
   readonly #maxLineBytes: number;
   #parts: Buffer[] = [];
+  /** Of the line so far, thrown away ones included. */
   #bytes = 0;
+  /** The first bytes of a line over the bound. */
+  #head: Buffer | undefined;
 
   /** `maxLineBytes` counts without the line end. */
   constructor(maxLineBytes: number) {
     this.#maxLineBytes = maxLineBytes;
   }
 
-  /** The lines that the chunk completes, without their ends. Throws LineTooLong; the splitter is of no use after that. */
-  *push(chunk: Buffer): Generator<string> {
+  /** The lines that the chunk completes, without their ends. */
+  *push(chunk: Buffer): Generator<string | LongLine> {
     let rest = chunk;
     for (let end = rest.indexOf(0x0a); end !== -1; end = rest.indexOf(0x0a)) {
       this.#keep(rest.subarray(0, end));
@@ -27,15 +45,26 @@ export class LineSplitter {
   }
 
   #keep(part: Buffer): void {
+    if (part.length === 0) return;
     this.#bytes += part.length;
-    if (this.#bytes > this.#maxLineBytes) throw new LineTooLong(`a line is longer than ${this.#maxLineBytes} bytes`);
-    if (part.length > 0) this.#parts.push(part);
+    this.#parts.push(part);
+    if (this.#bytes <= this.#maxLineBytes) return;
+    const kept = Buffer.concat(this.#parts);
+    this.#head ??= Buffer.from(kept.subarray(0, keptEndBytes));
+    // A copy: a view would hold on to all that it was cut from.
+    this.#parts = [Buffer.from(kept.subarray(-keptEndBytes))];
   }
 
-  #take(): string {
-    const line = Buffer.concat(this.#parts, this.#bytes).toString("utf8");
+  #take(): string | LongLine {
+    const line = withoutReturn(Buffer.concat(this.#parts).toString("utf8"));
+    const long = this.#head === undefined ? undefined : new LongLine(this.#bytes, this.#head.toString("utf8"), line);
     this.#parts = [];
     this.#bytes = 0;
-    return line.endsWith("\r") ? line.slice(0, -1) : line;
+    this.#head = undefined;
+    return long ?? line;
   }
+}
+
+function withoutReturn(line: string): string {
+  return line.endsWith("\r") ? line.slice(0, -1) : line;
 }

@@ -59,16 +59,24 @@ export interface McpAnswer {
   readonly isError: boolean;
 }
 
-/** How a call ended. */
+/**
+ * How a call ended. Only `lost`, `timed-out` and `cancelled` leave it open whether the call had its effect.
+ * Every `problem` is a sentence part for people: "it answered HTTP 400: no such session".
+ */
 export type McpCallEnd =
   | { readonly kind: "answered"; readonly answer: McpAnswer }
   /** The server answered with a protocol error. */
   | { readonly kind: "rejected"; readonly problem: string }
+  /** The server answered, so that the call is over, but with nothing that can be read: too long, no JSON, no JSON-RPC. */
+  | { readonly kind: "unreadable"; readonly problem: string }
+  /** The server got the call and turned it away before it did anything; it runs. The call had no effect. */
+  | { readonly kind: "refused"; readonly problem: string }
   /** The server never got the call: it had no effect. */
   | { readonly kind: "not-sent"; readonly problem: string }
   /** The server may have got the call and nobody will ever say what came of it. */
   | { readonly kind: "lost"; readonly problem: string }
-  | { readonly kind: "timed-out" }
+  /** It was silent for too long, or took too long in all; `problem` says which. */
+  | { readonly kind: "timed-out"; readonly problem: string }
   | { readonly kind: "cancelled" };
 
 export interface McpProgress {
@@ -81,8 +89,10 @@ export interface McpProgress {
 export interface McpCallOptions {
   /** Aborting it tells the server and ends the call as cancelled. */
   readonly signal: AbortSignal;
-  /** In all, progress or not. */
-  readonly timeoutMs: number;
+  /** Without a sign of life: progress, a log message, bytes of the call's own response. */
+  readonly silenceTimeoutMs: number;
+  /** In all, whatever the server says. */
+  readonly maxDurationMs: number;
   readonly onProgress: (progress: McpProgress) => void;
 }
 

@@ -128,7 +128,7 @@ describe(`answers that nobody would write ${verifies("FA7", "F1")}`, () => {
         const bounded = await boundAnswer(answer, scope, blobs, log);
         expect(bounded.content.length).toBeLessThanOrEqual(256);
         if (!bounded.truncated) expect(bounded.content.length).toBeGreaterThanOrEqual(blocks);
-        const ended = { callId: "c1", tool: "a.b", server: "a", timeoutMs: 1, durationMs: 1 };
+        const ended = { callId: "c1", tool: "a.b", server: "a", durationMs: 1 };
         const bytes = toBinary(ToolResultSchema, answeredResult(ended, answer.isError, bounded));
         expect(bytes.length).toBeLessThan(4_194_304 - 65_536);
       }),

@@ -2,7 +2,7 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import type { Tool } from "@modelcontextprotocol/sdk/types.js";
 import type { McpAnswer, McpTool } from "./mcp-connection.ts";
-import { readContent } from "./read-content.ts";
+import { isFields, readContent } from "./read-content.ts";
 
 export function readTool(tool: Tool): McpTool {
   const { annotations } = tool;
@@ -23,7 +23,8 @@ export function readTool(tool: Tool): McpTool {
 }
 
 /** What a server answered, whatever its shape: see readContent. Throws nothing. */
-export function readAnswer(result: Readonly<Record<string, unknown>>): McpAnswer {
+export function readAnswer(result: unknown): McpAnswer {
+  if (!isFields(result)) return { content: readContent(result), structured: undefined, isError: false };
   const { content, structuredContent, toolResult, isError } = result;
   // Servers of 2024-10-07 answer with `toolResult` alone.
   const structured = structuredContent ?? toolResult;

@@ -98,7 +98,7 @@ function note(text: string): McpContent {
   return { kind: "note", text: `(${text})` };
 }
 
-function isFields(value: unknown): value is Fields {
+export function isFields(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file atoll/config/v1/mcp_server.proto.
  */
 export const file_atoll_config_v1_mcp_server: GenFile = /*@__PURE__*/
-  fileDesc("CiBhdG9sbC9jb25maWcvdjEvbWNwX3NlcnZlci5wcm90bxIPYXRvbGwuY29uZmlnLnYxIowECglNY3BTZXJ2ZXISGQoHY29tbWFuZBgBIAEoCUIIukgFcgMYgCASFwoEYXJncxgCIAMoCUIJukgGkgEDEIACEjAKA2VudhgDIAMoCzIjLmF0b2xsLmNvbmZpZy52MS5NY3BTZXJ2ZXIuRW52RW50cnkSFQoDY3dkGAQgASgJQgi6SAVyAxiAIBIVCgN1cmwYBSABKAlCCLpIBXIDGIAgEjgKB2hlYWRlcnMYBiADKAsyJy5hdG9sbC5jb25maWcudjEuTWNwU2VydmVyLkhlYWRlcnNFbnRyeRIzCgR0eXBlGAcgASgJQiW6SCJyIFIAUgVzdGRpb1IEaHR0cFIPc3RyZWFtYWJsZS1odHRwEhAKCGRpc2FibGVkGAggASgIEiMKEHN0YXJ0X3RpbWVvdXRfbXMYCSABKA1CCbpIBioEGOCnEhIiCg9jYWxsX3RpbWVvdXRfbXMYCiABKA1CCbpIBioEGKD3NhIjChByZXBlYXRhYmxlX3Rvb2xzGAsgAygJQgm6SAaSAQMQgAgSFAoHdHJ1c3RlZBgMIAEoCEgAiAEBGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaLgoMSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCgoIX3RydXN0ZWRiBnByb3RvMw", [file_buf_validate_validate]);
+  fileDesc("CiBhdG9sbC9jb25maWcvdjEvbWNwX3NlcnZlci5wcm90bxIPYXRvbGwuY29uZmlnLnYxIrUECglNY3BTZXJ2ZXISGQoHY29tbWFuZBgBIAEoCUIIukgFcgMYgCASFwoEYXJncxgCIAMoCUIJukgGkgEDEIACEjAKA2VudhgDIAMoCzIjLmF0b2xsLmNvbmZpZy52MS5NY3BTZXJ2ZXIuRW52RW50cnkSFQoDY3dkGAQgASgJQgi6SAVyAxiAIBIVCgN1cmwYBSABKAlCCLpIBXIDGIAgEjgKB2hlYWRlcnMYBiADKAsyJy5hdG9sbC5jb25maWcudjEuTWNwU2VydmVyLkhlYWRlcnNFbnRyeRIzCgR0eXBlGAcgASgJQiW6SCJyIFIAUgVzdGRpb1IEaHR0cFIPc3RyZWFtYWJsZS1odHRwEhAKCGRpc2FibGVkGAggASgIEiMKEHN0YXJ0X3RpbWVvdXRfbXMYCSABKA1CCbpIBioEGOCnEhIiCg9jYWxsX3RpbWVvdXRfbXMYCiABKA1CCbpIBioEGKD3NhIjChByZXBlYXRhYmxlX3Rvb2xzGAsgAygJQgm6SAaSAQMQgAgSFAoHdHJ1c3RlZBgMIAEoCEgAiAEBEicKFGNhbGxfbWF4X2R1cmF0aW9uX21zGBQgASgNQgm6SAYqBBig9zYaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARouCgxIZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIKCghfdHJ1c3RlZGIGcHJvdG8z", [file_buf_validate_validate]);
 
 /**
  * One MCP server. Either `command` or `url` is given.
@@ -87,7 +87,8 @@ export type McpServer = Message<"atoll.config.v1.McpServer"> & {
   startTimeoutMs: number;
 
   /**
-   * Milliseconds that a call may take in all, progress or not. Default 60000, at most 900000.
+   * Milliseconds that a call may be silent: no progress, no log message, no byte of its response. A caller that names a
+   * time for its call replaces it. Default 60000, at most 900000.
    *
    * @generated from field: uint32 call_timeout_ms = 10;
    */
@@ -107,6 +108,13 @@ export type McpServer = Message<"atoll.config.v1.McpServer"> & {
    * @generated from field: optional bool trusted = 12;
    */
   trusted?: boolean | undefined;
+
+  /**
+   * Milliseconds that a call may take in all, progress or not. Default 900000, at most 900000.
+   *
+   * @generated from field: uint32 call_max_duration_ms = 20;
+   */
+  callMaxDurationMs: number;
 };
 
 /**
