@@ -49,6 +49,7 @@ function callReporter({
       signal: new AbortController().signal,
       options: {},
       isResumed: false,
+      hasStarted: false,
     },
     create(ToolCallSchema, { callId }),
   );
@@ -124,6 +125,7 @@ async function callThrough({ calls, reattaches = [] }: { calls: readonly Try[]; 
       signal: new AbortController().signal,
       options: {},
       isResumed: false,
+      hasStarted: false,
     },
     create(ToolCallSchema, { callId }),
   );

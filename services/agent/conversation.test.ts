@@ -4,6 +4,7 @@ import { BlockKind, DiscardReason } from "../../gen/atoll/event/v1/block_events_
 import { EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { verifies } from "../../test/requirements.ts";
+import { png } from "../kernel/content/pictures.fixture.ts";
 import { type EventBody, encodeEvent } from "../kernel/event/encode-event.ts";
 import { ConversationFold, openCalls } from "./conversation.ts";
 import { toModelMessages } from "./model-messages.ts";
@@ -177,16 +178,19 @@ describe("what a model is shown of a log", () => {
       size: 9n,
       source: { case: "inline" as const, value: new Uint8Array(9) },
     };
+    const pixel = { case: "inline" as const, value: png() };
     const fold = new ConversationFold(100);
     const content = [
-      { block: { case: "image" as const, value: { media: { ...media, mediaType: "image/png" } } } },
+      { block: { case: "image" as const, value: { media: { ...media, source: pixel } } } },
       { block: { case: "file" as const, value: { media } } },
       { block: { case: "command" as const, value: { name: "reset", arguments: ["now"] } } },
       { block: { case: "text" as const, value: { text: "" } } },
     ];
     fold.applyEvent(create(EventSchema, { body: { case: "messageReceived", value: { runId: "run_1", content } } }));
     fold.applyEvent(create(EventSchema, { runId: "run_1", body: { case: "runStarted", value: {} } }));
-    expect(shown(fold)).toEqual([["user", "image", "[file a.pdf application/pdf, 9 bytes]", "/reset now"]]);
+    expect(shown(fold)).toEqual([
+      ["user", "image", "(a.pdf, application/pdf, 9 bytes: a file that can't be shown)", "/reset now"],
+    ]);
   });
 
   it("goes on over bodies that it does not know", () => {

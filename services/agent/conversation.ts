@@ -32,6 +32,10 @@ export type StepItem =
       readonly arguments: JsonObject;
       /** Undefined until the call has its outcome. */
       finished: ToolCallFinished | undefined;
+      /** The log says that the router had let it through. */
+      hasStarted?: boolean;
+      /** This worker has asked the router for it. */
+      wasAsked?: boolean;
     };
 
 /** A message that came while its run was worked on (queue mode STEER). */
@@ -205,6 +209,7 @@ export class WorkingConversation implements Conversation {
   readonly runs: readonly ConversationRun[];
   readonly run: ConversationRun;
   readonly #voided: VoidStep[] = [];
+  readonly #untold: Step[] = [];
 
   constructor(earlier: readonly ConversationRun[], run: ConversationRun) {
     const steps = run.steps.map((step) => ({ ...step, items: step.items.map((item) => ({ ...item })) }));
@@ -230,12 +235,18 @@ export class WorkingConversation implements Conversation {
   /** What the step had shown is void (S8). The log is told with what takes its place (takeVoided). */
   discardStep({ step, attempt }: Step, reason: DiscardReason): void {
     this.#voided.push({ step, attempt, reason });
-    discardStep(this.run, step, attempt);
+    this.#untold.push(...discardStep(this.run, step, attempt));
   }
 
   /** Gives each step that was discarded once. */
   takeVoided(): readonly VoidStep[] {
+    this.#untold.length = 0;
     return this.#voided.splice(0);
+  }
+
+  /** Steps that were discarded, and that the log still shows. */
+  get untoldSteps(): readonly Step[] {
+    return this.#untold;
   }
 }
 
@@ -260,9 +271,11 @@ function newStep(step: number, attempt: number, read: readonly SteerMessage[]): 
 }
 
 /** What the step had read is unread again: whoever makes the step anew reads it anew. */
-function discardStep({ steps, unread }: ConversationRun, step: number, attempt: number): void {
+function discardStep({ steps, unread }: ConversationRun, step: number, attempt: number): Step[] {
   const index = steps.findLastIndex((each) => each.step === step && each.attempt === attempt);
-  if (index >= 0) unread.unshift(...steps.splice(index, 1).flatMap(({ read }) => read));
+  const discarded = index >= 0 ? steps.splice(index, 1) : [];
+  unread.unshift(...discarded.flatMap(({ read }) => read));
+  return discarded;
 }
 
 function takeUnread(run: ConversationRun, messageIds: readonly string[]): SteerMessage[] {
@@ -291,10 +304,14 @@ function applyToStep(step: Step, body: Event["body"]): void {
       step.items.push({ kind: "call", callId, tool, arguments: body.value.arguments ?? {}, finished: undefined });
       return;
     }
+    case "toolCallStarted": {
+      const call = callOf(step, body.value.callId);
+      if (call !== undefined) call.hasStarted = true;
+      return;
+    }
     case "toolCallFinished": {
-      const { callId } = body.value;
-      const call = step.items.find((item) => item.kind === "call" && item.callId === callId);
-      if (call?.kind === "call") call.finished = body.value;
+      const call = callOf(step, body.value.callId);
+      if (call !== undefined) call.finished = body.value;
       return;
     }
     case "usage":
@@ -307,6 +324,10 @@ function applyToStep(step: Step, body: Event["body"]): void {
     default:
       return;
   }
+}
+
+function callOf(step: Step, callId: string): Extract<StepItem, { kind: "call" }> | undefined {
+  return step.items.filter((item) => item.kind === "call").find((item) => item.callId === callId);
 }
 
 function blockOf(step: Step, blockId: string, block: "text" | "thinking"): Extract<StepItem, { kind: "block" }> {

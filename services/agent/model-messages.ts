@@ -1,8 +1,10 @@
 /** Turns a conversation into the messages of a model call, the newest ones up to the agent's bound. The log keeps all. */
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
-import { type Conversation, type ConversationRun, type Step, succeeded } from "./conversation.ts";
+import { type Conversation, type ConversationRun, type Step, type StepItem, succeeded } from "./conversation.ts";
+import { fitPictures } from "./fit-pictures.ts";
 import type { ImageBlock, ModelBlock, ModelMessage, TextBlock, ToolResultBlock } from "./models/model.ts";
+import { type Shown, showContent } from "./show-content.ts";
 
 /**
  * The newest run, and the runs before it that have no more than `maxMessages` together with it. A run is shown whole or
@@ -20,7 +22,7 @@ export function toModelMessages({ runs }: Conversation, maxMessages: number): Mo
     if (count > maxMessages && first < runs.length) break;
     first -= 1;
   }
-  return runs.slice(first).flatMap((run) => [...askedOf(run), ...run.steps.flatMap(stepMessages)]);
+  return fitPictures(runs.slice(first).flatMap((run) => [...askedOf(run), ...run.steps.flatMap(stepMessages)]));
 }
 
 function countMessages({ messages, steps }: ConversationRun): number {
@@ -37,7 +39,8 @@ function stepMessages(step: Step): ModelMessage[] {
 }
 
 function toUserMessage(content: readonly ContentBlock[]): ModelMessage {
-  return { role: "user", content: content.flatMap(toInput) };
+  const shown = content.flatMap(showContent);
+  return { role: "user", content: shown.length > 0 ? shown : [{ type: "text", text: "(an empty message)" }] };
 }
 
 function isSaid({ content }: ModelMessage): boolean {
@@ -47,17 +50,11 @@ function isSaid({ content }: ModelMessage): boolean {
 function spokenIn(step: Step): ModelMessage[] {
   const said: ModelBlock[] = [];
   const results: ToolResultBlock[] = [];
+  const pictures: ImageBlock[] = [];
   for (const item of step.items) {
     if (item.kind === "call") {
       said.push({ type: "tool_use", callId: item.callId, tool: item.tool, arguments: item.arguments });
-      if (item.finished !== undefined) {
-        results.push({
-          type: "tool_result",
-          callId: item.callId,
-          content: resultContent(item.finished),
-          isError: !succeeded(item.finished),
-        });
-      }
+      if (item.finished !== undefined) results.push(resultOf(item.callId, item.finished, pictures));
     } else if (item.block === "text") {
       if (item.text !== "") said.push({ type: "text", text: item.text });
     } else if (item.completed) {
@@ -67,16 +64,34 @@ function spokenIn(step: Step): ModelMessage[] {
   }
   return [
     { role: "assistant", content: said },
-    { role: "user", content: results },
+    { role: "user", content: [...results, ...pictures] },
   ];
 }
 
-function resultContent(finished: NonNullable<Extract<Step["items"][number], { kind: "call" }>["finished"]>) {
-  const content = finished.content.flatMap(toInput);
-  if (content.length > 0) return content;
-  return [{ type: "text", text: outcomeText[finished.outcome] ?? "The tool ended without an answer." } as const];
+type Finished = NonNullable<Extract<StepItem, { kind: "call" }>["finished"]>;
+
+/** Model APIs take no pictures in the result of a failed call: they stand behind all results, and it says which they are. */
+function resultOf(callId: string, finished: Finished, behind: ImageBlock[]): ToolResultBlock {
+  const shown = resultContent(finished);
+  const isError = !succeeded(finished);
+  const apart = isError ? shown.filter((block) => block.type === "image") : [];
+  if (apart.length === 0) return { type: "tool_result", callId, content: shown, isError };
+  const content = shown.map((block): TextBlock => {
+    if (block.type === "text") return block;
+    behind.push(block);
+    return { type: "text", text: `(a picture: number ${behind.length} of those behind the results)` };
+  });
+  return { type: "tool_result", callId, content, isError };
 }
 
+function resultContent(finished: Finished): Shown[] {
+  const content = finished.content.flatMap(showContent);
+  if (content.length === 0) content.push({ type: "text", text: outcomeText[finished.outcome] ?? endedText });
+  if (finished.truncated) content.push({ type: "text", text: "(The answer was longer: it was cut here.)" });
+  return content;
+}
+
+const endedText = "The tool ended without an answer.";
 const outcomeText: Readonly<Record<number, string>> = {
   [ToolOutcome.SUCCEEDED]: "The tool succeeded without output.",
   [ToolOutcome.FAILED]: "The tool failed without output.",
@@ -87,36 +102,3 @@ const outcomeText: Readonly<Record<number, string>> = {
   [ToolOutcome.UNKNOWN]:
     "It is not known whether the call had its effect: something failed in between. Check before you call it again.",
 };
-
-/** What a model can read of a block; what it can't read is named. */
-function toInput({ block }: ContentBlock): (TextBlock | ImageBlock)[] {
-  switch (block.case) {
-    case "text":
-      return block.value.text === "" ? [] : [{ type: "text", text: block.value.text }];
-    case "image": {
-      const { media, altText } = block.value;
-      if (media?.source.case === "inline") {
-        return [{ type: "image", mediaType: media.mediaType, bytes: media.source.value }];
-      }
-      return [{ type: "text", text: `[image ${media?.fileName ?? ""} ${altText}]` }];
-    }
-    case "command":
-      return [{ type: "text", text: `/${[block.value.name, ...block.value.arguments].join(" ")}` }];
-    case "audio":
-      return [{ type: "text", text: block.value.transcript || "[audio without a transcript]" }];
-    case "file":
-    case "video": {
-      const { media } = block.value;
-      return [
-        {
-          type: "text",
-          text: `[${block.case} ${media?.fileName ?? ""} ${media?.mediaType ?? ""}, ${media?.size ?? 0} bytes]`,
-        },
-      ];
-    }
-    case undefined:
-      return [];
-    default:
-      return [{ type: "text", text: `[content of kind ${block.case}]` }];
-  }
-}

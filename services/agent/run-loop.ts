@@ -19,6 +19,7 @@ import type { RunOptions } from "../../gen/atoll/session/v1/run_pb.ts";
 import { ErrorReason, failedWith, failure, failureFacts } from "../kernel/errors.ts";
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import { openCalls, type Step, type WorkingConversation } from "./conversation.ts";
+import { endOpenCalls } from "./end-open-calls.ts";
 import type { EventWriter } from "./event-writer.ts";
 import { RunCancelled, RunLost } from "./run-ending.ts";
 import { runModelStep, writeVoided } from "./run-model-step.ts";
@@ -76,6 +77,7 @@ export async function runLoop(parts: RunParts, conversation: WorkingConversation
   } finally {
     timer.cancel();
   }
+  endOpenCalls(parts.writer, conversation);
   parts.writer.beginStep(0);
   parts.writer.write({
     case: "runFinished",

@@ -5,7 +5,16 @@ import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
-import { ask, obligingRouter, type RouterHandlers, runTheLoop, say, stop, toolUse } from "./agent.fixture.ts";
+import {
+  ask,
+  type ModelScript,
+  obligingRouter,
+  type RouterHandlers,
+  runTheLoop,
+  say,
+  stop,
+  toolUse,
+} from "./agent.fixture.ts";
 import { RunCancelled } from "./run-ending.ts";
 
 const textOf = (content: readonly { block: { case?: string | undefined; value?: unknown } }[]) =>
@@ -112,7 +121,7 @@ describe("a tool call", () => {
 });
 
 describe("a run that is cancelled with calls still to make", () => {
-  it("begins no more of them, and has the outcomes of those at work in its log before it ends", async () => {
+  it(`begins no more of them, and has the outcome of each in its log before it ends ${verifies("FL4", "F3")}`, async () => {
     const control = new AbortController();
     let began = 0;
     const router: RouterHandlers = {
@@ -146,9 +155,206 @@ describe("a run that is cancelled with calls still to make", () => {
     expect(of("toolCallFinished")).toMatchObject([
       { callId: "run_1.1.1.0", outcome: ToolOutcome.CANCELLED },
       { callId: "run_1.1.1.1", outcome: ToolOutcome.CANCELLED },
+      { callId: "run_1.1.1.2", outcome: ToolOutcome.CANCELLED },
     ]);
+    expect(textOf(of("toolCallFinished")[2]?.content ?? [])).toMatch(/never reached the tool/);
     expect(kinds.at(-1)).toBe("runFinished");
     expect(finished).toMatchObject({ status: RunStatus.CANCELLED, cancelledBy: "user:ada" });
+  });
+});
+
+const outcomeName = (outcome: ToolOutcome) =>
+  Object.entries(ToolOutcome).find(([, number]) => number === outcome)?.[0] ?? "";
+
+/** Each call that was proposed has one outcome, in front of RunFinished. */
+function outcomesOf({ kinds, of }: Awaited<ReturnType<typeof runTheLoop>>) {
+  expect(kinds.indexOf("runFinished")).toBe(kinds.length - 1);
+  const outcomes = of("toolCallFinished").map(({ callId, outcome }) => [callId, outcomeName(outcome)]);
+  expect(outcomes).toHaveLength(new Set(outcomes.map(([callId]) => callId)).size);
+  return Object.fromEntries(outcomes) as Record<string, string>;
+}
+
+describe(`each call of a run that ends has one outcome ${verifies("FL4", "F3")}`, () => {
+  const cancelled = new RunCancelled("user:ada");
+
+  it("unknown, when the router is gone while the run is cancelled", async () => {
+    const control = new AbortController();
+    const router: RouterHandlers = {
+      ...obligingRouter().handlers,
+      async *callTool(requests) {
+        for await (const { frame } of requests) {
+          if (frame.case !== "call") throw new ConnectError("cut", Code.Unavailable);
+          const { callId, tool } = frame.value;
+          yield { frame: { case: "started", value: { callId, tool } } };
+        }
+      },
+    };
+    const loop = await runTheLoop({
+      scripts: [ask("files.read", "web.get", "web.get")],
+      router,
+      agent: { parallelTools: 1 },
+      signal: control.signal,
+      onEvent: ({ body }) => {
+        if (body.case === "toolCallStarted") control.abort(cancelled);
+      },
+    });
+    expect(loop.finished?.status).toBe(RunStatus.CANCELLED);
+    expect(outcomesOf(loop)).toEqual({
+      "run_1.1.1.0": "UNKNOWN",
+      "run_1.1.1.1": "CANCELLED",
+      "run_1.1.1.2": "CANCELLED",
+    });
+  });
+
+  it("cancelled, when the model's answer broke and the run is cancelled before it is asked again", async () => {
+    const control = new AbortController();
+    const half: ModelScript = function* () {
+      yield* toolUse("files.read", {}, 0);
+      yield* toolUse("files.read", {}, 1, "no JSON");
+      throw failure(ErrorReason.MODEL_UNAVAILABLE, "broke");
+    };
+    const loop = await runTheLoop({
+      scripts: [half],
+      signal: control.signal,
+      onEvent: ({ body }) => {
+        if (body.case === "toolCallProposed") setTimeout(() => control.abort(cancelled), 50);
+      },
+    });
+    expect(outcomesOf(loop)).toEqual({ "run_1.1.1.0": "CANCELLED", "run_1.1.1.1": "REFUSED" });
+  });
+
+  it("cancelled, when the model was cut off before the calls could be made", async () => {
+    const scripts = [() => [...toolUse("files.read", {}, 0), ...stop("max_tokens")]];
+    const loop = await runTheLoop({ scripts });
+    expect(loop.finished?.status).toBe(RunStatus.BUDGET_EXCEEDED);
+    expect(outcomesOf(loop)).toEqual({ "run_1.1.1.0": "CANCELLED" });
+  });
+
+  it("what the router says, when an earlier worker had begun it", async () => {
+    const control = new AbortController();
+    control.abort(cancelled);
+    const callIds = ["known", "started", "never", "silent"];
+    const router: RouterHandlers = {
+      ...obligingRouter().handlers,
+      async *reattachCall({ callId }, { signal }) {
+        if (callId === "known") yield { frame: { case: "result", value: { callId, outcome: ToolOutcome.SUCCEEDED } } };
+        else if (callId === "silent") await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        else throw failure(ErrorReason.CALL_TOMBSTONED, "never seen", { metadata: { call_id: callId } });
+      },
+    };
+    const loop = await runTheLoop({
+      scripts: [],
+      router,
+      attempt: 2,
+      signal: control.signal,
+      log: [
+        { step: 1, body: { case: "stepStarted", value: { model: "scripted" } } },
+        ...callIds.map((callId) => ({
+          step: 1,
+          body: { case: "toolCallProposed" as const, value: { callId, tool: "files.read", arguments: {} } },
+        })),
+        { step: 1, body: { case: "usage", value: { stopReason: "tool_use" } } },
+        { step: 1, body: { case: "toolCallStarted", value: { callId: "started", tool: "files.read" } } },
+      ],
+    });
+    expect(outcomesOf(loop)).toEqual({
+      known: "SUCCEEDED",
+      started: "UNKNOWN",
+      never: "CANCELLED",
+      silent: "UNKNOWN",
+    });
+  });
+});
+
+describe(`a call that had started and that the router does not know any more ${verifies("FL6", "T1")}`, () => {
+  const tombstoned: RouterHandlers["reattachCall"] = async function* ({ callId }) {
+    yield* [];
+    throw failure(ErrorReason.CALL_TOMBSTONED, "never seen", { metadata: { call_id: callId } });
+  };
+
+  it("is asked for by the next worker as one that had started", async () => {
+    const asked: [string, boolean][] = [];
+    const { handlers } = obligingRouter();
+    const router: RouterHandlers = {
+      ...handlers,
+      async *callTool(requests) {
+        for await (const { frame } of requests) {
+          if (frame.case !== "call") continue;
+          const { callId, hasStarted } = frame.value;
+          asked.push([callId, hasStarted]);
+          yield { frame: { case: "result", value: { callId, outcome: ToolOutcome.UNKNOWN } } };
+          return;
+        }
+      },
+    };
+    await runTheLoop({
+      scripts: [say("ok")],
+      router,
+      attempt: 2,
+      log: [
+        { step: 1, body: { case: "stepStarted", value: { model: "scripted" } } },
+        { step: 1, body: { case: "toolCallProposed", value: { callId: "c1", tool: "files.read", arguments: {} } } },
+        { step: 1, body: { case: "toolCallProposed", value: { callId: "c2", tool: "files.read", arguments: {} } } },
+        { step: 1, body: { case: "usage", value: { stopReason: "tool_use" } } },
+        { step: 1, body: { case: "toolCallStarted", value: { callId: "c1", tool: "files.read" } } },
+      ],
+    });
+    expect(asked.toSorted()).toEqual([
+      ["c1", true],
+      ["c2", false],
+    ]);
+  });
+
+  it.each([
+    ["whose server is down", () => failure(ErrorReason.SERVER_UNAVAILABLE, "starting")],
+    ["whose tool is gone", () => failure(ErrorReason.TOOL_NOT_FOUND, "no such tool")],
+    ["which refuses the call", () => new ConnectError("too large", Code.ResourceExhausted)],
+  ])("is unknown also with a router %s", async (_case, refusal) => {
+    let tries = 0;
+    const router: RouterHandlers = {
+      ...obligingRouter().handlers,
+      async *callTool(requests) {
+        for await (const { frame } of requests) {
+          if (frame.case !== "call") continue;
+          tries += 1;
+          expect(frame.value.hasStarted).toBe(tries > 1);
+          if (tries > 1) throw refusal();
+          const { callId, tool } = frame.value;
+          yield { frame: { case: "started", value: { callId, tool } } };
+          throw new ConnectError("cut", Code.Unavailable);
+        }
+      },
+      ...(tombstoned === undefined ? {} : { reattachCall: tombstoned }),
+    };
+    const loop = await runTheLoop({ scripts: [ask("files.read"), say("ok")], router });
+    expect(tries).toBe(2);
+    expect(outcomesOf(loop)).toEqual({ "run_1.1.1.0": "UNKNOWN" });
+  });
+});
+
+describe(`a call that was never let through is refused, not unknown ${verifies("F3")}`, () => {
+  it.each([
+    ["a request that is too large", new ConnectError("message is larger than 4194304", Code.ResourceExhausted)],
+    ["a request that can't be decoded", new ConnectError("nested too deeply", Code.InvalidArgument)],
+    ["a caller without a token", new ConnectError("a valid token is required", Code.Unauthenticated)],
+    ["a method that is not there", new ConnectError("not found", Code.Unimplemented)],
+    ["a field out of its rule", failure(ErrorReason.FIELD_INVALID, "call.tool: too long")],
+    ["too many calls", failure(ErrorReason.LIMIT_EXCEEDED, "1000 calls are running")],
+  ])("%s", async (_case, error) => {
+    const router: RouterHandlers = {
+      ...obligingRouter().handlers,
+      async *callTool() {
+        yield* [];
+        throw error;
+      },
+      async *reattachCall() {
+        yield* [];
+        throw new Error("nobody needs to ask");
+      },
+    };
+    const loop = await runTheLoop({ scripts: [ask("files.read"), say("ok")], router });
+    expect(outcomesOf(loop)).toEqual({ "run_1.1.1.0": "REFUSED" });
+    expect(loop.finished?.status).toBe(RunStatus.COMPLETED);
   });
 });
 

@@ -1,26 +1,35 @@
 /**
  * Turns what a tool answered into content that an event can carry.
  *
- * Keeps T6 and L7: at most 256 KiB and 256 blocks travel; text is cut between two characters, and the whole answer goes
- * to the blob store, durable before anything refers to it. Keeps L9: a cut shows as `truncated` and as a file block.
+ * Keeps T6 and L7: text has a bound, media another, and all together fit a message of 4 MiB with what is around them.
+ * Text is cut between two characters and the whole answer goes to the blob store; media that do not fit are blobs of
+ * their own. A blob is durable before anything refers to it. Keeps L9: a cut shows as `truncated`, as a file block or as a
+ * sentence in the place of what is missing.
  */
-import { create, type JsonObject, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type JsonObject, type JsonValue, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   type ContentBlock,
   ContentBlockSchema,
   type FileBlockSchema,
   type MediaSourceSchema,
-  TextFormat,
 } from "../../gen/atoll/content/v1/content_block_pb.ts";
+import { countBytes } from "../kernel/content/count-bytes.ts";
+import { maxPictureBytes } from "../kernel/content/read-picture.ts";
 import type { Log } from "../kernel/log.ts";
 import type { BlobStore } from "../kernel/store/blob-store.ts";
 import type { Scope } from "../kernel/store/scope.ts";
+import { type AnswerPart, answerParts, isObject, type MediaPart } from "./answer-parts.ts";
 import { findJsonProblem } from "./check-json.ts";
-import type { McpAnswer, McpContent } from "./mcp/mcp-connection.ts";
+import type { McpAnswer } from "./mcp/mcp-connection.ts";
 
+/** Of all text of an answer, and of its object, each; and of media that are no pictures, together. */
 export const maxAnswerBytes = 256 * 1024;
 const maxBlocks = 256;
-const maxNameLength = 255;
+/** Of everything that travels: one picture of the largest size and all the text, with room for what is around them. */
+const maxTravelBytes = maxPictureBytes + maxAnswerBytes + 32 * 1024;
+/** What a block weighs beside its bytes. */
+const blockBytes = 64;
+const maxTypeLength = 255;
 
 export interface BoundAnswer {
   readonly content: ContentBlock[];
@@ -28,110 +37,122 @@ export interface BoundAnswer {
   readonly truncated: boolean;
 }
 
-/** Never rejects: when the blob store can't take the whole, the cut answer stands alone and the log says so. */
+interface BoundParts {
+  readonly scope: Scope;
+  readonly blobs: BlobStore;
+  readonly log: Log;
+}
+
+/** Never rejects: what the blob store can't take is named in a sentence, and the log says why. */
 export async function boundAnswer(answer: McpAnswer, scope: Scope, blobs: BlobStore, log: Log): Promise<BoundAnswer> {
-  const blocks = answer.content.flatMap(toBlocks);
-  const structuredBytes = sizeOfStructured(answer.structured);
-  const bytes = blocks.reduce((sum, block) => sum + sizeOf(block), structuredBytes);
-  if (bytes <= maxAnswerBytes && blocks.length <= maxBlocks) {
-    return { content: blocks.map(toMessage), structured: answer.structured, truncated: false };
-  }
-  const kept: Block[] = [];
-  let room = maxAnswerBytes;
-  for (const block of blocks.slice(0, maxBlocks - 1)) {
-    const part = cutTo(block, room);
-    if (part === undefined) continue;
-    kept.push(part);
-    room -= sizeOf(part);
-  }
-  const content = kept.map(toMessage);
-  const whole = await store(answer, scope, blobs, log);
-  if (whole !== undefined) content.push(whole);
-  return { content, structured: structuredBytes <= room ? answer.structured : undefined, truncated: true };
-}
-
-type Media = { readonly bytes: Uint8Array; readonly mediaType: string; readonly fileName: string };
-type Block =
-  | { readonly kind: "text"; readonly text: string; readonly format: TextFormat }
-  | ({ readonly kind: "image" | "audio" | "file" } & Media);
-
-function toBlocks(content: McpContent): Block[] {
-  switch (content.kind) {
-    case "text":
-      return [textBlock(content.text, "")];
-    case "image":
-    case "audio":
-      return [{ kind: content.kind, bytes: content.bytes, mediaType: content.mediaType, fileName: "" }];
-    case "resource-text":
-      return [textBlock(`Resource ${content.uri}:`, ""), textBlock(content.text, content.mediaType)];
-    case "resource-bytes": {
-      const fileName = (content.uri.split(/[/\\]/).at(-1) ?? "").slice(0, maxNameLength).toWellFormed();
-      return [{ kind: "file", bytes: content.bytes, mediaType: content.mediaType, fileName }];
+  const to: BoundParts = { scope, blobs, log };
+  const parts = answerParts(answer);
+  const room = { text: maxAnswerBytes, otherMedia: maxAnswerBytes, travel: maxTravelBytes };
+  const content: ContentBlock[] = [];
+  // One place is kept for the whole answer, and one for a sentence.
+  const isCounted = parts.length > maxBlocks;
+  const kept = isCounted ? parts.slice(0, maxBlocks - 2) : parts;
+  // Text first, wherever it stands: a picture may be a blob, text that is not there can't be read.
+  room.travel -= Math.min(room.text, textBytesOf(kept)) + kept.length * blockBytes;
+  let isCut = isCounted;
+  for (const part of kept) {
+    if (part.kind === "text") {
+      const text = cutText(part.text, room.text);
+      isCut ||= text.length < part.text.length;
+      room.text -= Buffer.byteLength(text);
+      if (text !== "" || part.text === "") content.push(textBlock({ ...part, text }));
+      continue;
     }
-    case "resource-link": {
-      const { name, uri, mediaType, description } = content;
-      const kind = mediaType === "" ? "" : ` (${mediaType})`;
-      const what = description === "" ? "" : `: ${description}`;
-      return [textBlock(`Link to ${name} <${uri}>${kind}${what}`, "")];
-    }
+    const size = part.bytes.length + Buffer.byteLength(part.fileName) + Buffer.byteLength(part.mediaType);
+    const ofKind = part.kind === "image" ? maxPictureBytes : room.otherMedia;
+    if (size <= Math.min(ofKind, room.travel)) {
+      room.travel -= size;
+      if (part.kind !== "image") room.otherMedia -= size;
+      content.push(mediaBlock(part, { case: "inline", value: part.bytes }));
+    } else content.push(await keepApart(to, part));
   }
+  if (isCounted) content.push(sentence(`${countParts(parts.length - kept.length)} left out here`));
+  const structured = travelling(answer.structured, Math.min(maxAnswerBytes, room.travel));
+  if (isCut || (isObject(answer.structured) && structured === undefined)) {
+    const whole = await keepWhole(to, answer);
+    if (whole !== undefined) content.push(whole);
+    return { content, structured, truncated: true };
+  }
+  return { content, structured, truncated: false };
 }
 
-function textBlock(text: string, mediaType: string): Block {
-  const formats: Record<string, TextFormat> = {
-    "text/markdown": TextFormat.MARKDOWN,
-    "application/json": TextFormat.JSON,
-  };
-  return { kind: "text", text: text.toWellFormed(), format: formats[mediaType] ?? TextFormat.PLAIN };
+function textBytesOf(parts: readonly AnswerPart[]): number {
+  return parts.reduce((sum, part) => sum + (part.kind === "text" ? Buffer.byteLength(part.text) : 0), 0);
 }
 
-function sizeOf(block: Block): number {
-  return block.kind === "text" ? Buffer.byteLength(block.text) : block.bytes.length;
+/** The object when it can travel to every reader and fits. */
+function travelling(structured: JsonValue | undefined, roomBytes: number): JsonObject | undefined {
+  if (!isObject(structured) || findJsonProblem(structured) !== undefined) return undefined;
+  return Buffer.byteLength(JSON.stringify(structured)) <= roomBytes ? structured : undefined;
 }
 
-/** Infinite when it can't travel as an object at all: the blob has it then. */
-function sizeOfStructured(structured: JsonObject | undefined): number {
-  if (structured === undefined) return 0;
-  if (findJsonProblem(structured) !== undefined) return Number.POSITIVE_INFINITY;
-  return Buffer.byteLength(JSON.stringify(structured));
-}
-
-/** What of the block fits: text up to a character's border, media whole or not at all. */
-function cutTo(block: Block, roomBytes: number): Block | undefined {
-  if (sizeOf(block) <= roomBytes) return block;
-  if (block.kind !== "text" || roomBytes === 0) return undefined;
+/** The longest beginning of so many bytes that ends between two characters. */
+function cutText(text: string, roomBytes: number): string {
+  if (Buffer.byteLength(text) <= roomBytes) return text;
   // A streaming decoder holds back the bytes of a character that is not whole.
-  const text = new TextDecoder().decode(Buffer.from(block.text).subarray(0, roomBytes), { stream: true });
-  return { ...block, text };
+  return new TextDecoder().decode(Buffer.from(text).subarray(0, Math.max(0, roomBytes)), { stream: true });
 }
 
-function toMessage(block: Block): ContentBlock {
-  switch (block.kind) {
-    case "text":
-      return create(ContentBlockSchema, {
-        block: { case: "text", value: { text: block.text, format: block.format } },
-      });
+function textBlock({ text, format }: Extract<AnswerPart, { kind: "text" }>): ContentBlock {
+  return create(ContentBlockSchema, { block: { case: "text", value: { text, format } } });
+}
+
+function sentence(text: string): ContentBlock {
+  return create(ContentBlockSchema, { block: { case: "text", value: { text: `(${text})` } } });
+}
+
+function countParts(parts: number): string {
+  return parts === 1 ? "1 more block is" : `${parts} more blocks are`;
+}
+
+function mediaBlock(part: MediaPart, source: MessageInitShape<typeof MediaSourceSchema>["source"]): ContentBlock {
+  const { kind, bytes, fileName, widthPx, heightPx } = part;
+  const mediaType = part.mediaType.slice(0, maxTypeLength);
+  const media = { ...(source === undefined ? {} : { source }), mediaType, fileName, size: BigInt(bytes.length) };
+  switch (kind) {
     case "image":
+    case "video":
+      return create(ContentBlockSchema, { block: { case: kind, value: { media, widthPx, heightPx } } });
     case "audio":
-      return create(ContentBlockSchema, { block: { case: block.kind, value: { media: inlineMedia(block) } } });
+      return create(ContentBlockSchema, { block: { case: kind, value: { media } } });
     case "file":
-      return create(ContentBlockSchema, { block: { case: "file", value: { media: inlineMedia(block) } } });
+      return create(ContentBlockSchema, { block: { case: kind, value: { media } } });
   }
 }
 
-function inlineMedia({ bytes, mediaType, fileName }: Media): MessageInitShape<typeof MediaSourceSchema> {
-  return { source: { case: "inline", value: bytes }, mediaType, fileName, size: BigInt(bytes.length) };
+/** Media that do not fit the message, as a blob; a sentence when it can't be stored. */
+async function keepApart({ scope, blobs, log }: BoundParts, part: MediaPart): Promise<ContentBlock> {
+  try {
+    const { sha256, size } = await blobs.put(scope, part.bytes);
+    return mediaBlock(part, {
+      case: "blob",
+      value: {
+        $typeName: "atoll.content.v1.BlobRef",
+        sha256,
+        size: BigInt(size),
+        mediaType: part.mediaType.slice(0, maxTypeLength),
+      },
+    });
+  } catch (error) {
+    log.error({ error, bytes: part.bytes.length }, "media of a tool's answer can't be stored; they are only named");
+    return sentence(`media of type ${part.mediaType}, ${countBytes(part.bytes.length)}, that could not be kept`);
+  }
 }
 
 /** The whole answer as one blob: the text itself when it is nothing else, else the answer as JSON. */
-async function store(answer: McpAnswer, scope: Scope, blobs: BlobStore, log: Log): Promise<ContentBlock | undefined> {
+async function keepWhole({ scope, blobs, log }: BoundParts, answer: McpAnswer): Promise<ContentBlock | undefined> {
   const [only] = answer.content;
   const isPlain = answer.content.length === 1 && only?.kind === "text" && answer.structured === undefined;
-  const text = isPlain
-    ? only.text
-    : JSON.stringify({ content: answer.content, structured: answer.structured }, inBase64);
   const mediaType = isPlain ? "text/plain; charset=utf-8" : "application/json";
   try {
+    const text = isPlain
+      ? only.text
+      : JSON.stringify({ content: answer.content, structured: answer.structured }, inBase64);
     const { sha256, size } = await blobs.put(scope, Buffer.from(text));
     const media: MessageInitShape<typeof FileBlockSchema>["media"] = {
       source: { case: "blob", value: { sha256, size: BigInt(size), mediaType } },
@@ -141,8 +162,8 @@ async function store(answer: McpAnswer, scope: Scope, blobs: BlobStore, log: Log
     };
     return create(ContentBlockSchema, { block: { case: "file", value: { media } } });
   } catch (error) {
-    log.error({ error, bytes: text.length }, "the whole answer of a tool can't be stored; only its beginning is kept");
-    return undefined;
+    log.error({ error }, "the whole answer of a tool can't be stored; only its beginning is kept");
+    return sentence("the rest of the answer could not be kept");
   }
 }
 

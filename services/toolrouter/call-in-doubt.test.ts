@@ -5,6 +5,7 @@ import { ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { ToolCallSchema } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
+import { verifies } from "../../test/requirements.ts";
 import { ErrorReason, failedWith } from "../kernel/errors.ts";
 import { openCallLedger } from "../kernel/store/open-stores.ts";
 import { digestOf } from "./call-digest.ts";
@@ -53,6 +54,41 @@ describe("a call that a dead instance left open", () => {
     const frames = await collect(router.client.reattachCall({ callId: "c1", context: call.context }));
     expect(frames.map(({ frame }) => frame.case)).toEqual(["result"]);
     expect(frames[0]?.frame.value).toMatchObject({ outcome: ToolOutcome.UNKNOWN });
+  });
+});
+
+describe(`a call whose caller says that it had started, when the ledger was lost ${verifies("FL6", "T1", "F3")}`, () => {
+  const started = { ...call, hasStarted: true };
+
+  it("ends as unknown and is not made, however often it is asked for", async () => {
+    const file = path.join(temporaryFolder(), "history");
+    const router = await startRouter({ probe: probe(file) });
+    for (const again of [started, started, call]) {
+      const { result } = await router.client.invokeTool({ call: again });
+      expect(result).toMatchObject({ outcome: ToolOutcome.UNKNOWN, reason: ErrorReason.TOOL_OUTCOME_UNKNOWN });
+      expect(result?.message).toContain("has lost its record of it");
+    }
+    const frames = await collect(router.client.reattachCall({ callId: "c1", context: call.context }));
+    expect(frames.at(-1)?.frame.value).toMatchObject({ outcome: ToolOutcome.UNKNOWN });
+    expect(callsIn(file, "echo")).toEqual([]);
+  });
+
+  it("is made again when the operator marked the tool", async () => {
+    const file = path.join(temporaryFolder(), "history");
+    const router = await startRouter({ probe: probe(file, { repeatableTools: ["echo"] }) });
+    const { result } = await router.client.invokeTool({ call: started });
+    expect(result?.outcome).toBe(ToolOutcome.SUCCEEDED);
+    expect(callsIn(file, "echo")).toEqual([{ text: "effect" }]);
+  });
+
+  it("has the outcome that the ledger knows, when it was not lost", async () => {
+    const [dataDir, file] = [temporaryFolder(), path.join(temporaryFolder(), "history")];
+    const first = await startRouter({ probe: probe(file) }, { dataDir });
+    const { result } = await first.client.invokeTool({ call });
+    await first.close();
+    const second = await startRouter({ probe: probe(file) }, { dataDir });
+    expect((await second.client.invokeTool({ call: started })).result).toEqual(result);
+    expect(callsIn(file, "echo")).toHaveLength(1);
   });
 });
 

@@ -30,7 +30,7 @@ import { RunningCall } from "./running-call.ts";
 import type { ArgumentChecks, CheckOutcome } from "./schema/argument-checks.ts";
 import type { CatalogTool } from "./tool-catalog.ts";
 import { decidePolicy, patternsOf } from "./tool-policy.ts";
-import { inDoubtResult } from "./tool-result.ts";
+import { forgottenResult, inDoubtResult } from "./tool-result.ts";
 import type { ToolServers } from "./tool-servers.ts";
 
 const maxRunningCalls = 1000;
@@ -92,7 +92,11 @@ export class CallGate {
         runId: call.context?.runId ?? "",
         epoch: epochOf(call.context),
       });
-      if (begun.kind === "dispatch" && found !== undefined) return this.#launch(key, scope, call, found);
+      if (begun.kind === "dispatch" && found !== undefined) {
+        if (!call.hasStarted || found.entry.tool.repeatable) return this.#launch(key, scope, call, found);
+        this.#deps.log.warn({ callId: call.callId, tool: call.tool }, "a call had started and is not in the ledger");
+        return { kind: "finished", result: await this.#record(scope, forgottenResult(call.callId)) };
+      }
       if (begun.kind === "open" && found?.entry.tool.repeatable === true) {
         this.#deps.log.info(
           { callId: call.callId, tool: call.tool },

@@ -12,7 +12,7 @@ import type { Scope } from "../kernel/store/scope.ts";
 import { boundAnswer } from "./bound-answer.ts";
 import type { FoundTool } from "./find-tool.ts";
 import type { McpCallEnd, McpProgress } from "./mcp/mcp-connection.ts";
-import { answeredResult, unansweredResult } from "./tool-result.ts";
+import { answeredResult, neverDispatchedResult, unansweredResult } from "./tool-result.ts";
 
 const maxDurationMs = 900_000;
 
@@ -47,6 +47,7 @@ export async function dispatchCall(
       onProgress,
     });
 
+  if (signal.aborted) return neverDispatchedResult(call.callId);
   let end = await send(found);
   if (end.kind === "not-sent" || (end.kind === "lost" && found.entry.tool.repeatable)) {
     const again = await findAgain(found, leftMs(), clock, signal);

@@ -1,8 +1,7 @@
-/** Writes down how a call ended, for people and models: what happened and what to do. */
+/** Writes down how a call ended, as kernel/run-rules/known-of-call.ts says it for people and models. */
 import { create } from "@bufbuild/protobuf";
-import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { type ToolResult, ToolResultSchema } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
-import { ErrorReason } from "../kernel/errors.ts";
+import { type CallFate, knownOfCall } from "../kernel/run-rules/known-of-call.ts";
 import type { BoundAnswer } from "./bound-answer.ts";
 import type { McpCallEnd } from "./mcp/mcp-connection.ts";
 import { visibleProblem } from "./problem-text.ts";
@@ -19,7 +18,7 @@ export function answeredResult(call: EndedCall, isError: boolean, answer: BoundA
   const { content, structured, truncated } = answer;
   return create(ToolResultSchema, {
     callId: call.callId,
-    outcome: isError ? ToolOutcome.FAILED : ToolOutcome.SUCCEEDED,
+    ...knownOfCall({ kind: "answered", isError }),
     content,
     ...(structured === undefined ? {} : { structured }),
     durationMs: call.durationMs,
@@ -28,71 +27,43 @@ export function answeredResult(call: EndedCall, isError: boolean, answer: BoundA
 }
 
 export function unansweredResult(call: EndedCall, end: Exclude<McpCallEnd, { kind: "answered" }>): ToolResult {
-  const { callId, durationMs } = call;
-  return create(ToolResultSchema, { callId, durationMs, ...explain(call, end) });
+  return resultOf(call, fateOf(call, end));
 }
 
 /** For a call that an earlier or another instance dispatched, and of which nobody knows how it ended (T1). */
 export function inDoubtResult(callId: string): ToolResult {
-  return create(ToolResultSchema, {
-    callId,
-    outcome: ToolOutcome.UNKNOWN,
-    reason: ErrorReason.TOOL_OUTCOME_UNKNOWN,
-    message: `the tool router ended while the call ran; ${doubt}`,
-  });
+  return resultOf({ callId }, { kind: "in-doubt", problem: "the tool router ended while the call ran" });
+}
+
+/** For a call whose caller was told that it had started, and of which the ledger knows nothing: it was lost or replaced. */
+export function forgottenResult(callId: string): ToolResult {
+  const problem = "the call had started, and the tool router has lost its record of it";
+  return resultOf({ callId }, { kind: "in-doubt", problem });
 }
 
 /** For a call that was cancelled before it was let through: it had no effect and nothing was recorded. */
 export function neverDispatchedResult(callId: string): ToolResult {
-  const message = "the call was cancelled before it reached the tool; it had no effect";
-  return create(ToolResultSchema, { callId, outcome: ToolOutcome.CANCELLED, message });
+  return resultOf({ callId }, { kind: "cancelled-before" });
 }
 
-const doubt = "the call may or may not have had its effect: find out before you make it again";
+function resultOf(call: { readonly callId: string; readonly durationMs?: number }, fate: CallFate): ToolResult {
+  const { callId, durationMs = 0 } = call;
+  return create(ToolResultSchema, { callId, durationMs, ...knownOfCall(fate) });
+}
 
-function explain(
-  { tool, server }: EndedCall,
-  end: Exclude<McpCallEnd, { kind: "answered" }>,
-): { readonly outcome: ToolOutcome; readonly reason?: ErrorReason; readonly message: string } {
+function fateOf({ tool, server }: EndedCall, end: Exclude<McpCallEnd, { kind: "answered" }>): CallFate {
   switch (end.kind) {
     case "rejected":
-      return {
-        outcome: ToolOutcome.FAILED,
-        message: `the MCP server "${server}" answered with an error: ${visibleProblem(end.problem)}`,
-      };
     case "unreadable":
-      return {
-        outcome: ToolOutcome.FAILED,
-        message: `the MCP server "${server}" answered, but its answer can't be read: ${visibleProblem(end.problem)}; the call may have had its effect`,
-      };
-    case "refused":
-      return {
-        outcome: ToolOutcome.REFUSED,
-        reason: ErrorReason.SERVER_UNAVAILABLE,
-        message: `the MCP server "${server}" refused the call, which had no effect: ${visibleProblem(end.problem)}`,
-      };
-    case "not-sent":
-      return {
-        outcome: ToolOutcome.REFUSED,
-        reason: ErrorReason.SERVER_UNAVAILABLE,
-        message: `the call did not reach the MCP server "${server}" and had no effect: ${visibleProblem(end.problem)}`,
-      };
     case "lost":
-      return {
-        outcome: ToolOutcome.UNKNOWN,
-        reason: ErrorReason.TOOL_OUTCOME_UNKNOWN,
-        message: `the MCP server "${server}" gave no answer: ${visibleProblem(end.problem)}; ${doubt}`,
-      };
+      return { kind: end.kind, server, problem: visibleProblem(end.problem) };
+    case "refused":
+      return { kind: "refused-by-server", server, problem: visibleProblem(end.problem) };
+    case "not-sent":
+      return { kind: "never-sent", server, problem: visibleProblem(end.problem) };
     case "timed-out":
-      return {
-        outcome: ToolOutcome.TIMED_OUT,
-        reason: ErrorReason.TOOL_TIMEOUT,
-        message: `${tool} ${visibleProblem(end.problem)} and was told to stop; ${doubt}`,
-      };
+      return { kind: "timed-out", tool, problem: visibleProblem(end.problem) };
     case "cancelled":
-      return {
-        outcome: ToolOutcome.CANCELLED,
-        message: `the call was cancelled and ${tool} was told to stop; ${doubt}`,
-      };
+      return { kind: "cancelled", tool };
   }
 }

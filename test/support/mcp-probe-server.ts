@@ -33,6 +33,9 @@ function remember(tool: string, args: unknown): void {
   closeSync(file);
 }
 
+/** A picture of one pixel. */
+const onePixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
 function text(value: string) {
   return { content: [{ type: "text" as const, text: value }] };
 }
@@ -107,7 +110,7 @@ function createProbe(): McpServer {
     const data = Buffer.from([1, 2, 3]).toString("base64");
     return {
       content: [
-        { type: "image", data, mimeType: "image/png" },
+        { type: "image", data: onePixel, mimeType: "image/png" },
         { type: "audio", data, mimeType: "audio/wav" },
         { type: "resource", resource: { uri: "file:///a/note.md", mimeType: "text/markdown", text: "# Note" } },
         { type: "resource", resource: { uri: "file:///a/raw.bin", blob: data } },

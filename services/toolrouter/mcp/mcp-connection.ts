@@ -4,7 +4,7 @@
  * Contract: `callTool` never rejects, how it ended is a value; `listTools` and `connectMcp` reject with an Error whose
  * message is the problem, for people; after `closed` resolved every call in flight has ended.
  */
-import type { JsonObject } from "@bufbuild/protobuf";
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 
 /** How a server is reached. */
 export type McpTarget =
@@ -37,12 +37,15 @@ export type McpContent =
       readonly name: string;
       readonly description: string;
       readonly mediaType: string;
-    };
+    }
+  /** A sentence in the place of a block that can't be read. */
+  | { readonly kind: "note"; readonly text: string };
 
 /** What a tool answered. */
 export interface McpAnswer {
   readonly content: readonly McpContent[];
-  readonly structured: JsonObject | undefined;
+  /** An object, by the protocol; servers send anything. */
+  readonly structured: JsonValue | undefined;
   /** Whether the tool says that it failed. */
   readonly isError: boolean;
 }

@@ -5,7 +5,7 @@
  * a time in all. An answer that comes after that is thrown away.
  */
 import type { JsonObject } from "@bufbuild/protobuf";
-import { CallToolResultSchema, type JSONRPCMessage, type RequestId } from "@modelcontextprotocol/sdk/types.js";
+import type { JSONRPCMessage, RequestId } from "@modelcontextprotocol/sdk/types.js";
 import type { Clock, Timer } from "../../kernel/clock.ts";
 import type { McpCallEnd, McpCallOptions, McpProgress } from "./mcp-connection.ts";
 import { type McpTransport, RequestFault } from "./mcp-transport.ts";
@@ -91,7 +91,7 @@ export class ToolCalls {
     const call = this.#pending.get(id);
     if ("error" in message)
       call?.end({ kind: "rejected", problem: `MCP error ${message.error.code}: ${message.error.message}` });
-    else call?.end(readEnd(message.result));
+    else call?.end({ kind: "answered", answer: readAnswer(message.result) });
     return true;
   }
 
@@ -144,10 +144,4 @@ export class ToolCalls {
 
 function isCallId(id: RequestId): boolean {
   return typeof id === "number" && id >= firstCallId;
-}
-
-function readEnd(result: unknown): McpCallEnd {
-  const parsed = CallToolResultSchema.safeParse(result);
-  if (parsed.success) return { kind: "answered", answer: readAnswer(parsed.data) };
-  return { kind: "unreadable", problem: "its result is not one of a tool" };
 }

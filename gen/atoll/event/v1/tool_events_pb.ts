@@ -154,7 +154,8 @@ export type ToolCallFinished = Message<"atoll.event.v1.ToolCallFinished"> & {
   outcome: ToolOutcome;
 
   /**
-   * What the tool answered, at most 256 KiB; the rest is a blob.
+   * What the tool answered, at most 256 blocks: 256 KiB of text, 256 KiB of sound and files, one picture of 3 750 000 bytes or
+   * several that are as large together. Text that is cut is whole in a blob behind it, media that do not fit are blobs.
    *
    * @generated from field: repeated atoll.content.v1.ContentBlock content = 3;
    */
