@@ -67,7 +67,7 @@ export function answerEvents(answer: Answer): AnswerEvent[] {
       events.push({ data: blockDelta(index, delta), delta: true });
     }
     if (block.type === "thinking") {
-      const signature = signThinking(block.thinking);
+      const signature = block.signature ?? signThinking(block.thinking);
       events.push(plain(blockDelta(index, { type: "signature_delta", signature })));
     }
     events.push(plain(blockStop(index)));
@@ -120,7 +120,7 @@ function emptyBlock(block: FakeBlock): JsonObject {
 function fullBlock(block: FakeBlock): JsonObject {
   switch (block.type) {
     case "thinking":
-      return { ...block, signature: signThinking(block.thinking) };
+      return { ...block, signature: block.signature ?? signThinking(block.thinking) };
     case "tool_use":
       return callBlock(block);
     case "text":

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, expect, it } from "vitest";
-import { apiError } from "./script.ts";
+import { makeGif, makeJpeg, makePng } from "./pictures.ts";
+import { apiError, type FakeReply } from "./script.ts";
 import { signThinking } from "./signature.ts";
 import { type FakeAnthropic, type FakeAnthropicOptions, startFakeAnthropic } from "./start-fake-anthropic.ts";
 
@@ -115,6 +116,13 @@ const call = { type: "tool_use", id: "t1", name: "a__b", input: {} };
 const answered = { type: "tool_result", tool_use_id: "t1", content: "ok" };
 const turn = (role: string, ...content: object[]) => ({ role, content });
 const hi = turn("user", { type: "text", text: "hi" });
+const png = makePng(3, 3);
+const picture = (bytes: Buffer) => ({
+  type: "image",
+  source: { type: "base64", media_type: "image/png", data: bytes.toString("base64") },
+});
+const failedWith = (...content: object[]) => turn("user", { ...answered, content, is_error: true });
+const schemaTool = (schema: object) => ({ name: "a", input_schema: { type: "object", ...schema } });
 const tools = [{ name: "a__b", input_schema: { type: "object" } }];
 
 it.each<[string, object]>([
@@ -154,12 +162,87 @@ it.each<[string, object]>([
     "thinking at the end",
     { messages: [hi, turn("assistant", { type: "thinking", thinking: "a", signature: signThinking("a") }), hi] },
   ],
+  ["a property that is no legal key", { tools: [schemaTool({ properties: { "Start>": {} } })] }],
+  [
+    "an illegal key deep in a schema",
+    { tools: [schemaTool({ $defs: { a: { anyOf: [{ properties: { "": {} } }] } } })] },
+  ],
+  ["a key over 64 letters", { tools: [schemaTool({ properties: { ["k".repeat(65)]: {} } })] }],
+  ["a schema of draft 4", { tools: [schemaTool({ properties: { a: { exclusiveMinimum: true } } })] }],
+  ["a schema of an unknown type", { tools: [schemaTool({ properties: { a: { type: "strnig" } } })] }],
+  ["a picture in a failed result", { tools, messages: [hi, turn("assistant", call), failedWith(picture(png))] }],
+  ["a picture of another type", { messages: [turn("user", picture(makeJpeg(3, 3)))] }],
+  ["an empty picture", { messages: [turn("user", picture(Buffer.alloc(0)))] }],
+  ["a picture that can't be read", { messages: [turn("user", picture(Buffer.from("no picture")))] }],
+  ["a picture of 8 001 pixels", { messages: [turn("user", picture(makePng(8_001, 1)))] }],
+  [
+    "a picture of 2 001 pixels among 21",
+    { messages: [turn("user", ...Array.from({ length: 20 }, () => picture(png)), picture(makePng(1, 2_001)))] },
+  ],
+  ["a picture of over 5 MB", { messages: [turn("user", picture(Buffer.concat([png, Buffer.alloc(4_000_000)])))] }],
+  ["half a surrogate pair", { messages: [turn("user", { type: "text", text: "a \ud83d b" })] }],
+  ["more than fits", { messages: [turn("user", { type: "text", text: "word ".repeat(200_000) })] }],
   ["a small thinking budget", { thinking: { type: "enabled", budget_tokens: 10 } }],
   ["a kind of thinking that the model has not", { model: "claude-sonnet-5-5", thinking: { type: "disabled" } }],
 ])("refuses %s with 400", async (_what, change) => {
   const { url } = await start();
   const response = await post(url, { ...ask, ...change });
   expect([response.status, await response.json()]).toMatchObject([400, { error: { type: "invalid_request_error" } }]);
+});
+
+it("takes pictures of every kind, two of 8 000 pixels, and 21 of 2 000", async () => {
+  const { url } = await start();
+  const typed = (type: string, bytes: Buffer) => ({
+    type: "image",
+    source: { type: "base64", media_type: type, data: bytes.toString("base64") },
+  });
+  const kinds = [
+    typed("image/jpeg", makeJpeg(8_000, 2)),
+    typed("image/gif", makeGif(5, 5)),
+    picture(makePng(8_000, 1)),
+  ];
+  expect((await post(url, { ...ask, messages: [turn("user", ...kinds)] })).status).toBe(200);
+  const many = Array.from({ length: 21 }, () => picture(makePng(2_000, 1)));
+  expect((await post(url, { ...ask, messages: [turn("user", ...many)] })).status).toBe(200);
+});
+
+it("refuses more tokens than it is told to take, in the API's words", async () => {
+  const { url } = await start({ contextTokens: 100 });
+  const response = await post(url, { ...ask, messages: [turn("user", { type: "text", text: "x".repeat(1_000) })] });
+  expect(await response.json()).toMatchObject({
+    error: { message: expect.stringMatching(/^prompt is too long: \d+ tokens > 100 maximum$/) },
+  });
+});
+
+it("sends exactly the bytes of a script, and lets an answer's events be changed", async () => {
+  const { url, setScript } = await start();
+  const raw = { kind: "raw", headers: { "content-type": "text/html" }, pieces: ["<h1>", "no</h1>"] } as const;
+  const edited: FakeReply = {
+    kind: "answer",
+    blocks: [{ type: "text", text: "a b" }],
+    edit: (all) => all.filter(({ data }) => data.type !== "message_delta"),
+    frame: (data) => `data: ${JSON.stringify(data)}\n\n`,
+    trailer: "data: more",
+  };
+  setScript([raw, edited]);
+  expect(await (await post(url, { ...ask, stream: true })).text()).toBe("<h1>no</h1>");
+  const sent = await (await post(url, { ...ask, stream: true })).text();
+  expect(sent).not.toContain("event:");
+  expect(sent).not.toContain("message_delta");
+  expect(sent.endsWith("data: more")).toBe(true);
+});
+
+it("keeps the connection of an answer open when it is told to", async () => {
+  const { url, setScript, requests } = await start();
+  setScript([{ kind: "answer", blocks: [{ type: "text", text: "a" }], keepsOpen: true }]);
+  const response = await post(url, { ...ask, stream: true });
+  const reader = response.body?.getReader();
+  let seen = "";
+  while (!seen.includes("message_stop")) seen += new TextDecoder().decode((await reader?.read())?.value);
+  const more = reader?.read().then(() => "more");
+  expect(await Promise.race([more, new Promise((resolve) => setTimeout(resolve, 100, "open"))])).toBe("open");
+  await reader?.cancel();
+  expect(requests()[0]?.status).toBe(200);
 });
 
 it("refuses a missing key and an unknown model", async () => {

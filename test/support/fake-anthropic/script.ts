@@ -1,10 +1,11 @@
 /** What the fake API is told to answer. */
 import type { JsonObject } from "@bufbuild/protobuf";
+import type { AnswerEvent, ApiEvent } from "./answer-events.ts";
 
 export type FakeBlock =
   | { readonly type: "text"; readonly text: string }
-  /** Its signature is made from its text, and checked when it comes back. */
-  | { readonly type: "thinking"; readonly thinking: string }
+  /** Its signature is made from its text, unless it is given, and checked when it comes back. */
+  | { readonly type: "thinking"; readonly thinking: string; readonly signature?: string }
   | { readonly type: "redacted_thinking"; readonly data: string }
   | {
       readonly type: "tool_use";
@@ -36,6 +37,25 @@ export type FakeReply =
       /** Default: the server's. */
       readonly tokenDelayMs?: number;
       readonly break?: FakeBreak;
+      /** Changes the events in front of the wire: leaves out usage, mixes blocks, repeats an index. */
+      readonly edit?: (events: readonly AnswerEvent[]) => readonly AnswerEvent[];
+      /** One event on the wire. Default: as the API frames it. */
+      readonly frame?: (data: ApiEvent) => string;
+      /** What follows the last event on the wire. */
+      readonly trailer?: string;
+      /** Whether the connection stays open behind the last event. */
+      readonly keepsOpen?: boolean;
+    }
+  /** Exactly these bytes, whatever they are; each piece goes out alone. */
+  | {
+      readonly kind: "raw";
+      /** Default 200. */
+      readonly status?: number;
+      /** Default: an event stream's. */
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly pieces: readonly (string | Uint8Array)[];
+      /** What follows them. Default: the answer ends. */
+      readonly then?: "end" | "stall" | "cut";
     }
   /** Text of this many tokens, from chunks that were built beforehand. */
   | { readonly kind: "tokens"; readonly tokens: number; readonly tokenDelayMs?: number }

@@ -1,8 +1,8 @@
 /** Writes an answer's events to the client: at once or paced, whole or broken off. */
 import type { ServerResponse } from "node:http";
-import { type AnswerEvent, frame } from "./answer-events.ts";
+import { type AnswerEvent, frame as apiFrame } from "./answer-events.ts";
 import type { Pacer } from "./pacer.ts";
-import type { FakeBreak } from "./script.ts";
+import type { FakeBreak, FakeReply } from "./script.ts";
 import type { TokenFrames } from "./token-frames.ts";
 
 /** How a call ended. */
@@ -15,7 +15,11 @@ export interface Sending {
   readonly finish: (outcome: Outcome) => void;
 }
 
-export function sendEvents(sending: Sending, events: readonly AnswerEvent[], broken: FakeBreak | undefined): void {
+/** What a scripted answer says of its wire. */
+type Wire = Pick<Extract<FakeReply, { kind: "answer" }>, "break" | "frame" | "trailer" | "keepsOpen">;
+
+export function sendEvents(sending: Sending, events: readonly AnswerEvent[], wire: Wire): void {
+  const { break: broken, frame = apiFrame } = wire;
   let deltas = 0;
   const steps = events.map((event) => (): boolean => {
     if (broken !== undefined && (event.delta || event.data.type === "message_stop") && deltas >= broken.afterDeltas) {
@@ -26,7 +30,22 @@ export function sendEvents(sending: Sending, events: readonly AnswerEvent[], bro
     sending.response.write(frame(event.data));
     return true;
   });
-  sendSteps(sending, steps);
+  if (wire.trailer !== undefined) steps.push(() => sending.response.write(wire.trailer) || true);
+  sendSteps(sending, steps, wire.keepsOpen);
+}
+
+export function sendRaw(sending: Sending, { pieces, then = "end" }: Extract<FakeReply, { kind: "raw" }>): void {
+  const { response, finish } = sending;
+  const steps = pieces.map((piece) => (): boolean => response.write(piece) || true);
+  if (then === "cut") {
+    steps.push(() => {
+      breakOff(sending, { kind: "cut", afterDeltas: 0 });
+      return false;
+    });
+  }
+  if (pieces.length === 0) response.flushHeaders();
+  sendSteps(sending, steps, then === "stall");
+  if (then === "stall") finish("broken");
 }
 
 export function sendTokens(sending: Sending, start: string, frames: TokenFrames): void {
@@ -45,13 +64,17 @@ export function sendTokens(sending: Sending, start: string, frames: TokenFrames)
 }
 
 /** A step returns false when nothing may follow it. */
-function sendSteps({ response, pacer, delayMs, finish }: Sending, steps: readonly (() => boolean)[]): void {
+function sendSteps(
+  { response, pacer, delayMs, finish }: Sending,
+  steps: readonly (() => boolean)[],
+  keepsOpen = false,
+): void {
   let position = 0;
   const next = (): boolean => {
     if (response.destroyed) return false;
     const step = steps[position++];
     if (step !== undefined) return step();
-    response.end();
+    if (!keepsOpen) response.end();
     finish("answered");
     return false;
   };
@@ -73,7 +96,7 @@ function breakOff({ response, finish }: Sending, broken: FakeBreak): void {
       return;
     case "error": {
       const { type, message } = broken;
-      response.end(frame({ type: "error", error: { type, message } }));
+      response.end(apiFrame({ type: "error", error: { type, message } }));
       return;
     }
   }

@@ -9,12 +9,13 @@ import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { answerEvents, answerMessage, frame, startEvent } from "./answer-events.ts";
 import { type ApiProblem, errorBody, problemOf } from "./error-body.ts";
 import { fakeModel, fakeModels, modelBody } from "./fake-models.ts";
+import { isObject } from "./is-object.ts";
 import { createPacer } from "./pacer.ts";
 import { createRequestHistory, type RecordedRequest } from "./request-history.ts";
 import { type FakeReply, type FakeScript, type FakeUsage, replyOf } from "./script.ts";
-import { type Outcome, type Sending, sendEvents, sendTokens } from "./send-answer.ts";
+import { type Outcome, type Sending, sendEvents, sendRaw, sendTokens } from "./send-answer.ts";
 import { tokenFrames, tokenText } from "./token-frames.ts";
-import { isObject, validateRequest } from "./validate-request.ts";
+import { validateRequest } from "./validate-request.ts";
 
 export interface FakeAnthropicOptions {
   /** Default: text of `tokens` tokens. */
@@ -29,6 +30,8 @@ export interface FakeAnthropicOptions {
   readonly mostKept?: number;
   /** The only key that is taken. Default: any. */
   readonly apiKey?: string;
+  /** The most tokens of a prompt, about four bytes each. Default: the model's. */
+  readonly contextTokens?: number;
   /** Default 0: a free one. */
   readonly port?: number;
 }
@@ -67,7 +70,10 @@ export async function startFakeAnthropic(options: FakeAnthropicOptions = {}): Pr
     });
     const finish = (outcome: Outcome): void => history.end(recorded, outcome);
     response.once("close", () => finish(response.writableFinished ? "answered" : "client-gone"));
-    const problem = body === "too large" ? problemOf(413, "Request exceeds the maximum size") : validateRequest(body);
+    const problem =
+      body === "too large"
+        ? problemOf(413, "Request exceeds the maximum size")
+        : validateRequest(body, options.contextTokens);
     if (problem !== undefined || !isObject(body)) {
       recorded.status = problem?.status ?? 400;
       finish("refused");
@@ -93,6 +99,13 @@ export async function startFakeAnthropic(options: FakeAnthropicOptions = {}): Pr
         finish("broken");
         response.destroy();
         return;
+      case "raw": {
+        const { status = 200, headers } = reply;
+        recorded.status = status;
+        response.writeHead(status, headers ?? { "content-type": "text/event-stream; charset=utf-8" });
+        sendRaw({ response, pacer, finish, delayMs: tokenDelayMs }, reply);
+        return;
+      }
       case "tokens":
       case "answer":
         recorded.status = 200;
@@ -115,8 +128,11 @@ export async function startFakeAnthropic(options: FakeAnthropicOptions = {}): Pr
       reply.kind === "tokens"
         ? { ...head, blocks: [tokenBlock(reply.tokens)], stopReason: "end_turn" }
         : { ...head, usage: { ...plainUsage, ...reply.usage }, blocks: reply.blocks, stopReason: stopReasonOf(reply) };
-    if (streaming) sendEvents(sending, answerEvents(full), reply.kind === "answer" ? reply.break : undefined);
-    else sendJson(response, 200, JSON.stringify(answerMessage(full)), call.requestId);
+    if (streaming) {
+      const events = answerEvents(full);
+      const wire: Partial<Extract<FakeReply, { kind: "answer" }>> = reply.kind === "answer" ? reply : {};
+      sendEvents(sending, wire.edit?.(events) ?? events, wire);
+    } else sendJson(response, 200, JSON.stringify(answerMessage(full)), call.requestId);
   };
 
   const route = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {

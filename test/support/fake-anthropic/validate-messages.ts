@@ -1,10 +1,11 @@
 /** The API's rules for a conversation: turns, blocks, and that each call is answered in the very next message. */
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { type ApiProblem, invalid } from "./error-body.ts";
+import { isObject } from "./is-object.ts";
 import { isSigned } from "./signature.ts";
+import { validateImage } from "./validate-image.ts";
 
 const callId = /^[a-zA-Z0-9_-]+$/;
-const imageTypes = ["image/jpeg", "image/png", "image/gif", "image/webp"];
 
 interface Turn {
   readonly role: "user" | "assistant";
@@ -16,10 +17,11 @@ export function validateMessages(body: JsonObject): ApiProblem | undefined {
   if (!Array.isArray(messages)) return invalid("messages: Input should be a valid list");
   if (messages.length === 0) return invalid("messages: at least one message is required");
   const turns: Turn[] = [];
+  const pictures = countPictures(messages);
   for (const [index, message] of messages.entries()) {
     const turn = readTurn(message);
     if (turn === undefined) return invalid(`messages.${index}: Input should be a valid message`);
-    const problem = checkTurn(turn, turns.at(-1), index);
+    const problem = checkTurn(turn, turns.at(-1), index, pictures);
     if (problem !== undefined) return problem;
     turns.push(turn);
   }
@@ -45,7 +47,14 @@ function readTurn(message: JsonValue): Turn | undefined {
   return Array.isArray(content) ? { role, blocks: content as JsonObject[] } : undefined;
 }
 
-function checkTurn(turn: Turn, before: Turn | undefined, index: number): ApiProblem | undefined {
+/** Pictures of the messages and of the results in them. */
+function countPictures(value: JsonValue): number {
+  if (Array.isArray(value)) return value.reduce<number>((sum, each) => sum + countPictures(each), 0);
+  if (!isObject(value)) return 0;
+  return value.type === "image" ? 1 : countPictures(value.content ?? null);
+}
+
+function checkTurn(turn: Turn, before: Turn | undefined, index: number, pictures: number): ApiProblem | undefined {
   const at = `messages.${index}`;
   if (before === undefined && turn.role !== "user") return invalid(`${at}: first message must use the "user" role`);
   if (before?.role === turn.role) {
@@ -55,7 +64,7 @@ function checkTurn(turn: Turn, before: Turn | undefined, index: number): ApiProb
   }
   if (turn.blocks.length === 0) return invalid(`${at}: all messages must have non-empty content`);
   for (const [position, block] of turn.blocks.entries()) {
-    const problem = checkBlock(block, turn.role, `${at}.content.${position}`);
+    const problem = checkBlock(block, turn.role, `${at}.content.${position}`, pictures);
     if (problem !== undefined) return problem;
   }
   const last = turn.blocks.at(-1)?.type;
@@ -65,15 +74,13 @@ function checkTurn(turn: Turn, before: Turn | undefined, index: number): ApiProb
   return turn.role === "user" ? checkResults(turn, before, at) : undefined;
 }
 
-function checkBlock(block: JsonObject, role: Turn["role"], at: string): ApiProblem | undefined {
+function checkBlock(block: JsonObject, role: Turn["role"], at: string, pictures: number): ApiProblem | undefined {
   switch (block.type) {
-    case "text": {
-      const { text } = block;
-      if (typeof text !== "string") return invalid(`${at}.text.text: Field required`);
-      return text.trim() === "" ? invalid(`${at}: text content blocks must contain non-whitespace text`) : undefined;
-    }
+    case "text":
+      return checkText(block, at);
     case "image":
-      return checkImage(block, role, at);
+      if (role !== "user") return invalid(`${at}: \`image\` blocks are only allowed in user messages`);
+      return validateImage(block, at, pictures);
     case "thinking":
       if (role !== "assistant") return invalid(`${at}: \`thinking\` blocks are only allowed in assistant messages`);
       if (block.cache_control !== undefined) return invalid(`${at}.cache_control: Extra inputs are not permitted`);
@@ -89,18 +96,38 @@ function checkBlock(block: JsonObject, role: Turn["role"], at: string): ApiProbl
       return isInput ? undefined : invalid(`${at}.tool_use.input: Input should be an object`);
     }
     case "tool_result":
-      return role === "user" ? undefined : invalid(`${at}: \`tool_result\` blocks can only be in \`user\` messages`);
+      if (role !== "user") return invalid(`${at}: \`tool_result\` blocks can only be in \`user\` messages`);
+      return checkResultContent(block, `${at}.tool_result`, pictures);
     default:
       return invalid(`${at}: Input tag '${JSON.stringify(block.type)}' does not match any of the expected tags`);
   }
 }
 
-function checkImage(block: JsonObject, role: Turn["role"], at: string): ApiProblem | undefined {
-  if (role !== "user") return invalid(`${at}: \`image\` blocks are only allowed in user messages`);
-  const source = block.source as JsonObject | undefined;
-  return imageTypes.some((type) => type === source?.media_type)
-    ? undefined
-    : invalid(`${at}.image.source.base64.media_type: Input should be one of ${imageTypes.join(", ")}`);
+function checkText({ text }: JsonObject, at: string): ApiProblem | undefined {
+  if (typeof text !== "string") return invalid(`${at}.text.text: Field required`);
+  if (text === "") return invalid("messages: text content blocks must be non-empty");
+  return text.trim() === "" ? invalid("messages: text content blocks must contain non-whitespace text") : undefined;
+}
+
+function checkResultContent(result: JsonObject, at: string, pictures: number): ApiProblem | undefined {
+  const { content, is_error: isError } = result;
+  if (content === undefined || typeof content === "string") return undefined;
+  if (!Array.isArray(content)) return invalid(`${at}.content: Input should be a valid list`);
+  for (const [position, block] of content.entries()) {
+    const where = `${at}.content.${position}`;
+    if (!isObject(block)) return invalid(`${where}: Input should be an object`);
+    if (isError === true && block.type !== "text") {
+      return invalid(`${at}: all content must be type \`text\` if \`is_error\` is true`);
+    }
+    const problem =
+      block.type === "text"
+        ? checkText(block, where)
+        : block.type === "image"
+          ? validateImage(block, where, pictures)
+          : invalid(`${where}: Input tag '${JSON.stringify(block.type)}' does not match any of the expected tags`);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
 }
 
 function checkResults(turn: Turn, before: Turn | undefined, at: string): ApiProblem | undefined {

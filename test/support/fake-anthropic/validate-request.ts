@@ -4,24 +4,28 @@
  * Stricter than the API in one place: neighbours of one role are refused, not merged, so that tests see them.
  */
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { countTokens } from "./count-tokens.ts";
 import { type ApiProblem, invalid, problemOf } from "./error-body.ts";
 import { fakeModel } from "./fake-models.ts";
+import { isObject } from "./is-object.ts";
 import { validateMessages } from "./validate-messages.ts";
+import { validateTools } from "./validate-tools.ts";
 
 const known = new Set(
   "model max_tokens messages system tools tool_choice thinking stream stop_sequences metadata cache_control output_config service_tier container diagnostics inference_geo speed".split(
     " ",
   ),
 );
-const toolName = /^[a-zA-Z0-9_-]{1,128}$/;
 
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** The first problem of the request; undefined when the API would take it. */
-export function validateRequest(body: JsonValue | undefined): ApiProblem | undefined {
+/**
+ * The first problem of the request; undefined when the API would take it.
+ *
+ * @param contextTokens The most tokens of a prompt. Default: the model's.
+ */
+export function validateRequest(body: JsonValue | undefined, contextTokens?: number): ApiProblem | undefined {
   if (!isObject(body)) return invalid("The request body is not valid JSON.");
+  const surrogate = findLoneSurrogate(body);
+  if (surrogate) return invalid("The request body is not valid JSON: no low surrogate in string");
   const extra = Object.keys(body).find((key) => !known.has(key));
   if (extra !== undefined) return invalid(`${extra}: Extra inputs are not permitted`);
   const missing = ["model", "max_tokens", "messages"].find((key) => body[key] === undefined);
@@ -38,29 +42,21 @@ export function validateRequest(body: JsonValue | undefined): ApiProblem | undef
     validateTools(body.tools) ??
     validateThinking(body.thinking, maxTokens, model.thinking) ??
     validateBreakpoints(body) ??
-    validateMessages(body)
+    validateMessages(body) ??
+    validateLength(body, contextTokens ?? model.contextTokens)
   );
 }
 
-function validateTools(tools: JsonValue | undefined): ApiProblem | undefined {
-  if (tools === undefined) return undefined;
-  if (!Array.isArray(tools)) return invalid("tools: Input should be a valid list");
-  const names = new Set<string>();
-  for (const [index, tool] of tools.entries()) {
-    const at = `tools.${index}.custom`;
-    if (!isObject(tool)) return invalid(`${at}: Input should be an object`);
-    const { name, input_schema: schema } = tool;
-    if (typeof name !== "string" || !toolName.test(name)) {
-      return invalid(`${at}.name: String should match pattern '^[a-zA-Z0-9_-]{1,128}$'`);
-    }
-    if (names.has(name)) return invalid("tools: Tool names must be unique.");
-    names.add(name);
-    if (!isObject(schema) || schema.type !== "object") return invalid(`${at}.input_schema.type: Field required`);
-    if (["oneOf", "allOf", "anyOf"].some((key) => key in schema)) {
-      return invalid(`${at}.input_schema: does not support oneOf, allOf, or anyOf at the top level`);
-    }
-  }
-  return undefined;
+function validateLength(body: JsonObject, most: number): ApiProblem | undefined {
+  const tokens = countTokens(body);
+  return tokens > most ? invalid(`prompt is too long: ${tokens} tokens > ${most} maximum`) : undefined;
+}
+
+/** Whether a key or text has half a surrogate pair, which the API's parser does not take. */
+function findLoneSurrogate(value: JsonValue): boolean {
+  if (typeof value === "string") return !value.isWellFormed();
+  if (Array.isArray(value)) return value.some(findLoneSurrogate);
+  return isObject(value) && Object.entries(value).some(([key, each]) => !key.isWellFormed() || findLoneSurrogate(each));
 }
 
 function validateThinking(

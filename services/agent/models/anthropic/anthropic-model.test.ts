@@ -1,5 +1,6 @@
 import { ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { makePng } from "../../../../test/support/fake-anthropic/pictures.ts";
 import { apiError, type FakeBlock, type FakeReply, text } from "../../../../test/support/fake-anthropic/script.ts";
 import {
   type FakeAnthropic,
@@ -218,10 +219,11 @@ describe("a request", () => {
   });
 
   it("sends images that the API takes, and says so of others", async () => {
-    const image = (mediaType: string): ModelBlock => ({ type: "image", mediaType, bytes: new Uint8Array([1, 2, 3]) });
+    const bytes = makePng(3, 2);
+    const image = (mediaType: string): ModelBlock => ({ type: "image", mediaType, bytes });
     await gather(model(), requestOf([user(image("image/png"), image("image/tiff"))]));
     const sent = JSON.stringify(lastBody().messages);
-    expect(sent).toContain('"data":"AQID"');
+    expect(sent).toContain(`"data":"${bytes.toString("base64")}"`);
     expect(sent).toContain("image/tiff can't be shown");
   });
 

@@ -2,15 +2,18 @@
  * Makes any conversation one that the Messages API takes, and says in the conversation itself what was mended (L9).
  *
  * Afterwards: roles alternate, the first and the last message are the user's, no message is empty, no text is blank,
- * every call is answered in the very next message, results come first there, and no result lacks its call. What is
- * right already stays untouched, so that a growing conversation keeps its prefix.
+ * every call is answered in the very next message, results come first there, no result lacks its call, a failed one has
+ * its pictures behind the results (the API takes text alone in it), and no text has half a surrogate pair. What is right
+ * already stays untouched, so that a growing conversation keeps its prefix.
  */
-import type { ModelBlock, ModelMessage, ToolResultBlock, ToolUseBlock } from "../model.ts";
+import type { ImageBlock, ModelBlock, ModelMessage, TextBlock, ToolResultBlock, ToolUseBlock } from "../model.ts";
+import { wellFormedJson } from "./well-formed.ts";
 
 export const missingResultText = "No result of this call was recorded: it may or may not have had its effect.";
 const emptyMessageText = "(empty message)";
 const trimmedText = "(Earlier messages are not shown.)";
 const continueText = "Please continue.";
+const pictureBehindText = "(The picture of this answer stands behind the results.)";
 
 export function repairHistory(messages: readonly ModelMessage[]): ModelMessage[] {
   const sent = withoutRepeatedCalls(messages).map(sendable);
@@ -23,11 +26,33 @@ export function repairHistory(messages: readonly ModelMessage[]): ModelMessage[]
 
 /** Without what the API refuses: blank text, reasoning that nobody signed, reasoning at the end of an answer. */
 function sendable(message: ModelMessage): ModelMessage {
-  const content = message.content.filter((block) => isSendable(block, message.role));
+  const content = message.content.filter((block) => isSendable(block, message.role)).map(wellFormed);
   while (content.at(-1)?.type === "thinking") content.pop();
   // A person's blank message still is one; a blank answer is nothing.
   if (content.length === 0 && message.role === "user") return userText(emptyMessageText);
   return { role: message.role, content };
+}
+
+function wellFormed(block: ModelBlock): ModelBlock {
+  switch (block.type) {
+    case "text":
+      return wellFormedText(block);
+    case "tool_use": {
+      const mended = wellFormedJson(block.arguments);
+      return mended === block.arguments ? block : { ...block, arguments: mended };
+    }
+    case "tool_result": {
+      const isSound = block.content.every((part) => part.type !== "text" || part.text.isWellFormed());
+      return isSound ? block : { ...block, content: block.content.map(wellFormedText) };
+    }
+    case "image":
+    case "thinking":
+      return block;
+  }
+}
+
+function wellFormedText<Part extends TextBlock | ImageBlock>(part: Part): Part {
+  return part.type === "text" && !part.text.isWellFormed() ? { ...part, text: part.text.toWellFormed() } : part;
 }
 
 function isSendable(block: ModelBlock, role: ModelMessage["role"]): boolean {
@@ -84,10 +109,18 @@ function answerCalls(calls: readonly ToolUseBlock[], turn: ModelMessage): ModelM
   for (const block of turn.content) {
     if (block.type !== "tool_result") rest.push(block);
     else if (calls.some((call) => call.callId === block.callId) && !results.has(block.callId)) {
-      results.set(block.callId, block);
+      const pictures = block.isError ? block.content.filter((part) => part.type === "image") : [];
+      results.set(block.callId, pictures.length === 0 ? block : withoutPictures(block));
+      rest.push(...pictures);
     } else rest.push(...orphanResult(block));
   }
   return { role: "user", content: [...calls.map((call) => results.get(call.callId) ?? missingResult(call)), ...rest] };
+}
+
+function withoutPictures(result: ToolResultBlock): ToolResultBlock {
+  const texts = result.content.filter((part) => part.type === "text" && part.text.trim() !== "");
+  const content = texts.length > 0 ? texts : [{ type: "text" as const, text: pictureBehindText }];
+  return { ...result, content };
 }
 
 function missingResult(call: ToolUseBlock): ToolResultBlock {
