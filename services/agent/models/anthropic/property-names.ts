@@ -31,8 +31,17 @@ export interface PropertyNames {
   fromApi(args: JsonObject): JsonObject;
 }
 
+/** A list of tools is used for more than one call. */
+const known = new WeakMap<JsonObject, PropertyNames>();
+
 /** Gives the legal names of one tool. */
 export function legalPropertyNames(schema: JsonObject): PropertyNames {
+  const names = known.get(schema) ?? findNames(schema);
+  known.set(schema, names);
+  return names;
+}
+
+function findNames(schema: JsonObject): PropertyNames {
   const names = new Set<string>();
   collectNames(schema, names);
   const illegal = [...names].filter((name) => !legalName.test(name));
