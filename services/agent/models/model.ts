@@ -9,8 +9,8 @@
  *   metadata `retry: "false"` when it said that trying again does not help), MODEL_REFUSED (the request, the key or the
  *   account; trying again does not help) or MODEL_NOT_FOUND.
  * - A failed call is never made again by the driver: the loop has one budget of retries a step. A history or a tool that
- *   the maker refuses is mended and asked for again by the driver, a bounded number of times; parts say what was mended,
- *   and come before the first block.
+ *   the maker refuses is mended and asked for again by the driver, a bounded number of times; parts between the blocks say
+ *   what was mended.
  * - Parts of one block come in order: start, deltas, stop. Blocks never overlap, each one ends, and their indexes count up
  *   from 0. Texts have no half surrogate pair; counts are whole numbers from 0 to 2^53−1.
  *   A stream that ends without throwing ends with exactly one `stop`, preceded by at least one `usage`.
