@@ -45,6 +45,7 @@ export function scriptedModels(scripts: readonly ModelScript[]): {
 } {
   const requests: ModelRequest[] = [];
   const model = {
+    maxRetries: 2,
     async *stream(request: ModelRequest) {
       const script = scripts[requests.length];
       requests.push({ ...request, messages: structuredClone(request.messages) });

@@ -11,8 +11,11 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
 import { BlockKind, type DiscardReason } from "../../gen/atoll/event/v1/block_events_pb.ts";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
+import type { HistoryMended } from "../../gen/atoll/event/v1/model_events_pb.ts";
 import type { MessageReceived } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { type ToolCallFinished, ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
+import { MendedHistory } from "./mended-history.ts";
+import type { Mends } from "./models/mend-messages.ts";
 
 /** A block of model output, or a tool call, in the order in which the model made them. */
 export type StepItem =
@@ -80,6 +83,7 @@ const longestGapMs = 300_000;
 
 export class ConversationFold implements Conversation {
   readonly runs: ConversationRun[] = [];
+  readonly #mended = new MendedHistory();
   readonly #waiting = new Map<string, ConversationRun>();
   readonly #started = new Map<string, ConversationRun>();
   readonly #maxRuns: number;
@@ -121,6 +125,10 @@ export class ConversationFold implements Conversation {
       case "historyTrimmed":
         this.#trim();
         return;
+      case "historyMended":
+        this.#mended.add(body.value.blocks);
+        if (body.value.withoutThinking) for (const run of this.runs) forgetThinking(run);
+        return;
       case undefined:
         return;
       default: {
@@ -141,7 +149,7 @@ export class ConversationFold implements Conversation {
     const run = this.runs[index];
     if (run === undefined) return undefined;
     const earlier = this.runs.slice(0, index).filter(({ firstSeq }) => floorSeq === 0 || firstSeq > floorSeq);
-    return new WorkingConversation(earlier, run);
+    return new WorkingConversation(earlier, run, this.#mended);
   }
 
   #receive({ runId, messageId, content }: MessageReceived, seq: number): void {
@@ -206,15 +214,33 @@ export interface VoidStep {
 
 /** A run in work: its steps are its own, so that what the loop does never changes what was folded from the log. */
 export class WorkingConversation implements Conversation {
-  readonly runs: readonly ConversationRun[];
+  runs: readonly ConversationRun[];
   readonly run: ConversationRun;
+  /** Tools that the run was told to be left out. */
+  readonly leftOutTools = new Set<string>();
   readonly #voided: VoidStep[] = [];
   readonly #untold: Step[] = [];
+  readonly #mended: MendedHistory;
 
-  constructor(earlier: readonly ConversationRun[], run: ConversationRun) {
+  constructor(earlier: readonly ConversationRun[], run: ConversationRun, mended: MendedHistory) {
     const steps = run.steps.map((step) => ({ ...step, items: step.items.map((item) => ({ ...item })) }));
     this.run = { ...run, steps, unread: [...run.unread] };
     this.runs = [...earlier, this.run];
+    this.#mended = mended.copy();
+  }
+
+  /** What stands in place of blocks that a model's API refused. */
+  get mends(): Mends {
+    return this.#mended.mends;
+  }
+
+  /** A model's API took the conversation with these changes. */
+  mend({ blocks, withoutThinking }: Pick<HistoryMended, "blocks" | "withoutThinking">): void {
+    this.#mended.add(blocks);
+    if (!withoutThinking) return;
+    forgetThinking(this.run);
+    // Those that went before are the fold's.
+    this.runs = this.runs.map((run) => (run === this.run ? run : withoutReasoning(run)));
   }
 
   /** Begins a step whose model call reads all that was unread. */
@@ -260,6 +286,20 @@ function passTime(run: ConversationRun, event: Event): void {
     run.workedMs += Math.min(Math.max(0, atMs - run.lastAtMs), longestGapMs);
   }
   run.lastAtMs = atMs;
+}
+
+/** Reasoning without a signature is not sent back. */
+function forgetThinking({ steps }: ConversationRun): void {
+  for (const item of steps.flatMap(({ items }) => items)) if (item.kind === "block") item.signature = new Uint8Array();
+}
+
+function withoutReasoning(run: ConversationRun): ConversationRun {
+  const copy = {
+    ...run,
+    steps: run.steps.map((step) => ({ ...step, items: step.items.map((item) => ({ ...item })) })),
+  };
+  forgetThinking(copy);
+  return copy;
 }
 
 function timeOf({ time }: Event): number {

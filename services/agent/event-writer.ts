@@ -8,6 +8,7 @@
 import { crc32 } from "node:zlib";
 import { BlockKind } from "../../gen/atoll/event/v1/block_events_pb.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
+import { ErrorReason, failure } from "../kernel/errors.ts";
 import { type EventBody, encodeEvent } from "../kernel/event/encode-event.ts";
 
 /** Takes encoded events over, in order. */
@@ -31,6 +32,11 @@ export interface EventWriterOptions {
   /** Default 10. */
   readonly deltaWindowMs: number;
 }
+
+/** Of one delta: at most 64 KiB of UTF-8, whatever the characters. */
+const maxDeltaChars = 21_840;
+/** Of one event. The largest frame of a worker is 4 MiB; the rest is for what stands around the event. */
+export const maxEventBytes = 4_128_768;
 
 interface OpenBlock {
   readonly blockId: string;
@@ -65,7 +71,7 @@ export class EventWriter {
     this.#step = step;
   }
 
-  /** Writes an event that is no delta. */
+  /** Writes an event that is no delta. Throws MESSAGE_TOO_LARGE, and writes nothing, for one that no log takes. */
   write(body: EventBody): void {
     this.#flushDelta();
     this.#push(body);
@@ -105,8 +111,10 @@ export class EventWriter {
   }
 
   endBlock(end: { readonly signature: Uint8Array; readonly redacted: boolean }): void {
-    this.#flushDelta();
     const block = this.#block;
+    // The other half of the pair never came.
+    if (block !== undefined && block.half !== "") block.pending += "\ufffd";
+    this.#flushDelta();
     if (block === undefined) return;
     this.#block = undefined;
     this.#push({
@@ -143,19 +151,28 @@ export class EventWriter {
     this.#window = undefined;
     const block = this.#block;
     if (block === undefined || block.pending === "") return;
-    const { blockId, pending: text } = block;
+    const { pending } = block;
+    block.pending = "";
+    for (const text of piecesOf(pending.toWellFormed())) this.#pushDelta(block, text);
+  }
+
+  #pushDelta(block: OpenBlock, text: string): void {
+    const { blockId } = block;
     const bytes = Buffer.from(text);
     const delta = { blockId, offset: BigInt(block.length), text };
-    block.pending = "";
     block.length += bytes.length;
     block.crc = crc32(bytes, block.crc);
     this.#push(block.kind === "text" ? { case: "textDelta", value: delta } : { case: "thinkingDelta", value: delta });
   }
 
   #encode(body: EventBody): void {
-    this.#batch.push(
-      encodeEvent({ runId: this.#options.runId, step: this.#step, attempt: this.#options.attempt, body }),
-    );
+    const { runId, attempt } = this.#options;
+    const event = encodeEvent({ runId, step: this.#step, attempt, body });
+    if (event.length > maxEventBytes) {
+      const message = `an event (${body.case}) of ${event.length} bytes is larger than a log takes (${maxEventBytes})`;
+      throw failure(ErrorReason.MESSAGE_TOO_LARGE, message, { metadata: { limit_bytes: String(maxEventBytes) } });
+    }
+    this.#batch.push(event);
   }
 
   #push(body: EventBody): void {
@@ -173,6 +190,16 @@ export class EventWriter {
     const events = this.#batch;
     this.#batch = [];
     this.#options.outlet.deliver(events, this.#actedCommandId);
+  }
+}
+
+/** A long text in pieces that one event holds; none splits a code point. */
+function* piecesOf(text: string): Generator<string> {
+  for (let at = 0; at < text.length; ) {
+    let end = Math.min(text.length, at + maxDeltaChars);
+    if (end < text.length && endsInHalf(text.slice(at, end))) end -= 1;
+    yield text.slice(at, end);
+    at = end;
   }
 }
 

@@ -3,10 +3,11 @@
  *
  * Keeps R4: a finished step is never made again, and a step whose model call had ended goes on with its tools. Keeps S8:
  * a step that was cut short is discarded by name before it is made again. Keeps L7: steps, tokens, time and retries are
- * bounded. It writes exactly one RunFinished, unless the run was taken from it.
+ * bounded, and a wait for the model is told (ModelWaiting). It writes exactly one RunFinished, unless the run was taken
+ * from it.
  */
 import { create } from "@bufbuild/protobuf";
-import { type Duration, DurationSchema } from "@bufbuild/protobuf/wkt";
+import { type Duration, DurationSchema, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type CallOptions, ConnectError } from "@connectrpc/connect";
 import { DiscardReason } from "../../gen/atoll/event/v1/block_events_pb.ts";
 import {
@@ -16,7 +17,9 @@ import {
   RunStatus,
 } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import type { RunOptions } from "../../gen/atoll/session/v1/run_pb.ts";
-import { ErrorReason, failedWith, failure, failureFacts } from "../kernel/errors.ts";
+import { longestWaitMs } from "../kernel/clock.ts";
+import { ErrorReason, failure, failureFacts } from "../kernel/errors.ts";
+import { cutText } from "../kernel/visible-text.ts";
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import { openCalls, type Step, type WorkingConversation } from "./conversation.ts";
 import { endOpenCalls } from "./end-open-calls.ts";
@@ -25,6 +28,7 @@ import { RunCancelled, RunLost } from "./run-ending.ts";
 import { runModelStep, writeVoided } from "./run-model-step.ts";
 import { runToolStep } from "./run-tool-step.ts";
 import type { Steering } from "./steering.ts";
+import { waitBeforeRetry } from "./step-retries.ts";
 import type { ToolList } from "./tool-list.ts";
 
 export interface RunParts {
@@ -47,9 +51,13 @@ export interface RunParts {
   readonly toolsKey: string;
 }
 
-/** Retries of a step whose model call failed after something of it was shown. */
-const maxModelRetries = 2;
-const retryWaitMs = 500;
+/** Of a run that has its clock running. */
+interface TimedParts extends RunParts {
+  /** What is left of the run's time, in milliseconds. */
+  readonly leftMs: () => number;
+}
+
+const longestWaitReason = 1_024;
 
 /** Runs to the end and writes RunFinished. Throws RunLost, and only that, when the run belongs to somebody else. */
 export async function runLoop(parts: RunParts, conversation: WorkingConversation): Promise<void> {
@@ -58,14 +66,15 @@ export async function runLoop(parts: RunParts, conversation: WorkingConversation
   const beganAtMs = parts.deps.clock.monotonicMs() - usedMs;
   const deadline = new AbortController();
   const expire = (): void => deadline.abort(new BudgetExceeded("time"));
-  const leftMs = limit(Number(parts.options?.maxDurationMs ?? 0n), parts.agent.maxDurationMs) - usedMs;
-  const timer = parts.deps.clock.setTimer(Math.max(0, leftMs), expire);
-  if (leftMs <= 0) expire();
+  const maxMs = limit(Number(parts.options?.maxDurationMs ?? 0n), parts.agent.maxDurationMs);
+  const leftMs = (): number => beganAtMs + maxMs - parts.deps.clock.monotonicMs();
+  const timer = parts.deps.clock.setTimer(Math.min(longestWaitMs, Math.max(0, leftMs())), expire);
+  if (leftMs() <= 0) expire();
   const signal = AbortSignal.any([parts.signal, deadline.signal]);
   let steps = 0;
   let end: Pick<RunFinished, "status"> & Partial<Omit<RunFinished, "$typeName">>;
   try {
-    await takeSteps({ ...parts, signal }, conversation, (step) => {
+    await takeSteps({ ...parts, signal, leftMs }, conversation, (step) => {
       steps = step;
     });
     // Nothing takes its place: what is complete has nothing half said.
@@ -95,7 +104,7 @@ class BudgetExceeded extends Error {
 }
 
 async function takeSteps(
-  parts: RunParts,
+  parts: TimedParts,
   conversation: WorkingConversation,
   onStep: (step: number) => void,
 ): Promise<void> {
@@ -105,6 +114,9 @@ async function takeSteps(
   let last = run.steps.at(-1);
   if (last !== undefined && !last.modelDone) {
     conversation.discardStep(last, DiscardReason.TAKEOVER);
+    last = run.steps.at(-1);
+  } else if (last !== undefined && isSilent(last)) {
+    conversation.discardStep(last, DiscardReason.NO_ANSWER);
     last = run.steps.at(-1);
   }
   // A run that was taken up again after its model had given up ends as it would have ended.
@@ -145,25 +157,72 @@ function isLastWord(step: Step): boolean {
   return step.stopReason !== "pause" && !step.items.some((item) => item.kind === "call");
 }
 
-async function modelStep(parts: RunParts, conversation: WorkingConversation, step: number): Promise<void> {
-  for (let retry = 0; ; retry++) {
+/** Whether the model ended its turn and neither said anything nor asked for a tool. */
+function isSilent({ stopReason, items }: Step): boolean {
+  if (stopReason !== "end" && stopReason !== "tool_use") return false;
+  return !items.some((item) => item.kind === "call" || (item.block === "text" && item.text.trim() !== ""));
+}
+
+/** Takes the step, again when its model call failed in a way that may pass, and once more when the model said nothing. */
+async function modelStep(parts: TimedParts, conversation: WorkingConversation, step: number): Promise<void> {
+  let isAskedAgain = false;
+  for (let retries = 0; ; ) {
+    let begun: Step | undefined;
     try {
-      const outcome = await runModelStep(parts, conversation, step, tokensOf(parts, conversation).left);
+      const { left: tokensLeft } = tokensOf(parts, conversation);
+      const outcome = await runModelStep(parts, conversation, step, { tokensLeft, isAskedAgain });
       refuseBadStop(outcome, tokensOf(parts, conversation));
-      return;
+      begun = conversation.run.steps.at(-1);
+      if (begun === undefined || !isSilent(begun)) return;
+      if (isAskedAgain) throw noAnswer(outcome.model);
     } catch (error) {
-      const begun = conversation.run.steps.at(-1);
-      const mayRetry = retry < maxModelRetries && failedWith(error, ErrorReason.MODEL_UNAVAILABLE);
-      if (!mayRetry || parts.signal.aborted || begun === undefined || begun.step !== step) throw error;
-      parts.writer.abandonBlock();
+      begun = conversation.run.steps.at(-1);
+      if (parts.signal.aborted || begun === undefined || begun.step !== step) throw error;
+      await waitForModel(parts, begun, { error, retries });
+      retries += 1;
       conversation.discardStep(begun, DiscardReason.MODEL_RETRY);
-      parts.deps.log.warn(
-        { runId: parts.runId, step, retry: retry + 1 },
-        "the model call failed in mid-step; made again",
-      );
-      await parts.deps.clock.sleep(retryWaitMs * 2 ** retry, parts.signal);
+      continue;
     }
+    isAskedAgain = true;
+    conversation.discardStep(begun, DiscardReason.NO_ANSWER);
+    parts.deps.log.warn({ runId: parts.runId, step }, "the model said nothing; it is asked once more");
   }
+}
+
+function noAnswer(model: string): ConnectError {
+  const message =
+    "the model gave no answer, also when it was asked once more: send the message again, or put it differently";
+  return failure(ErrorReason.MODEL_GAVE_NO_ANSWER, message, { metadata: { model } });
+}
+
+/** Waits as the step's budget allows, and says so in the log. Throws what the run ends with when it does not allow it. */
+async function waitForModel(
+  parts: TimedParts,
+  { step }: Step,
+  { error, retries }: { readonly error: unknown; readonly retries: number },
+): Promise<void> {
+  const { deps, writer, runId } = parts;
+  const model = parts.options?.model || parts.agent.model;
+  const maxRetries = deps.models.resolve(model)?.maxRetries ?? 0;
+  const budget = { retries, maxRetries, leftMs: parts.leftMs(), random: Math.random() };
+  const waitMs = Math.ceil(waitBeforeRetry(error, budget));
+  const reason = cutText(ConnectError.from(error).rawMessage, longestWaitReason);
+  const retry = retries + 1;
+  writer.abandonBlock();
+  writer.beginStep(step);
+  writer.write({
+    case: "modelWaiting",
+    value: {
+      model,
+      reason,
+      retry,
+      of: maxRetries,
+      waitMs: BigInt(waitMs),
+      until: timestampFromMs(deps.clock.nowMs() + waitMs),
+    },
+  });
+  deps.log.warn({ runId, step, retry, of: maxRetries, waitMs, reason }, "the model call failed; it is made again");
+  await deps.clock.sleep(waitMs, parts.signal);
 }
 
 interface ModelStop {
@@ -202,8 +261,7 @@ function endOf(error: unknown, parts: RunParts): Pick<RunFinished, "status"> & P
   if (error instanceof ConnectError) {
     const { reason: known, metadata, retryAfterMs } = failureFacts(error);
     if (known !== undefined) {
-      const retryable =
-        retryAfterMs > 0 || known === ErrorReason.MODEL_UNAVAILABLE || known === ErrorReason.PEER_UNAVAILABLE;
+      const retryable = retryAfterMs > 0 || (retryableReasons.has(known) && metadata["retry"] !== "false");
       return {
         status: RunStatus.FAILED,
         failure: create(RunFailureSchema, {
@@ -234,6 +292,12 @@ function endOf(error: unknown, parts: RunParts): Pick<RunFinished, "status"> & P
     }),
   };
 }
+
+const retryableReasons: ReadonlySet<ErrorReason> = new Set([
+  ErrorReason.MODEL_UNAVAILABLE,
+  ErrorReason.MODEL_GAVE_NO_ANSWER,
+  ErrorReason.PEER_UNAVAILABLE,
+]);
 
 /** A run's own wish, within the agent's bound. */
 function limit(wish: number, bound: number): number {

@@ -1,5 +1,11 @@
-/** One model call of a step: what the model says is written as it comes, and folded into the conversation. */
+/**
+ * One model call of a step: what the model says is written as it comes, and folded into the conversation.
+ *
+ * Keeps S3: a block that was begun is completed before the step's Usage. What a log can't store of an answer is cleaned
+ * (counts) or refused to the model as that call's error (arguments).
+ */
 import { create, type JsonObject } from "@bufbuild/protobuf";
+import { MendedBlockSchema } from "../../gen/atoll/event/v1/model_events_pb.ts";
 import { Phase } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { type ToolCallFinished, ToolCallFinishedSchema } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
@@ -7,8 +13,10 @@ import { refuseArguments } from "./call-tool.ts";
 import type { Step, WorkingConversation } from "./conversation.ts";
 import type { EventWriter } from "./event-writer.ts";
 import { toModelMessages } from "./model-messages.ts";
-import type { ModelPart, ModelStopReason } from "./models/model.ts";
+import { mendMessages } from "./models/mend-messages.ts";
+import type { ModelMessage, ModelPart, ModelStopReason } from "./models/model.ts";
 import type { RunParts } from "./run-loop.ts";
+import { problemOfArguments } from "./storable-arguments.ts";
 
 export interface ModelStep {
   readonly model: string;
@@ -16,12 +24,20 @@ export interface ModelStep {
   readonly stopDetail: string;
 }
 
-/** @param tokensLeft What the run may still make the model put out, at least 1; the answer goes before the reasoning. */
+export interface ModelStepOptions {
+  /** What the run may still make the model put out, at least 1; the answer goes before the reasoning. */
+  readonly tokensLeft: number;
+  /** Whether the model had nothing to say the first time and is asked once more. */
+  readonly isAskedAgain: boolean;
+}
+
+const askAgainText = "(Your turn ended without an answer. Please answer now.)";
+
 export async function runModelStep(
   parts: RunParts,
   conversation: WorkingConversation,
   step: number,
-  tokensLeft: number,
+  { tokensLeft, isAskedAgain }: ModelStepOptions,
 ): Promise<ModelStep> {
   const { agent, deps, writer, options } = parts;
   const name = options?.model || agent.model;
@@ -34,14 +50,15 @@ export async function runModelStep(
   const tools = await parts.tools.read(parts.toolsKey, agent, parts.call, parts.signal);
   parts.steering.bringInto(conversation, writer);
   const begun = conversation.beginStep(step, writer.attempt);
-  const messages = toModelMessages(conversation, agent.historyMessages);
+  const shown = mendMessages(toModelMessages(conversation, agent.historyMessages), conversation.mends);
+  const messages = isAskedAgain ? [...shown, askAgain] : shown;
   writeVoided(writer, conversation);
   writer.beginStep(step);
   writer.writeSoon({ case: "phaseChanged", value: { phase: Phase.THINK } });
   const messageIds = begun.read.map(({ messageId }) => messageId);
   writer.writeSoon({ case: "stepStarted", value: { model: name, messageIds } });
   parts.steering.readAll(writer);
-  const recorder = new PartRecorder(parts, begun, name);
+  const recorder = new PartRecorder(parts, conversation, begun, name);
   const maxOutputTokens = Math.min(agent.maxOutputTokens, tokensLeft);
   const stream = model.stream({
     model: name,
@@ -60,6 +77,14 @@ export async function runModelStep(
   return recorder.finish();
 }
 
+const askAgain: ModelMessage = { role: "user", content: [{ type: "text", text: askAgainText }] };
+
+/** A count that a log can hold. */
+function countOf(tokens = 0): number {
+  const whole = Math.floor(tokens);
+  return Number.isSafeInteger(whole) && whole > 0 ? whole : 0;
+}
+
 /**
  * Says which steps are void, in the batch of what takes their place: the messages that they had read are read by it, and
  * there is no moment at which the log knows of nobody who reads them. A run that ends before leaves its last step cut short.
@@ -73,6 +98,7 @@ export function writeVoided(writer: EventWriter, conversation: WorkingConversati
 
 class PartRecorder {
   readonly #parts: RunParts;
+  readonly #conversation: WorkingConversation;
   readonly #step: Step;
   readonly #model: string;
   readonly #startedAtMs: number;
@@ -81,12 +107,15 @@ class PartRecorder {
   #tool = "";
   #modelCallId = "";
   #text = "";
+  /** Whether a block of text or reasoning was begun and is not at its end. */
+  #openBlock: "text" | "thinking" | undefined;
   #usage: Extract<ModelPart, { kind: "usage" }> | undefined;
   #stop: Extract<ModelPart, { kind: "stop" }> | undefined;
   readonly #refused: ToolCallFinished[] = [];
 
-  constructor(parts: RunParts, step: Step, model: string) {
+  constructor(parts: RunParts, conversation: WorkingConversation, step: Step, model: string) {
     this.#parts = parts;
+    this.#conversation = conversation;
     this.#step = step;
     this.#model = model;
     this.#startedAtMs = parts.deps.clock.monotonicMs();
@@ -94,6 +123,10 @@ class PartRecorder {
 
   record(part: ModelPart): void {
     const { writer, runId, deps } = this.#parts;
+    if (part.kind === "mended" || part.kind === "tool-left-out") {
+      this.#tell(part);
+      return;
+    }
     this.#firstPartMs ||= deps.clock.monotonicMs() - this.#startedAtMs;
     switch (part.kind) {
       case "block-start":
@@ -102,7 +135,9 @@ class PartRecorder {
           this.#tool = part.tool;
           this.#modelCallId = part.callId;
         } else {
+          this.#closeBlock();
           this.#text = "";
+          this.#openBlock = part.block;
           writer.beginBlock(part.index, part.block);
         }
         return;
@@ -127,34 +162,37 @@ class PartRecorder {
   finish(): ModelStep {
     const { writer, deps } = this.#parts;
     const stop = this.#stop;
-    if (stop === undefined) {
+    if (stop !== undefined) this.#closeBlock();
+    else {
       throw failure(ErrorReason.MODEL_UNAVAILABLE, "the model's stream ended too early", {
         metadata: { model: this.#model },
       });
     }
+    const outputTokens = countOf(this.#usage?.outputTokens);
     // Before Usage: a worker that takes the step up behind it must not find such a call open, and dispatch it.
     for (const finished of this.#refused) writer.write({ case: "toolCallFinished", value: finished });
     writer.write({
       case: "usage",
       value: {
         model: this.#model,
-        inputTokens: BigInt(this.#usage?.inputTokens ?? 0),
-        outputTokens: BigInt(this.#usage?.outputTokens ?? 0),
-        cacheReadTokens: BigInt(this.#usage?.cacheReadTokens ?? 0),
-        cacheWriteTokens: BigInt(this.#usage?.cacheWriteTokens ?? 0),
+        inputTokens: BigInt(countOf(this.#usage?.inputTokens)),
+        outputTokens: BigInt(outputTokens),
+        cacheReadTokens: BigInt(countOf(this.#usage?.cacheReadTokens)),
+        cacheWriteTokens: BigInt(countOf(this.#usage?.cacheWriteTokens)),
         firstTokenMs: Math.round(this.#firstPartMs),
         durationMs: Math.round(deps.clock.monotonicMs() - this.#startedAtMs),
         stopReason: stop.reason,
       },
     });
     this.#step.modelDone = true;
-    this.#step.outputTokens = this.#usage?.outputTokens ?? 0;
+    this.#step.outputTokens = outputTokens;
     this.#step.stopReason = stop.reason;
     return { model: this.#model, stopReason: stop.reason, stopDetail: stop.detail };
   }
 
   #endBlock(part: Extract<ModelPart, { kind: "block-stop" }>): void {
     const { writer } = this.#parts;
+    if (part.block !== "tool_use") this.#openBlock = undefined;
     switch (part.block) {
       case "text":
         writer.endBlock({ signature: new Uint8Array(), redacted: false });
@@ -170,12 +208,44 @@ class PartRecorder {
     }
   }
 
+  /** A driver that leaves a block open breaks the port's contract; the log keeps its own. */
+  #closeBlock(): void {
+    const block = this.#openBlock;
+    if (block === undefined) return;
+    this.#openBlock = undefined;
+    this.#parts.writer.endBlock({ signature: new Uint8Array(), redacted: false });
+    this.#addBlock(block, new Uint8Array(), false);
+  }
+
+  /** What the call was made without (F2). */
+  #tell(part: Extract<ModelPart, { kind: "mended" | "tool-left-out" }>): void {
+    const { writer, deps, runId } = this.#parts;
+    if (part.kind === "tool-left-out") {
+      const { tool, reason } = part;
+      if (this.#conversation.leftOutTools.has(tool)) return;
+      this.#conversation.leftOutTools.add(tool);
+      deps.log.warn({ runId, tool, reason }, "a tool was left out: the model's API refused its definition");
+      writer.write({ case: "toolLeftOut", value: { tool, reason } });
+      return;
+    }
+    const { reason, withoutThinking } = part;
+    const blocks = part.mends.map((mend) => create(MendedBlockSchema, { ...mend, keepBytes: BigInt(mend.keepBytes) }));
+    deps.log.warn(
+      { runId, reason, blocks: blocks.length, withoutThinking },
+      "the conversation was mended for the model",
+    );
+    writer.write({ case: "historyMended", value: { reason, blocks, withoutThinking } });
+    this.#conversation.mend({ blocks, withoutThinking });
+  }
+
   #addBlock(block: "text" | "thinking", signature: Uint8Array, redacted: boolean): void {
     const blockId = `${this.#step.items.length}`;
     this.#step.items.push({ kind: "block", blockId, block, text: this.#text, completed: true, signature, redacted });
   }
 
-  #propose(args: JsonObject, problem: string | undefined): void {
+  #propose(given: JsonObject, unreadable: string | undefined): void {
+    const problem = unreadable ?? problemOfArguments(given);
+    const args = problem === undefined ? given : {};
     const callId = this.#callId;
     const tool = this.#tool;
     const finished =

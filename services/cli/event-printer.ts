@@ -69,6 +69,18 @@ export class EventPrinter {
       case "stepDiscarded":
         this.#line("(what this step had shown is void; it is made again)");
         return;
+      case "modelWaiting": {
+        const { waitMs, retry, of, reason } = body.value;
+        const seconds = Math.ceil(Number(waitMs) / 1_000);
+        this.#line(`(waiting for the model, ${seconds} s; retry ${retry} of ${of}: ${reason})`);
+        return;
+      }
+      case "historyMended":
+        this.#line(`(${body.value.reason})`);
+        return;
+      case "toolLeftOut":
+        this.#line(`(the tool ${body.value.tool} was left out: ${body.value.reason})`);
+        return;
       case "runResumed":
         this.#line(body.value.reason === "" ? "(taken up again)" : `(taken up again: ${body.value.reason})`);
         return;

@@ -169,6 +169,10 @@ function describeNote(note: Note): string {
   switch (note.kind) {
     case "modelSwitched":
       return `The model changed${note.from === "" ? "" : ` from ${codeSpan(note.from)}`} to ${codeSpan(note.to)}${because(note.reason)}`;
+    case "historyMended":
+      return `The conversation was mended for the model${because(note.reason)}`;
+    case "toolLeftOut":
+      return `The tool ${codeSpan(note.tool)} was left out${because(note.reason)}`;
     case "compacted":
       return `Older history was summarised: ${note.tokensBefore} tokens became ${note.tokensAfter}`;
     case "stepDiscarded":
@@ -188,6 +192,8 @@ function outcomeOf({ state }: RunTurn): string {
       return "It waits.";
     case "running":
       return "It is not at its end.";
+    case "waiting":
+      return "It waits for the model.";
     case "parked":
       return "It waits for something outside.";
     case "finished": {

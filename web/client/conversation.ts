@@ -79,6 +79,16 @@ export type RunState =
   | { readonly kind: "queued" /** Runs of the session before it. */; readonly position: number }
   | { readonly kind: "running"; readonly phase: Phase }
   | { readonly kind: "parked"; readonly reason: ParkReason; readonly waitsFor: string }
+  /** The model's API failed; the call is made again. */
+  | {
+      readonly kind: "waiting";
+      /** How long, from when the event was written. */
+      readonly waitMs: number;
+      readonly reason: string;
+      /** Which retry follows, from 1, and of how many. */
+      readonly retry: number;
+      readonly of: number;
+    }
   | {
       readonly kind: "finished";
       readonly status: RunStatus;
@@ -174,6 +184,9 @@ export interface Note {
   readonly seq: number;
   readonly note:
     | { readonly kind: "modelSwitched"; readonly from: string; readonly to: string; readonly reason: string }
+    /** The model goes on without a part of the conversation that its API refused. */
+    | { readonly kind: "historyMended"; readonly reason: string }
+    | { readonly kind: "toolLeftOut"; readonly tool: string; readonly reason: string }
     | { readonly kind: "compacted"; readonly tokensBefore: number; readonly tokensAfter: number }
     | { readonly kind: "stepDiscarded"; readonly step: number; readonly attempt: number }
     | { readonly kind: "resumed"; readonly attempt: number; readonly reason: string }

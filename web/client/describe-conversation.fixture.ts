@@ -45,6 +45,8 @@ function describeRunState(state: RunState): object {
       return present({ ...state });
     case "running":
       return present({ kind: state.kind, phase: nameOf(PhaseSchema, state.phase) });
+    case "waiting":
+      return present({ ...state });
     case "parked":
       return present({ kind: state.kind, reason: nameOf(ParkReasonSchema, state.reason), waitsFor: state.waitsFor });
     case "finished": {

@@ -57,6 +57,17 @@ export function foldBody(draft: Draft, event: Event, range: SeqRange): void {
     case "runParked":
       moveRun(draft, event, { kind: "parked", reason: body.value.reason, waitsFor: body.value.waitsFor });
       break;
+    case "modelWaiting": {
+      const { reason, retry, of } = body.value;
+      moveRun(draft, event, { kind: "waiting", waitMs: toNumber(body.value.waitMs), reason, retry, of });
+      break;
+    }
+    case "historyMended":
+      addNote(draft, event, { kind: "historyMended", reason: body.value.reason });
+      break;
+    case "toolLeftOut":
+      addNote(draft, event, { kind: "toolLeftOut", tool: body.value.tool, reason: body.value.reason });
+      break;
     case "runFinished":
       foldRunFinished(draft, event, body.value);
       break;

@@ -9,6 +9,10 @@ function describe(note: Note["note"]): string {
   switch (note.kind) {
     case "modelSwitched":
       return `The model changed to ${note.to}${note.reason && `: ${note.reason}`}`;
+    case "historyMended":
+      return note.reason;
+    case "toolLeftOut":
+      return `The tool ${note.tool} was left out: ${note.reason}`;
     case "compacted":
       return `Older history was summarised for the model (${note.tokensBefore} to ${note.tokensAfter} tokens)`;
     case "stepDiscarded":

@@ -10,6 +10,8 @@ export function RunStateLine({ run }: { readonly run: RunTurn }) {
       return <Working text={state.position === 0 ? "Waiting for a worker" : `Waiting, ${state.position} before it`} />;
     case "running":
       return <Working text={phaseTexts[state.phase] ?? "Working"} />;
+    case "waiting":
+      return <Working text={`Waiting for the model, ${durationText(state.waitMs)} (${state.retry} of ${state.of})`} />;
     case "parked":
       return <Working text={parkTexts[state.reason] ?? "Waiting for something outside"} />;
     case "finished":

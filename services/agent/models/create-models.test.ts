@@ -11,6 +11,7 @@ function models(apiKey: string) {
     baseUrl: "",
     maxRetries: 0,
     timeoutMs: 1_000,
+    silenceMs: 1_000,
     models: ["claude-b", "house-model", "offline", "claude-b"],
   };
   return createModels({ anthropic, offline: { tokenDelayMs: 0 } }, { clock: systemClock, log });

@@ -5,16 +5,22 @@
  * - It keeps no state between calls. Everything that it needs stands in the request, and the request is never changed.
  * - It honours `signal` within 100 ms, also while it waits to retry: the iterator then throws `signal.reason`.
  *   Leaving the iteration early (`break`) frees the connection as well.
- * - Every other error is a `failure`: MODEL_UNAVAILABLE (try again later; `retryAfterMs` when the maker said so),
- *   MODEL_REFUSED (the request, the key or the account; trying again does not help) or MODEL_NOT_FOUND.
- * - Retries before the first part are the driver's, bounded and configured (L7), and logged (L9). Once a part was
- *   yielded the driver never retries: what was shown is only discarded by the loop (S8).
- * - Parts of one block come in order: start, deltas, stop. Blocks never overlap and their indexes count up from 0.
+ * - Every other error is a `failure`: MODEL_UNAVAILABLE (try again later; `retryAfterMs` when the maker said so, and
+ *   metadata `retry: "false"` when it said that trying again does not help), MODEL_REFUSED (the request, the key or the
+ *   account; trying again does not help) or MODEL_NOT_FOUND.
+ * - A failed call is never made again by the driver: the loop has one budget of retries a step. A history or a tool that
+ *   the maker refuses is mended and asked for again by the driver, a bounded number of times; parts between the blocks say
+ *   what was mended.
+ * - Parts of one block come in order: start, deltas, stop. Blocks never overlap, each one ends, and their indexes count up
+ *   from 0. Texts have no half surrogate pair; counts are whole numbers from 0 to 2^53−1.
  *   A stream that ends without throwing ends with exactly one `stop`, preceded by at least one `usage`.
  */
 import type { JsonObject } from "@bufbuild/protobuf";
+import type { Mend } from "./mend-messages.ts";
 
 export interface Model {
+  /** How often a step may call it again after a failure that may pass. */
+  readonly maxRetries: number;
   /** Calls the model once. Nothing happens before the first `next()`. */
   stream(request: ModelRequest): AsyncIterable<ModelPart>;
 }
@@ -106,12 +112,26 @@ export type ModelPart =
   | { readonly kind: "text"; readonly index: number; readonly text: string }
   | { readonly kind: "thinking"; readonly index: number; readonly text: string }
   | ModelBlockStop
+  | ModelMended
+  /** The maker refused this tool's definition; the call was made without it. */
+  | { readonly kind: "tool-left-out" /** `server.tool`. */; readonly tool: string; readonly reason: string }
   | ({ readonly kind: "usage" } & ModelUsage)
   | {
       readonly kind: "stop";
       readonly reason: ModelStopReason /** For people; empty mostly. */;
       readonly detail: string;
     };
+
+/** The maker refused the conversation as it was, and took it with these changes. */
+export interface ModelMended {
+  readonly kind: "mended";
+  /** What was refused and why, for people; at most 1 KiB. */
+  readonly reason: string;
+  /** At most 256. */
+  readonly mends: readonly Mend[];
+  /** Whether reasoning of earlier answers was left out. */
+  readonly withoutThinking: boolean;
+}
 
 export type ModelBlockStop =
   | { readonly kind: "block-stop"; readonly index: number; readonly block: "text" }

@@ -171,6 +171,7 @@ function resolveModels(message: MeshConfig, check: Check): ResolvedModels {
       baseUrl: check("models.anthropic.baseUrl", anthropic?.baseUrl, parseUrl),
       maxRetries: anthropic?.maxRetries ?? defaults.models.anthropic.maxRetries,
       timeoutMs: anthropic?.timeoutMs || defaults.models.anthropic.timeoutMs,
+      silenceMs: anthropic?.silenceMs || defaults.models.anthropic.silenceMs,
       models: [...(anthropic?.models ?? [])],
     },
     offline: { tokenDelayMs: offline?.tokenDelayMs ?? defaults.models.offline.tokenDelayMs },

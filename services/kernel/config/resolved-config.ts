@@ -91,6 +91,7 @@ export interface ResolvedAnthropic {
   readonly baseUrl: string | undefined;
   readonly maxRetries: number;
   readonly timeoutMs: number;
+  readonly silenceMs: number;
   readonly models: readonly string[];
 }
 

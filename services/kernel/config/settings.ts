@@ -72,7 +72,7 @@ export const defaults = {
   sessions: { idleTimeoutMs: 1_800_000, cachedSessions: 256, retentionDays: 0, maxLogEvents: 0 },
   sessionsMaxLogBytes: 0,
   sessionsDirectScope: "channel_peer",
-  models: { anthropic: { maxRetries: 2, timeoutMs: 600_000 }, offline: { tokenDelayMs: 8 } },
+  models: { anthropic: { maxRetries: 2, timeoutMs: 600_000, silenceMs: 120_000 }, offline: { tokenDelayMs: 8 } },
   /** With a key, and without one. */
   defaultModel: { withKey: "claude-sonnet-5-5", withoutKey: "offline" },
   agent: {

@@ -48,6 +48,9 @@ const workerBodies: ReadonlySet<number> = new Set([
   35, // subagent_spawned
   36, // subagent_finished
   37, // run_finished
+  50, // model_waiting
+  51, // history_mended
+  52, // tool_left_out
 ]);
 
 /** What the check found. */

@@ -40,6 +40,8 @@ export interface FakeAnthropic {
   readonly url: string;
   /** The calls of /v1/messages, oldest first; at most the last `mostKept`. */
   requests(): readonly RecordedRequest[];
+  /** Connections in the middle of a request. */
+  openConnections(): number;
   /** Starts a new script with its first reply. */
   setScript(script: FakeScript): void;
   close(): Promise<void>;
@@ -53,6 +55,7 @@ export async function startFakeAnthropic(options: FakeAnthropicOptions = {}): Pr
   const history = createRequestHistory(options.historyFile, options.mostKept);
   const pacer = createPacer();
   let script: FakeScript = options.script ?? [{ kind: "tokens", tokens }];
+  const open = new Set<ServerResponse>();
   let scriptCalls = 0;
   let calls = 0;
   let ids = 0;
@@ -69,6 +72,8 @@ export async function startFakeAnthropic(options: FakeAnthropicOptions = {}): Pr
       body: isObject(body) ? body : {},
     });
     const finish = (outcome: Outcome): void => history.end(recorded, outcome);
+    open.add(response);
+    response.once("close", () => open.delete(response));
     response.once("close", () => finish(response.writableFinished ? "answered" : "client-gone"));
     const problem =
       body === "too large"
@@ -164,6 +169,7 @@ export async function startFakeAnthropic(options: FakeAnthropicOptions = {}): Pr
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests: history.all,
+    openConnections: () => open.size,
     setScript(next) {
       script = next;
       scriptCalls = 0;

@@ -1,5 +1,7 @@
 import { ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { verifies } from "../../../../test/requirements.ts";
+import type { ApiEvent } from "../../../../test/support/fake-anthropic/answer-events.ts";
 import { makePng } from "../../../../test/support/fake-anthropic/pictures.ts";
 import { apiError, type FakeBlock, type FakeReply, text } from "../../../../test/support/fake-anthropic/script.ts";
 import {
@@ -27,7 +29,14 @@ beforeEach(async () => {
 afterEach(() => fake.close());
 
 function model(more: Partial<AnthropicSettings> = {}): AnthropicModel {
-  const settings = { apiKey: "sk-secret", baseUrl: fake.url, maxRetries: 0, timeoutMs: 20_000, ...more };
+  const settings = {
+    apiKey: "sk-secret",
+    baseUrl: fake.url,
+    maxRetries: 0,
+    timeoutMs: 20_000,
+    silenceMs: 10_000,
+    ...more,
+  };
   return createAnthropicModel(settings, { clock: systemClock, log });
 }
 
@@ -44,8 +53,21 @@ async function failureOfCall(promise: Promise<unknown>) {
   return { ...failureFacts(error), message: error.rawMessage };
 }
 
+function cutAfter(afterDeltas: number): FakeReply {
+  return { kind: "answer", blocks: [{ type: "text", text: "a b" }], break: { kind: "cut", afterDeltas } };
+}
+
 function lastBody(): Record<string, unknown> {
   return fake.requests().at(-1)?.body ?? {};
+}
+
+/** The parts as far as they came, and how it ended. */
+async function gatherUntilFailure(claude: AnthropicModel, request = requestOf("hi")) {
+  const parts: ModelPart[] = [];
+  const reading = (async () => {
+    for await (const part of claude.stream(request)) parts.push(part);
+  })();
+  return { parts, facts: await failureOfCall(reading) };
 }
 
 const readFile = tool("filesystem.read_file", { path: { type: "string" } }, ["path"], "Reads a file");
@@ -254,26 +276,55 @@ describe("a failure", () => {
     expect(fake.requests()).toHaveLength(1);
   });
 
-  it("is tried again as often as configured, and the reason is logged", async () => {
-    fake.setScript([apiError(529), apiError(429, { headers: { "retry-after-ms": "5" } }), text("at last")]);
-    const gathered = await gather(model({ maxRetries: 2 }), requestOf("hi"));
-    expect(gathered.text).toBe("at last");
-    expect(lines.filter((line) => line.includes("trying again"))).toHaveLength(2);
+  it.each([
+    ["529", apiError(529)],
+    ["a connection that breaks before the answer", { kind: "hangup" }],
+    ["a connection that breaks in the answer", cutAfter(1)],
+    ["429", apiError(429, { headers: { "retry-after": "1" } })],
+    ["an answer that can't be read", { kind: "raw", pieces: ["data: {\n\n"] }],
+  ] satisfies [string, FakeReply][])(
+    `of one kind (%s) is one request: the step has the retries ${verifies("FW5")}`,
+    async (_what, reply) => {
+      fake.setScript([reply, text("second")]);
+      const facts = await failureOfCall(gather(model({ maxRetries: 5 }), requestOf("hi")));
+      expect(facts.reason).toBe(ErrorReason.MODEL_UNAVAILABLE);
+      expect(facts.metadata.retry).toBeUndefined();
+      expect(fake.requests()).toHaveLength(1);
+    },
+  );
+
+  it.each([
+    ["in seconds", { "retry-after": "120" }, 120_000],
+    ["in milliseconds", { "retry-after-ms": "1500" }, 1_500],
+    ["of ten minutes", { "retry-after": "600" }, 600_000],
+    ["that no clock holds", { "retry-after": "1e300" }, 2_147_483_647],
+    ["that is none", { "retry-after": "soon" }, 0],
+    ["in the past", { "retry-after": "Wed, 21 Oct 2015 07:28:00 GMT" }, 0],
+  ])(`carries the wait that the API asks for, %s ${verifies("FW3", "FW5")}`, async (_what, headers, waitMs) => {
+    fake.setScript([apiError(429, { headers })]);
+    expect((await failureOfCall(gather(model(), requestOf("hi")))).retryAfterMs).toBe(waitMs);
   });
 
-  it("carries the wait that the API asks for when it is too long to wait here", async () => {
-    fake.setScript([apiError(429, { headers: { "retry-after": "120" } })]);
-    const facts = await failureOfCall(gather(model({ maxRetries: 2 }), requestOf("hi")));
-    expect(facts.retryAfterMs).toBe(120_000);
-    expect(fake.requests()).toHaveLength(1);
+  it(`carries a wait that the API asks for as a date ${verifies("FW3")}`, async () => {
+    fake.setScript([apiError(503, { headers: { "retry-after": new Date(Date.now() + 60_000).toUTCString() } })]);
+    const { retryAfterMs } = await failureOfCall(gather(model(), requestOf("hi")));
+    expect(retryAfterMs).toBeGreaterThan(40_000);
+    expect(retryAfterMs).toBeLessThanOrEqual(60_000);
   });
 
-  it("is not tried again when the server says so", async () => {
-    fake.setScript([apiError(500, { headers: { "x-should-retry": "false" } }), text("no")]);
-    const facts = await failureOfCall(gather(model({ maxRetries: 2 }), requestOf("hi")));
-    expect(facts.reason).toBe(ErrorReason.MODEL_UNAVAILABLE);
-    expect(fake.requests()).toHaveLength(1);
-  });
+  it.each([
+    [500, "false", ErrorReason.MODEL_UNAVAILABLE, "false"],
+    [529, "false", ErrorReason.MODEL_UNAVAILABLE, "false"],
+    [403, "true", ErrorReason.MODEL_UNAVAILABLE, undefined],
+    [500, "maybe", ErrorReason.MODEL_UNAVAILABLE, undefined],
+  ])(
+    `of status %i carries the server's word x-should-retry: %s ${verifies("FW5")}`,
+    async (status, word, reason, retry) => {
+      fake.setScript([apiError(status, { headers: { "x-should-retry": word } })]);
+      const facts = await failureOfCall(gather(model(), requestOf("hi")));
+      expect([facts.reason, facts.metadata.retry]).toEqual([reason, retry]);
+    },
+  );
 
   it.each([
     ["cut", "cut"],
@@ -297,11 +348,6 @@ describe("a failure", () => {
     const facts = await failureOfCall(gather(model(), requestOf("hi")));
     expect(facts.reason).toBe(ErrorReason.MODEL_UNAVAILABLE);
     expect(facts.metadata).toMatchObject({ status: "529", problem: "overloaded_error" });
-  });
-
-  it("before the first block of an answer is retried", async () => {
-    fake.setScript([{ kind: "hangup" }, text("second")]);
-    expect((await gather(model({ maxRetries: 1 }), requestOf("hi"))).text).toBe("second");
   });
 
   it("to reach the API says where to look", async () => {
@@ -338,7 +384,6 @@ describe("the signal", () => {
   it.each([
     ["in mid-answer", stalled],
     ["before the first byte", { kind: "silence" }],
-    ["while it waits to retry", apiError(429, { headers: { "retry-after": "20" } })],
   ] satisfies [string, FakeReply][])(
     "stops the call %s with its own reason, and the API sees it",
     async (_when, reply) => {
@@ -372,4 +417,195 @@ it("remembers what the Models API said", async () => {
   expect(claude.knownAbilities("claude-sonnet-5-5")).toBeUndefined();
   await gather(claude, requestOf("hi", { model: "claude-sonnet-5-5" }));
   expect(claude.knownAbilities("claude-sonnet-5-5")).toMatchObject({ contextTokens: 1_000_000, maxTokens: 128_000 });
+});
+
+describe("the wire", () => {
+  const words: readonly FakeBlock[] = [{ type: "text", text: "a b" }];
+
+  it(`ends an answer with message_stop, also when the connection stays open, and lets it go ${verifies("FW1")}`, async () => {
+    fake.setScript([{ kind: "answer", blocks: words, keepsOpen: true }]);
+    const begunAt = performance.now();
+    expect((await gather(model(), requestOf("hi"))).text).toBe("a b");
+    expect(performance.now() - begunAt).toBeLessThan(5_000);
+    await expect.poll(() => fake.openConnections()).toBe(0);
+  });
+
+  it.each<[string, (event: ApiEvent) => ApiEvent | undefined]>([
+    ["message_start", (event) => (event.type === "message_start" ? { type: event.type, message: { id: "m" } } : event)],
+    ["message_start, which has no message", (event) => (event.type === "message_start" ? { type: event.type } : event)],
+    ["message_delta", (event) => (event.type === "message_delta" ? { ...event, usage: undefined as never } : event)],
+    [
+      "message_delta, where it is null",
+      (event) => (event.type === "message_delta" ? { ...event, usage: null } : event),
+    ],
+    [
+      "message_delta, where it is text",
+      (event) =>
+        event.type === "message_delta" ? { ...event, usage: { output_tokens: "NaN", input_tokens: -1 } } : event,
+    ],
+    ["an answer without message_delta", (event) => (event.type === "message_delta" ? undefined : event)],
+  ])(`takes missing usage as zero: %s ${verifies("FW2")}`, async (_where, change) => {
+    fake.setScript([
+      {
+        kind: "answer",
+        blocks: words,
+        edit: (events) =>
+          events.flatMap(({ data, delta }) => {
+            const data2 = change(data);
+            return data2 === undefined ? [] : [{ data: data2, delta }];
+          }),
+      },
+    ]);
+    const { parts, text: said, stop } = await gather(model(), requestOf("hi"));
+    expect([said, stop]).toEqual(["a b", "end"]);
+    const usage = parts.findLast((part) => part.kind === "usage");
+    for (const count of Object.values(usage ?? {})) expect(count === "usage" || Number.isSafeInteger(count)).toBe(true);
+    expect(fake.requests()).toHaveLength(1);
+  });
+
+  it.each<[string, (data: ApiEvent) => string]>([
+    ["no event line", (data) => `data: ${JSON.stringify(data)}\n\n`],
+    ["CRLF", (data) => `event: ${data.type}\r\ndata: ${JSON.stringify(data)}\r\n\r\n`],
+    ["CR", (data) => `event: ${data.type}\rdata: ${JSON.stringify(data)}\r\r`],
+    [
+      "no space, comments, ids and retry lines",
+      (data) => `: hello\nid: 5\nretry: 10\ndata:${JSON.stringify(data)}\n\n`,
+    ],
+    [
+      "an event over several lines",
+      (data) =>
+        `${JSON.stringify(data, undefined, 1)
+          .split("\n")
+          .map((line) => `data: ${line}`)
+          .join("\n")}\n\n`,
+    ],
+    ["a wrong event name", (data) => `event: whatever\ndata: ${JSON.stringify(data)}\n\n`],
+    [
+      "no empty line at the end",
+      (data) => `data: ${JSON.stringify(data)}\n${data.type === "message_stop" ? "" : "\n"}`,
+    ],
+  ])("is read with %s", async (_what, frame) => {
+    fake.setScript([{ kind: "answer", blocks: [{ type: "text", text: "a ü 🏝 b" }], frame }]);
+    expect((await gather(model(), requestOf("hi"))).text).toBe("a ü 🏝 b");
+  });
+
+  it("is read byte by byte", async () => {
+    const whole: string[] = [];
+    fake.setScript([
+      {
+        kind: "answer",
+        blocks: [{ type: "text", text: "ü 🏝 b" }],
+        frame: (data) => {
+          const text = `data: ${JSON.stringify(data)}\r\n\r\n`;
+          whole.push(text);
+          return text;
+        },
+      },
+    ]);
+    const expected = await gather(model(), requestOf("hi"));
+    const bytes = Buffer.from(whole.join(""));
+    fake.setScript([{ kind: "raw", pieces: [...bytes].map((byte) => Uint8Array.of(byte)) }]);
+    expect((await gather(model(), requestOf("hi"))).parts).toEqual(expected.parts);
+  });
+
+  it("gives a delta of 6 MiB, and a text behind the end of the answer not at all", async () => {
+    const long = "x".repeat(6_291_456);
+    const late = 'data: {"type":"content_block_start","index":1,"content_block":{"type":"text","text":"late"}}\n\n';
+    fake.setScript([{ kind: "answer", blocks: [{ type: "text", text: long }], trailer: late }]);
+    expect((await gather(model(), requestOf("hi"))).text).toBe(long);
+  });
+
+  it.each<[string, FakeReply, string]>([
+    [
+      "HTML with 200",
+      { kind: "raw", headers: { "content-type": "text/html" }, pieces: ["<html>login</html>"] },
+      "malformed",
+    ],
+    ["HTML that is called an event stream", { kind: "raw", pieces: ["<html>", "login</html>"] }, "malformed"],
+    ["nothing at all", { kind: "raw", pieces: [] }, "malformed"],
+    [
+      "JSON with 200",
+      { kind: "raw", headers: { "content-type": "application/json" }, pieces: ['{"type":"message"}'] },
+      "malformed",
+    ],
+    [
+      "HTML with 502",
+      { kind: "raw", status: 502, headers: { "content-type": "text/html" }, pieces: ["<h1>Bad gateway</h1>"] },
+      "status 502",
+    ],
+    [
+      "garbage for data",
+      { kind: "raw", pieces: ['data: {"type":"message_start"}\n\n', "data: {oops\n\n"] },
+      "malformed",
+    ],
+    ["a list for an event", { kind: "raw", pieces: ["data: []\n\n"] }, "malformed"],
+    [
+      "an error event without an event line",
+      { kind: "raw", pieces: ['data: {"type":"error","error":{"type":"overloaded_error","message":"busy"}}\n\n'] },
+      "overloaded_error",
+    ],
+    ["an error event of no type", { kind: "raw", pieces: ['event: error\ndata: {"type":"error"}\n\n'] }, ""],
+    ["an answer cut in its first event", { kind: "raw", pieces: ['data: {"type":"mess'], then: "cut" }, "cut"],
+    ["an answer that ends before its end", { kind: "raw", pieces: ['data: {"type":"message_start"}\n\n'] }, "cut"],
+  ])("that brings %s is a failure that may pass", async (_what, reply, problem) => {
+    fake.setScript([reply]);
+    const { facts, parts } = await gatherUntilFailure(model());
+    expect(facts.reason).toBe(ErrorReason.MODEL_UNAVAILABLE);
+    expect([facts.metadata.problem, facts.metadata.retry, parts]).toEqual([problem, undefined, []]);
+  });
+
+  it.each<[string, FakeReply, number]>([
+    ["before the first byte", { kind: "silence" }, 0],
+    ["between two", { kind: "answer", blocks: words, break: { kind: "stall", afterDeltas: 1 } }, 1],
+    ["after the headers", { kind: "raw", pieces: [], then: "stall" }, 0],
+  ])(
+    `that is silent %s for too long has failed, long before the call's time is up ${verifies("FW3")}`,
+    async (_when, reply, texts) => {
+      fake.setScript([reply]);
+      const { facts, parts } = await gatherUntilFailure(model({ silenceMs: 300 }));
+      expect([facts.reason, facts.metadata.problem]).toEqual([ErrorReason.MODEL_UNAVAILABLE, "silent"]);
+      expect(parts.filter((part) => part.kind === "text")).toHaveLength(texts);
+      await expect.poll(() => fake.openConnections()).toBe(0);
+    },
+  );
+
+  it("is alive while it pings", async () => {
+    const ping = 'event: ping\ndata: {"type": "ping"}\n\n';
+    const rest =
+      'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":"late"}}\n\ndata: {"type":"message_stop"}\n\n';
+    await fake.close();
+    fake = await startFakeAnthropic({ tokenDelayMs: 150 });
+    fake.setScript([{ kind: "raw", pieces: [...Array.from({ length: 12 }, () => ping), rest] }]);
+    expect((await gather(model({ silenceMs: 1_200 }), requestOf("hi"))).text).toBe("late");
+  });
+});
+
+describe(`a parameter that the API does not take ${verifies("FT2", "FT4")}`, () => {
+  const odd = tool(
+    "clinic.book it",
+    { "StartTime>": { type: "string" }, "": { type: "number" } },
+    ["StartTime>"],
+    "Books.",
+  );
+
+  it("has a legal name on the wire and its own everywhere else", async () => {
+    let alias = "";
+    fake.setScript((body) => {
+      const [sent] = body.tools as { name: string; description: string; input_schema: { properties: object } }[];
+      alias = Object.keys(sent?.input_schema.properties ?? {})[0] ?? "";
+      expect(sent?.name).toMatch(/^t-[0-9a-f]+-clinic-book-it$/);
+      expect(sent?.description).toBe('The tool is called "clinic.book it". Books.');
+      return answer({ type: "tool_use", id: "toolu_1", name: sent?.name ?? "", input: { [alias]: "9:00" } });
+    });
+    const { calls } = await gather(model(), requestOf("book", { tools: [odd] }));
+    expect(calls).toEqual([{ callId: "toolu_1", tool: "clinic.book it", arguments: { "StartTime>": "9:00" } }]);
+    const history = [
+      user("book"),
+      assistant(call("toolu_1", "clinic.book it", { "StartTime>": "9:00" })),
+      user(result("toolu_1", "ok")),
+    ];
+    await gather(model(), requestOf(history, { tools: [odd] }));
+    expect(JSON.stringify(lastBody().messages)).toContain(`"input":{"${alias}":"9:00"}`);
+    expect(fake.requests().map(({ status }) => status)).toEqual([200, 200]);
+  });
 });

@@ -2,8 +2,9 @@
  * Claude through Anthropic's Messages API. This folder is the only door to @anthropic-ai/sdk (L8), and loads it with
  * the first call: it costs about 100 ms and 25 MB that a mesh without a key need not pay.
  *
- * Raw stream events are read, not the SDK's accumulating stream: every token costs one event and one part. Retries are
- * ours, not the SDK's, which would sleep for as long as any server asks (L7), and only come before the first part.
+ * The SDK makes the request; the answer is read here (read-answer.ts), and nothing is made again by the SDK or here when
+ * a call fails: the step has one budget for that, which the loop keeps. A request that the API refuses for what is in it
+ * is mended and made again (request-mender.ts), a bounded number of times.
  */
 import type Anthropic from "@anthropic-ai/sdk";
 import type { Clock } from "../../../kernel/clock.ts";
@@ -11,23 +12,28 @@ import { ErrorReason, failure } from "../../../kernel/errors.ts";
 import type { Log } from "../../../kernel/log.ts";
 import { untilAborted } from "../../until-aborted.ts";
 import type { Model, ModelPart, ModelRequest } from "../model.ts";
-import { afterFault } from "./after-fault.ts";
-import { type ApiFault, brokenStream, failureOf, faultOf, type SdkErrors } from "./api-faults.ts";
+import { type ApiFault, brokenStream, failureOf, faultOf, type SdkErrors, tidy } from "./api-faults.ts";
 import type { ModelAbilities } from "./choose-thinking.ts";
 import { createAbilityBook } from "./model-abilities.ts";
-import { createEventReader } from "./read-events.ts";
-import { requestBody } from "./request-body.ts";
-import { toolNameReader } from "./tool-names.ts";
+import { readAnswer } from "./read-answer.ts";
+import { createEventReader, type EventReader } from "./read-events.ts";
+import { readOffence } from "./refusal-words.ts";
+import { createRefusedTools } from "./refused-tools.ts";
+import { type PreparedRequest, prepareRequest } from "./request-body.ts";
+import { RequestMender } from "./request-mender.ts";
+import { type SilenceWatch, watchSilence } from "./watch-silence.ts";
 
 export interface AnthropicSettings {
   /** Empty for none: then every call fails and says how to get one. */
   readonly apiKey: string;
   /** Empty for Anthropic's own address. */
   readonly baseUrl: string;
-  /** Calls after the first one that failed before its first part. */
+  /** Calls of a step after the first one that failed (Model.maxRetries). */
   readonly maxRetries: number;
-  /** Milliseconds that a call may take in all, retries and their waits included. */
+  /** Milliseconds that a call may take in all. */
   readonly timeoutMs: number;
+  /** Milliseconds without a byte, before the first one and between two, after which a call has failed; pings count. */
+  readonly silenceMs: number;
 }
 
 export interface AnthropicModel extends Model {
@@ -50,6 +56,7 @@ export function createAnthropicModel(
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): AnthropicModel {
   const abilities = createAbilityBook({ clock, log });
+  const refusedTools = createRefusedTools(clock);
   const problem = settings.apiKey === "" ? noKey : "";
   let sdk: Promise<Sdk> | undefined;
 
@@ -65,43 +72,34 @@ export function createAnthropicModel(
       sdk ??= loadSdk(settings, log);
       const { client, errors } = await sdk;
       const known = await untilAborted(abilities.find(request.model, client), signal);
-      let sendThinking = true;
-      for (let retries = 0; ; ) {
-        const body = requestBody(request, { abilities: known, sendThinking });
-        let shown = false;
+      const mender = new RequestMender(request, refusedTools);
+      for (;;) {
+        const asked = prepareRequest(mender.request(), { abilities: known, sendThinking: mender.sendThinking });
+        const silence = watchSilence(clock, settings.silenceMs);
         let fault: ApiFault;
+        let shown = false;
         try {
-          const answer = await client.messages.create(body, { signal, timeout: settings.timeoutMs, maxRetries: 0 });
-          const reader = createEventReader(toolNameReader(request.tools));
-          for await (const event of answer) {
-            for (const part of reader.read(event)) {
-              shown = true;
-              yield part;
-            }
+          for await (const part of ask(client, asked, { silence, mender, signal })) {
+            shown = true;
+            yield part;
           }
-          if (reader.skippedBlocks > 0) log.warn(about(request, reader), "the model sent blocks of unknown kinds");
-          if (reader.complete) return;
-          fault = brokenStream("cut");
+          if (shown) return;
+          // The API took it; what was left out is tried again in smaller portions.
+          continue;
         } catch (error) {
-          fault = faultOf(error, errors, clock.nowMs());
+          request.signal.throwIfAborted();
+          if (deadline.signal.aborted) fault = brokenStream("timeout", error);
+          else if (silence.signal.aborted) fault = brokenStream("silent", error);
+          else fault = faultOf(error, errors, clock.nowMs());
+        } finally {
+          silence.end();
         }
-        signal.throwIfAborted();
-        const sentThinking = sendThinking && hasThinking(request);
-        const state = { retries, maxRetries: settings.maxRetries, shown, sentThinking };
-        const next = afterFault(fault, state, Math.random());
-        switch (next.step) {
-          case "give-up":
-            throw failureOf(fault, request.model, settings.apiKey);
-          case "ask-without-thinking":
-            sendThinking = false;
-            log.warn(about(request, fault), "refused together with its earlier reasoning; asking again without it");
-            break;
-          case "wait":
-            retries += 1;
-            log.warn({ ...about(request, fault), retries, delayMs: next.delayMs }, "the call failed; trying again");
-            await clock.sleep(next.delayMs, signal);
-            break;
+        const change = shown ? undefined : mender.refused(fault, asked, tidy(fault.message, settings.apiKey));
+        if (change === undefined) {
+          const isOfHistory = !shown && readOffence(fault, false).kind !== "other";
+          throw failureOf(fault, request.model, settings.apiKey, isOfHistory);
         }
+        log.warn({ ...about(request, fault), change }, "the API refused the request; it is mended and made again");
       }
     } catch (error) {
       request.signal.throwIfAborted();
@@ -112,7 +110,45 @@ export function createAnthropicModel(
     }
   }
 
-  return { problem, knownAbilities: abilities.known, stream };
+  /** The parts of one answer; none at all when it was asked for to find out what the API refuses. */
+  async function* ask(
+    client: Anthropic,
+    { body, names }: PreparedRequest,
+    call: { readonly silence: SilenceWatch; readonly mender: RequestMender; readonly signal: AbortSignal },
+  ): AsyncGenerator<ModelPart, void, undefined> {
+    const { silence, mender } = call;
+    const signal = AbortSignal.any([call.signal, silence.signal]);
+    const response = await client.messages
+      .create(body, { signal, timeout: settings.timeoutMs, maxRetries: 0 })
+      .asResponse();
+    const reader = createEventReader(names);
+    const parts = readAnswer(response, reader, { clock, silence });
+    let isFirst = true;
+    for await (const part of parts) {
+      if (isFirst) {
+        if (mender.accepted()) return;
+        isFirst = false;
+        yield* mender.parts();
+      }
+      yield part;
+    }
+    tell(reader, body.model);
+    if (!reader.complete) throw new ConnectionCut("the answer ended too early");
+  }
+
+  const tell = ({ skippedBlocks, mendedBlocks }: EventReader, model: string): void => {
+    if (skippedBlocks + mendedBlocks === 0) return;
+    log.warn(
+      { model, skippedBlocks, mendedBlocks },
+      "the model sent blocks of unknown kinds, or left some in disorder",
+    );
+  };
+
+  return { problem, maxRetries: settings.maxRetries, knownAbilities: abilities.known, stream };
+}
+
+class ConnectionCut extends Error {
+  override readonly name = "ConnectionCut";
 }
 
 async function loadSdk(settings: AnthropicSettings, log: Log): Promise<Sdk> {
@@ -133,12 +169,7 @@ async function loadSdk(settings: AnthropicSettings, log: Log): Promise<Sdk> {
   return { client, errors: { APIError, APIConnectionError, APIConnectionTimeoutError } };
 }
 
-function hasThinking(request: ModelRequest): boolean {
-  return request.messages.some((message) => message.content.some((block) => block.type === "thinking"));
-}
-
-function about(request: ModelRequest, facts: Partial<ApiFault> & { readonly skippedBlocks?: number }) {
+function about(request: ModelRequest, { status, problem, cause }: ApiFault) {
   const { model, traceId } = request;
-  const { status, problem, skippedBlocks, cause } = facts;
-  return { model, traceId, status, problem, skippedBlocks, error: cause };
+  return { model, traceId, status, problem, error: cause };
 }

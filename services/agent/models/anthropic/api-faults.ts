@@ -5,13 +5,15 @@
  * visible and cleared of the key first.
  */
 import type { ConnectError } from "@connectrpc/connect";
+import { longestWaitMs } from "../../../kernel/clock.ts";
 import { ErrorReason, failure } from "../../../kernel/errors.ts";
 import { cutText, visibleText } from "../../../kernel/visible-text.ts";
+import { MalformedAnswer, StreamedError } from "./malformed-answer.ts";
 
 export interface ApiFault {
   /** The HTTP status, or what it would have been; 0 when there was none. */
   readonly status: number;
-  /** The API's type of error, or what broke: `unreachable`, `cut`, `timeout`, `malformed`. */
+  /** The API's type of error, or what broke: `unreachable`, `cut`, `timeout`, `silent`, `malformed`. */
   readonly problem: string;
   /** The API's words; empty when it said nothing. */
   readonly message: string;
@@ -45,14 +47,21 @@ const statusOfType: Readonly<Record<string, number>> = {
 
 const longestMessageBytes = 512;
 
-export function brokenStream(problem: "cut" | "timeout", cause?: unknown): ApiFault {
+export function brokenStream(problem: "cut" | "timeout" | "silent", cause?: unknown): ApiFault {
   return { status: 0, problem, message: "", retryAfterMs: undefined, retryable: true, cause };
 }
 
 export function faultOf(error: unknown, sdk: SdkErrors, nowMs: number): ApiFault {
   if (error instanceof sdk.APIConnectionTimeoutError) return brokenStream("timeout", error);
   if (error instanceof sdk.APIConnectionError) return { ...brokenStream("cut", error), problem: "unreachable" };
-  if (error instanceof SyntaxError) return { ...brokenStream("cut", error), problem: "malformed" };
+  if (error instanceof MalformedAnswer) {
+    return { ...brokenStream("cut", error), problem: "malformed", message: error.message };
+  }
+  if (error instanceof StreamedError) {
+    const status = Object.hasOwn(statusOfType, error.type) ? (statusOfType[error.type] ?? 500) : 500;
+    const { type: problem, message } = error;
+    return { status, problem, message, retryAfterMs: undefined, retryable: isPassing(status), cause: error };
+  }
   if (!(error instanceof sdk.APIError)) return brokenStream("cut", error);
   const type = error.type ?? "";
   const status = error.status ?? statusOfType[type] ?? 500;
@@ -74,11 +83,11 @@ function isPassing(status: number): boolean {
 /** `retry-after` in seconds or as a date, or the finer `retry-after-ms`. */
 function retryAfterMs(headers: Headers | undefined, nowMs: number): number | undefined {
   const exactMs = Number.parseFloat(headers?.get("retry-after-ms") ?? "");
-  if (exactMs >= 0) return exactMs;
+  if (exactMs >= 0) return Math.min(exactMs, longestWaitMs);
   const text = headers?.get("retry-after") ?? "";
   const seconds = Number(text);
   const waitMs = text !== "" && Number.isFinite(seconds) ? seconds * 1000 : Date.parse(text) - nowMs;
-  return waitMs >= 0 ? waitMs : undefined;
+  return waitMs >= 0 ? Math.min(waitMs, longestWaitMs) : undefined;
 }
 
 function saysRetry(headers: Headers | undefined): boolean | undefined {
@@ -86,20 +95,27 @@ function saysRetry(headers: Headers | undefined): boolean | undefined {
   return said === "true" ? true : said === "false" ? false : undefined;
 }
 
-/** The failure that the port promises. */
-export function failureOf(fault: ApiFault, model: string, apiKey: string): ConnectError {
+/**
+ * The failure that the port promises.
+ *
+ * @param isOfHistory Whether the conversation is what the API refuses, and no mending helped.
+ */
+export function failureOf(fault: ApiFault, model: string, apiKey: string, isOfHistory = false): ConnectError {
   const words = tidy(fault.message, apiKey);
-  const metadata = { model, status: String(fault.status), problem: fault.problem };
+  const passes = isPassing(fault.status) || fault.retryable;
+  const noRetry = passes && !fault.retryable ? { retry: "false" } : {};
+  const metadata = { model, status: String(fault.status), problem: fault.problem, ...noRetry };
   const detail = { metadata, cause: fault.cause };
   const said = words === "" ? fault.problem : `${fault.problem}: ${words}`;
   if (fault.status === 404) {
     return failure(ErrorReason.MODEL_NOT_FOUND, `Anthropic knows no model ${model} (${said}).`, detail);
   }
-  if (isPassing(fault.status)) {
+  if (passes) {
     const retryAfter = fault.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(fault.retryAfterMs) };
     return failure(ErrorReason.MODEL_UNAVAILABLE, `${unavailableText(fault)} (${said}).`, { ...detail, ...retryAfter });
   }
-  return failure(ErrorReason.MODEL_REFUSED, `${refusedText(fault.status)} (${said}).`, detail);
+  const way = isOfHistory ? " Reset or fork the session to go on." : "";
+  return failure(ErrorReason.MODEL_REFUSED, `${refusedText(fault.status)} (${said}).${way}`, detail);
 }
 
 function unavailableText(fault: ApiFault): string {
@@ -110,6 +126,8 @@ function unavailableText(fault: ApiFault): string {
       return "The connection to Anthropic's API broke in mid-answer";
     case "timeout":
       return "Anthropic's API took longer than models.anthropic.timeoutMs allows";
+    case "silent":
+      return "Anthropic's API sent nothing for longer than models.anthropic.silenceMs allows";
     case "malformed":
       return "Anthropic's API sent something unreadable; check ANTHROPIC_BASE_URL";
     default:
@@ -131,7 +149,8 @@ function refusedText(status: number): string {
   }
 }
 
-function tidy(message: string, apiKey: string): string {
+/** The API's words, cut, visible and without the key. */
+export function tidy(message: string, apiKey: string): string {
   const cleared = apiKey === "" ? message : message.replaceAll(apiKey, "[key]");
   return visibleText(cutText(cleared, longestMessageBytes)).replace(/\.$/, "");
 }

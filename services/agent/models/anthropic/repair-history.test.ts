@@ -6,7 +6,7 @@ import { validateRequest } from "../../../../test/support/fake-anthropic/validat
 import { assistant, call, requestOf, result, tool, user } from "../collect-parts.fixture.ts";
 import type { ModelBlock, ModelMessage } from "../model.ts";
 import { missingResultText, repairHistory } from "./repair-history.ts";
-import { requestBody } from "./request-body.ts";
+import { prepareRequest } from "./request-body.ts";
 
 describe("repairHistory", () => {
   it("leaves a sound conversation as it is", () => {
@@ -124,7 +124,7 @@ it("makes every conversation one that the API takes", () => {
         });
         const thinking = new Set(["enabled", "disabled"] as const);
         const abilities = { thinking, contextTokens: 0, maxTokens: 64_000 };
-        const body = requestBody(request, { abilities, sendThinking: true });
+        const { body } = prepareRequest(request, { abilities, sendThinking: true });
         expect(validateRequest(JSON.parse(JSON.stringify(body)))).toBeUndefined();
       },
     ),

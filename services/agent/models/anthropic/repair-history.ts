@@ -43,7 +43,8 @@ function wellFormed(block: ModelBlock): ModelBlock {
     }
     case "tool_result": {
       const isSound = block.content.every((part) => part.type !== "text" || part.text.isWellFormed());
-      return isSound ? block : { ...block, content: block.content.map(wellFormedText) };
+      const said = block.content.filter((part) => part.type !== "text" || part.text.trim() !== "");
+      return isSound && said.length === block.content.length ? block : { ...block, content: said.map(wellFormedText) };
     }
     case "image":
     case "thinking":

@@ -25,6 +25,7 @@ const noSignature = new Uint8Array(0);
 
 export function createOfflineModel({ tokenDelayMs }: OfflineSettings, { clock }: { readonly clock: Clock }): Model {
   return {
+    maxRetries: 0,
     async *stream(request): AsyncGenerator<ModelPart, void, undefined> {
       const { signal } = request;
       signal.throwIfAborted();
