@@ -32,8 +32,33 @@ export function watchRequestBody(
   response.once("close", stop);
 }
 
-/** Ends a request that came too late: the stream on HTTP/2, the connection on HTTP/1.1, where nothing else is possible. */
-export function cutOffRequest(request: EdgeRequest): void {
-  if ("stream" in request) request.stream.close(constants.NGHTTP2_CANCEL);
+/**
+ * Ends a request that came too late: the stream on HTTP/2, with this code of RFC 9113 §7, the connection on HTTP/1.1, where
+ * nothing else is possible.
+ */
+export function cutOffRequest(request: EdgeRequest, code: number = constants.NGHTTP2_CANCEL): void {
+  if ("stream" in request) request.stream.close(code);
   else request.socket.destroy();
+}
+
+/** What a peer still sends of a request that was answered is taken for so long on HTTP/1.1, so that it reads the answer. */
+const lingerMs = 1_000;
+
+/**
+ * Once an answer is written, nothing is waited for that the peer still owes of the request: the stream is ended (NO_ERROR,
+ * RFC 9113 §8.1) and the connection of HTTP/1.1, whose next request could not be told from the rest of this one.
+ */
+export function endWithAnswer(request: EdgeRequest, response: EdgeResponse): void {
+  response.once("finish", () => {
+    if (isRequestReceived(request)) return;
+    if ("stream" in request) {
+      // The end of the answer is handed to the session in this turn.
+      setImmediate(() => request.stream.close(constants.NGHTTP2_NO_ERROR));
+      return;
+    }
+    const { socket } = request;
+    const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
+    socket.once("close", () => clearTimeout(timer));
+    request.once("end", () => clearTimeout(timer));
+  });
 }

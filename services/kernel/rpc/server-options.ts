@@ -6,6 +6,7 @@ import type { Clock } from "../clock.ts";
 import { jsonRegistry } from "../event/json-registry.ts";
 import type { Log } from "../log.ts";
 import { createDeadlineInterceptor } from "./deadline-interceptor.ts";
+import type { Draining } from "./draining.ts";
 import { createFaultInterceptor } from "./fault-interceptor.ts";
 import { createRequestGate } from "./request-gate.ts";
 import { validateInterceptor } from "./validate-interceptor.ts";
@@ -20,11 +21,13 @@ export function createServerOptions(parts: {
   readonly log: Log;
   /** Default 900 000. */
   readonly streamIdleTimeoutMs: number;
+  /** Ends the calls that came through the port. Default: they end with their connections. */
+  readonly draining?: Draining;
 }): ConnectRouterOptions {
   return {
     interceptors: [
       createFaultInterceptor(parts.log),
-      createDeadlineInterceptor(parts.clock, parts.streamIdleTimeoutMs),
+      createDeadlineInterceptor(parts.clock, parts.streamIdleTimeoutMs, parts.draining),
       validateInterceptor,
     ],
     requestGate: createRequestGate(parts.authenticate),
