@@ -329,7 +329,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
 }
 
 /** How long answers that are on their way may take to leave when everything else has drained. */
-const lastAnswersMs = 500;
+const lastAnswersMs = 1_000;
 
 /** The link that is printed at the start works for so long. */
 const startLinkTtlMs = 3_600_000;

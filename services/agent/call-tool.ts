@@ -221,6 +221,7 @@ function eitherSignal(one: AbortSignal | undefined, other: AbortSignal): AbortSi
 const doubtful: ReadonlySet<ErrorReason | undefined> = new Set([
   undefined,
   ErrorReason.PEER_UNAVAILABLE,
+  ErrorReason.DRAINING,
   ErrorReason.STORE_UNAVAILABLE,
   ErrorReason.DEADLINE_EXCEEDED,
   ErrorReason.TOOL_TIMEOUT,

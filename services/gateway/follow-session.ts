@@ -23,6 +23,7 @@ const partBytes = 65_536;
 /** How long a reader that has begun waits for a session service that is away. */
 const maxAwayMs = 60_000;
 const awayWaitMs = 250;
+const awayReasons = [ErrorReason.PEER_UNAVAILABLE, ErrorReason.STORE_UNAVAILABLE, ErrorReason.DRAINING];
 
 export interface FollowOptions {
   readonly sessionId: string;
@@ -68,9 +69,8 @@ export async function* followSession(
         opened = true;
         return slice;
       } catch (error) {
-        const isAway =
-          failedWith(error, ErrorReason.PEER_UNAVAILABLE) || failedWith(error, ErrorReason.STORE_UNAVAILABLE);
-        if (!opened || !isAway || deps.clock.monotonicMs() >= untilMs) throw error;
+        if (!opened || !awayReasons.some((reason) => failedWith(error, reason)) || deps.clock.monotonicMs() >= untilMs)
+          throw error;
         await deps.clock.sleep(awayWaitMs, signal);
       }
     }

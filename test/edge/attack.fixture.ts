@@ -15,12 +15,24 @@ export async function startTarget(options: MeshProcessOptions = {}): Promise<Mes
   return mesh;
 }
 
-/** Resident memory of a process in bytes: now, and the most that it ever had. */
-export function memoryOf(pid: number): { readonly now: number; readonly peak: number } {
+/** Resident memory of a process in bytes. */
+export function memoryOf(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  const read = (name: string): number =>
-    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? 0) * 1024;
-  return { now: read("VmRSS"), peak: read("VmHWM") };
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
+}
+
+/** Looks at the memory of a process until it is asked by how many bytes it grew at the most. */
+export function watchMemory(pid: number): () => number {
+  const before = memoryOf(pid);
+  let peak = before;
+  const timer = setInterval(() => {
+    peak = Math.max(peak, memoryOf(pid));
+  }, 20);
+  onTestFinished(() => clearInterval(timer));
+  return () => {
+    clearInterval(timer);
+    return Math.max(peak, memoryOf(pid)) - before;
+  };
 }
 
 /** Milliseconds of processor time that a process has used. */

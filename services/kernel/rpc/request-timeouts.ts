@@ -41,24 +41,31 @@ export function cutOffRequest(request: EdgeRequest, code: number = constants.NGH
   else request.socket.destroy();
 }
 
-/** What a peer still sends of a request that was answered is taken for so long on HTTP/1.1, so that it reads the answer. */
+/** After an answer, what a peer still owes of its request is waited for no longer than this. */
 const lingerMs = 1_000;
 
 /**
  * Once an answer is written, nothing is waited for that the peer still owes of the request: the stream is ended (NO_ERROR,
- * RFC 9113 §8.1) and the connection of HTTP/1.1, whose next request could not be told from the rest of this one.
+ * RFC 9113 §8.1), and the connection of HTTP/1.1, whose next request could not be told from the rest of this one.
  */
 export function endWithAnswer(request: EdgeRequest, response: EdgeResponse): void {
-  response.once("finish", () => {
-    if (isRequestReceived(request)) return;
-    if ("stream" in request) {
-      // The end of the answer is handed to the session in this turn.
-      setImmediate(() => request.stream.close(constants.NGHTTP2_NO_ERROR));
-      return;
-    }
-    const { socket } = request;
-    const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
-    socket.once("close", () => clearTimeout(timer));
-    request.once("end", () => clearTimeout(timer));
-  });
+  if (!("stream" in request)) {
+    response.once("finish", () => {
+      if (!isRequestReceived(request)) endLater(() => request.socket.destroy(), request);
+    });
+    return;
+  }
+  const { stream } = request;
+  const end = (): void => {
+    if (!stream.closed && !isRequestReceived(request)) stream.close(constants.NGHTTP2_NO_ERROR);
+  };
+  // The response has handed its trailers to the session by then; they are sent before the stream is reset.
+  stream.once("wantTrailers", () => setImmediate(end));
+  // An answer of headers alone asks for none.
+  stream.once("finish", () => endLater(end, request));
+}
+
+function endLater(end: () => void, request: EdgeRequest): void {
+  const timer = setTimeout(end, lingerMs).unref();
+  request.once("close", () => clearTimeout(timer));
 }

@@ -11,8 +11,13 @@ import { createFaultInterceptor } from "./fault-interceptor.ts";
 import { createRequestGate } from "./request-gate.ts";
 import { validateInterceptor } from "./validate-interceptor.ts";
 
-/** What no answer exceeds: 4 MiB of content and its frame. Requests have the bound of their own contract. */
+/** What no request exceeds: 4 MiB of content and its frame. Most have a smaller bound of their own contract. */
 const maxMessageBytes = 4_259_840;
+/**
+ * What no answer exceeds. In Protobuf none is larger than 4 MiB, by what is accepted (event-bounds.ts); as JSON the same
+ * event is up to six times as long, and clients of JSON have no bound by default.
+ */
+const maxAnswerBytes = 33_554_432;
 const compressMinBytes = 8_192;
 
 export function createServerOptions(parts: {
@@ -36,7 +41,7 @@ export function createServerOptions(parts: {
     acceptCompression: [compressionGzip],
     compressMinBytes,
     readMaxBytes: maxMessageBytes,
-    writeMaxBytes: maxMessageBytes,
+    writeMaxBytes: maxAnswerBytes,
     requireConnectProtocolHeader: true,
   };
 }
