@@ -4,6 +4,7 @@ import { createConnectTransport } from "@connectrpc/connect-web";
 import { AdminService } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { basePath } from "./base-path.ts";
 
 export interface MeshClients {
   readonly gateway: Client<typeof GatewayService>;
@@ -36,5 +37,9 @@ export async function redeemLink(code: string): Promise<string> {
 }
 
 function openTransport(interceptors: Interceptor[]) {
-  return createConnectTransport({ baseUrl: window.location.origin, useBinaryFormat: true, interceptors });
+  return createConnectTransport({
+    baseUrl: `${window.location.origin}${basePath}`,
+    useBinaryFormat: true,
+    interceptors,
+  });
 }

@@ -164,6 +164,7 @@ function beginCall(
   const { timeoutMs, error } = parseTimeout(requestHeader.get("connect-timeout-ms"), Number.MAX_SAFE_INTEGER);
   const endMs = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
   const expire = (): void => control.abort(new ConnectError("the operation timed out", Code.DeadlineExceeded));
+  if (timeoutMs === 0) expire();
   request.once("close", () => {
     if (!response.writableEnded) control.abort(callerLeft);
   });
