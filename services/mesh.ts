@@ -36,6 +36,7 @@ import { createLifecycle, type Lifecycle } from "./kernel/lifecycle.ts";
 import type { Log } from "./kernel/log.ts";
 import { scopeOf } from "./kernel/rpc/call-context.ts";
 import { connectPeer, type Peer } from "./kernel/rpc/directory.ts";
+import { Draining } from "./kernel/rpc/draining.ts";
 import { openEdge } from "./kernel/rpc/edge.ts";
 import { createHealthService } from "./kernel/rpc/health.ts";
 import { createHealthBoard, wholeProcess } from "./kernel/rpc/health-board.ts";
@@ -43,6 +44,7 @@ import { createHopInterceptor } from "./kernel/rpc/hop-interceptor.ts";
 import { defaultListenerLimits, type ListenerLimits, limitsOfHops } from "./kernel/rpc/listener-limits.ts";
 import { RawSessionService } from "./kernel/rpc/raw-session-service.ts";
 import { reflectionServices, registerReflection } from "./kernel/rpc/reflection.ts";
+import { publicRpcOptions } from "./kernel/rpc/register-service.ts";
 import { createServerOptions } from "./kernel/rpc/server-options.ts";
 import { openBlobStore, openCallLedger, openSessionStore } from "./kernel/store/open-stores.ts";
 import type { StoreOptions, StoreUnavailable } from "./kernel/store/store-errors.ts";
@@ -115,7 +117,8 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
     maxFailedPerMinute: config.limits.maxFailedAuthPerMinute,
   });
   const { streamIdleTimeoutMs, progressIntervalMs } = config.limits;
-  const server = createServerOptions({ authenticate, clock, log, streamIdleTimeoutMs });
+  const draining = new Draining();
+  const server = createServerOptions({ authenticate, clock, log, streamIdleTimeoutMs, draining });
   const instanceId = newId("ins", clock);
   const broken: StoreOptions = { onBroken: options.onStoreBroken };
   const health = createHealthBoard();
@@ -276,12 +279,15 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
     services: [...served, ...reflectionServices],
     routes(router) {
       for (const register of routes) register(router);
-      router.service(Health, createHealthService(health));
+      router.service(Health, createHealthService(health), publicRpcOptions);
       registerReflection(router, served);
     },
     allowedHosts: config.access.allowedHosts,
     allowedOrigins: config.access.allowedOrigins,
-    page: createWebPage(options.webFolder),
+    ...(config.access.publicUrl === undefined ? {} : { publicUrl: config.access.publicUrl }),
+    onUndelivered: (path, error) =>
+      log.debug({ path, error: String(error) }, "an answer was not taken: its reader left"),
+    page: createWebPage(options.webFolder, config.access.publicUrl),
     onFault(fault) {
       if (fault.kind === "SOCKET_ERROR") log.debug({ ...fault }, "a peer left without a goodbye");
       else log.warn({ ...fault }, "a connection was refused or cut");
@@ -297,6 +303,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
     },
     async close() {
       health.close();
+      await draining.endCalls();
       await listener.close(lastAnswersMs);
     },
   });
@@ -322,7 +329,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
 }
 
 /** How long answers that are on their way may take to leave when everything else has drained. */
-const lastAnswersMs = 500;
+const lastAnswersMs = 1_000;
 
 /** The link that is printed at the start works for so long. */
 const startLinkTtlMs = 3_600_000;

@@ -166,6 +166,7 @@ function textBlock(text: string) {
 /** Reasons with which a call can fail that was dispatched already. Every other one is a refusal in front of it. */
 const doubtfulReasons: ReadonlySet<ErrorReason> = new Set([
   ErrorReason.PEER_UNAVAILABLE,
+  ErrorReason.DRAINING,
   ErrorReason.STORE_UNAVAILABLE,
   ErrorReason.DEADLINE_EXCEEDED,
   ErrorReason.TOOL_TIMEOUT,

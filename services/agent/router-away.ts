@@ -45,11 +45,14 @@ export class RouterAway {
   }
 }
 
+const awayReasons: ReadonlySet<ErrorReason> = new Set([
+  ErrorReason.PEER_UNAVAILABLE,
+  ErrorReason.STORE_UNAVAILABLE,
+  ErrorReason.DRAINING,
+]);
+
 function isUnreachable(error: unknown): boolean {
   if (!(error instanceof ConnectError)) return false;
   const { reason } = failureFacts(error);
-  return (
-    error.code === Code.Unavailable &&
-    (reason === undefined || reason === ErrorReason.PEER_UNAVAILABLE || reason === ErrorReason.STORE_UNAVAILABLE)
-  );
+  return error.code === Code.Unavailable && (reason === undefined || awayReasons.has(reason));
 }

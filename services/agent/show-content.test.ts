@@ -255,7 +255,7 @@ describe(`a model's API that refuses what it can't read ${verifies("FA2", "FA3",
     const fake = await startFakeAnthropic();
     onTestFinished(() => fake.close());
     const log = createLog({ level: "silent", format: "json" });
-    const settings = { apiKey: "sk-secret", baseUrl: fake.url, maxRetries: 0, timeoutMs: 60_000 };
+    const settings = { apiKey: "sk-secret", baseUrl: fake.url, maxRetries: 0, timeoutMs: 60_000, silenceMs: 60_000 };
     const model = createAnthropicModel(settings, { clock: systemClock, log });
     await fc.assert(
       fc.asyncProperty(run, async ([content, calls]) => {
@@ -274,7 +274,7 @@ describe(`a model's API that refuses what it can't read ${verifies("FA2", "FA3",
     const fake = await startFakeAnthropic();
     onTestFinished(() => fake.close());
     const log = createLog({ level: "silent", format: "json" });
-    const settings = { apiKey: "sk-secret", baseUrl: fake.url, maxRetries: 0, timeoutMs: 60_000 };
+    const settings = { apiKey: "sk-secret", baseUrl: fake.url, maxRetries: 0, timeoutMs: 60_000, silenceMs: 60_000 };
     const largest = png(8_000, 8, maxPictureBytes - 10_000);
     const messages = toModelMessages({ runs: [runOf([image(largest)])] }, 100);
     await gather(createAnthropicModel(settings, { clock: systemClock, log }), requestOf(messages));

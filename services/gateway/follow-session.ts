@@ -10,6 +10,7 @@ import { ErrorReason, failedWith } from "../kernel/errors.ts";
 import { readEventRange } from "../kernel/event/read-event-range.ts";
 import type { StoredEvent } from "../kernel/event/stored-event.ts";
 import { onward, scopeOf } from "../kernel/rpc/call-context.ts";
+import { noteHeld } from "../kernel/rpc/reader-place.ts";
 import { splitSlice } from "../kernel/stream/split-slice.ts";
 import { type LogSlice, tailLog } from "../kernel/stream/tail-log.ts";
 import { endsRun, findRunEnd } from "./find-run-end.ts";
@@ -22,6 +23,7 @@ const partBytes = 65_536;
 /** How long a reader that has begun waits for a session service that is away. */
 const maxAwayMs = 60_000;
 const awayWaitMs = 250;
+const awayReasons = [ErrorReason.PEER_UNAVAILABLE, ErrorReason.STORE_UNAVAILABLE, ErrorReason.DRAINING];
 
 export interface FollowOptions {
   readonly sessionId: string;
@@ -67,9 +69,8 @@ export async function* followSession(
         opened = true;
         return slice;
       } catch (error) {
-        const isAway =
-          failedWith(error, ErrorReason.PEER_UNAVAILABLE) || failedWith(error, ErrorReason.STORE_UNAVAILABLE);
-        if (!opened || !isAway || deps.clock.monotonicMs() >= untilMs) throw error;
+        if (!opened || !awayReasons.some((reason) => failedWith(error, reason)) || deps.clock.monotonicMs() >= untilMs)
+          throw error;
         await deps.clock.sleep(awayWaitMs, signal);
       }
     }
@@ -90,7 +91,7 @@ export async function* followSession(
     },
   });
   if (untilRunId === "") {
-    for await (const slice of tail) yield* splitSlice(slice, partBytes);
+    for await (const slice of tail) yield* inParts(slice, context);
     return;
   }
   // Asked for once the first page is read: it knows then of all that the page shows, or no longer shows.
@@ -103,8 +104,18 @@ export async function* followSession(
     asked = end;
     if (end.seq !== undefined && end.seq <= afterSeq) return;
     const at = slice.events.findIndex((event) => isAt(event, end));
-    yield* splitSlice(at < 0 ? slice : { ...slice, events: slice.events.slice(0, at + 1) }, partBytes);
+    yield* inParts(at < 0 ? slice : { ...slice, events: slice.events.slice(0, at + 1) }, context);
     if (at >= 0) return;
+  }
+}
+
+/** The parts of a slice; what waits behind each counts for the reader until it is written. */
+function* inParts(slice: LogSlice, context: HandlerContext): Generator<LogSlice> {
+  let leftBytes = slice.events.reduce((bytes, event) => bytes + event.bytes.length, 0);
+  for (const part of splitSlice(slice, partBytes)) {
+    leftBytes -= part.events.reduce((bytes, event) => bytes + event.bytes.length, 0);
+    noteHeld(context, leftBytes);
+    yield part;
   }
 }
 

@@ -9,6 +9,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { extname, join, relative, sep } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { EdgeRequest, EdgeResponse } from "../kernel/rpc/edge.ts";
+import { readPublicAddress } from "../kernel/rpc/public-address.ts";
 
 const contentSecurityPolicy = [
   "default-src 'none'",
@@ -41,12 +42,19 @@ interface PageFile {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** @param folder What the build made; when it is missing, every answer says how to build it. */
-export function createWebPage(folder: string): (request: EdgeRequest, response: EdgeResponse) => void {
+/**
+ * @param folder What the build made; when it is missing, every answer says how to build it.
+ * @param publicUrl Where people reach the page; its path stands before the addresses of all files.
+ */
+export function createWebPage(
+  folder: string,
+  publicUrl?: string,
+): (request: EdgeRequest, response: EdgeResponse) => void {
+  const prefix = publicUrl === undefined ? "" : readPublicAddress(publicUrl).prefix;
   let files: ReadonlyMap<string, PageFile> | undefined;
   return (request, response) => {
     if (request.method !== "GET" && request.method !== "HEAD") return answerText(response, 405, "Only GET and HEAD.");
-    files ??= readFiles(folder);
+    files ??= readFiles(folder, prefix);
     if (files.size === 0) {
       files = undefined;
       return answerText(response, 503, "The web page is not built: run `npm run build:web`.");
@@ -72,7 +80,7 @@ export function createWebPage(folder: string): (request: EdgeRequest, response: 
   };
 }
 
-function readFiles(folder: string): ReadonlyMap<string, PageFile> {
+function readFiles(folder: string, prefix: string): ReadonlyMap<string, PageFile> {
   const files = new Map<string, PageFile>();
   let entries: ReturnType<typeof readEntries>;
   try {
@@ -85,10 +93,17 @@ function readFiles(folder: string): ReadonlyMap<string, PageFile> {
     if (!entry.isFile()) continue;
     const file = join(entry.parentPath, entry.name);
     const path = `/${relative(folder, file).split(sep).join("/")}`;
-    const body = readFileSync(file);
+    const body = path === "/index.html" ? withPrefix(readFileSync(file), prefix) : readFileSync(file);
     files.set(path, { body, zipped: gzipSync(body), headers: headersOf(path, body) });
   }
   return files;
+}
+
+/** The page itself stands at `/` and at `/s/…`, so that no relative address of a file holds at both. */
+function withPrefix(page: Buffer, prefix: string): Buffer {
+  if (prefix === "") return page;
+  const text = page.toString("utf8").replaceAll(/\b(src|href)="\/(?!\/)/g, (_, name) => `${name}="${prefix}/`);
+  return Buffer.from(text);
 }
 
 function readEntries(folder: string) {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { verifies } from "../../test/requirements.ts";
 import { longestWaitMs, systemClock } from "./clock.ts";
 
 describe("systemClock", () => {
@@ -27,8 +28,21 @@ describe("systemClock", () => {
     expect(fired).toEqual(["kept"]);
   });
 
-  it.each([-1, Number.NaN, longestWaitMs + 1])("refuses a wait that the platform would not keep: %d ms", async (ms) => {
+  it.each([-1, Number.NaN])("refuses a wait that is none: %d ms", async (ms) => {
     expect(() => systemClock.setTimer(ms, () => {})).toThrow(RangeError);
     await expect(systemClock.sleep(ms)).rejects.toThrow(RangeError);
   });
+
+  it.each([longestWaitMs + 1, 2 ** 32, 9_999_999_999, Number.POSITIVE_INFINITY])(
+    `cuts a wait that the platform would end at once to one that it keeps: %d ms ${verifies("FE1")}`,
+    async (ms) => {
+      let fired = 0;
+      const timer = systemClock.setTimer(ms, () => {
+        fired += 1;
+      });
+      await systemClock.sleep(50);
+      timer.cancel();
+      expect(fired).toBe(0);
+    },
+  );
 });

@@ -14,23 +14,25 @@ import { encodeCanonically } from "./canonical-message.ts";
 
 const version = "1";
 
-function requestDigest<Schema extends DescMessage>(
+function encodeBare<Schema extends DescMessage>(
   schema: Schema,
   message: MessageShape<Schema> & { requestId: string },
-): string {
+): Uint8Array {
   const bare = clone(schema, message) as MessageShape<Schema> & { requestId: string };
   bare.requestId = "";
-  return `${version}:${hash("sha256", encodeCanonically(schema, bare), "base64url")}`;
+  return encodeCanonically(schema, bare);
 }
 
-/** The request of a call that must happen once. */
+/** The request of a call that must happen once, and how many bytes it has without its id. */
 export function requestOf<Schema extends DescMessage, Outcome>(
   schema: Schema,
   message: MessageShape<Schema> & { requestId: string },
   method: string,
   answer: Request<Outcome>["answer"],
-): Request<Outcome> {
-  return { method, requestId: message.requestId, digest: requestDigest(schema, message), answer };
+): Request<Outcome> & { readonly bytes: number } {
+  const bare = encodeBare(schema, message);
+  const digest = `${version}:${hash("sha256", bare, "base64url")}`;
+  return { method, requestId: message.requestId, digest, answer, bytes: bare.length };
 }
 
 /** The stored answer, the first time and every time after. Errors: REQUEST_ID_REUSED. */

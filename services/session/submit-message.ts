@@ -17,6 +17,7 @@ import {
 } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
+import { maxEventBytes } from "../kernel/event/event-bounds.ts";
 import { newId } from "../kernel/id.ts";
 import { scopeOf, traceIdOf } from "../kernel/rpc/call-context.ts";
 import type { Commanded, MessageContext, MessageEntry, SubmitRefusal, Submitted } from "../kernel/store/changes.ts";
@@ -54,6 +55,7 @@ export async function submitMessage(
     "atoll.session.v1.SessionService/SubmitMessage",
     encodeAnswer,
   );
+  requireReadable(request.bytes);
   const messageId = newId("msg", deps.clock);
   const runId = newId("run", deps.clock);
   const input = message.message;
@@ -109,6 +111,18 @@ export async function submitMessage(
     for (const ended of outcome.outcome.ended) deps.bus.publish(ended);
   }
   return fromBinary(SubmitMessageResponseSchema, answer);
+}
+
+/** What the event of a message has beside what was sent: ids, times, who sent it. */
+const addedEventBytes = 4_096;
+
+/** Errors: MESSAGE_TOO_LARGE. A log that took it could not be read any more by clients with default limits. */
+function requireReadable(bytes: number): void {
+  const limit = maxEventBytes - addedEventBytes;
+  if (bytes <= limit) return;
+  throw failure(ErrorReason.MESSAGE_TOO_LARGE, `the message is larger than ${limit} bytes: send less, or a blob`, {
+    metadata: { limit_bytes: String(limit) },
+  });
 }
 
 const maxTitleCharacters = 60;

@@ -9,6 +9,7 @@ import type { WatchCreate } from "../../gen/atoll/session/v1/watch_pb.ts";
 import { createEventFilter } from "../kernel/event/filter-events.ts";
 import type { Scope } from "../kernel/store/scope.ts";
 import type { LogPage } from "../kernel/store/session-store.ts";
+import { splitSlice } from "../kernel/stream/split-slice.ts";
 import { tailLog } from "../kernel/stream/tail-log.ts";
 import { checkCursor } from "./read-log.ts";
 import { sessionNotFound } from "./read-session.ts";
@@ -66,18 +67,23 @@ export async function* watchLog(
   for await (const { events, headSeq } of tail) {
     if (!isCreated && began !== undefined) yield createdFrame(watchId, began);
     isCreated = true;
-    yield events.length === 0
-      ? progressFrame(watchId, headSeq)
-      : {
-          case: "batch",
-          value: {
-            $typeName: "atoll.internal.v1.RawEventBatch",
-            events: filter(events).map(({ bytes }) => bytes),
-            watchId,
-            logId,
-            headSeq: BigInt(headSeq),
-          },
-        };
+    if (events.length === 0) {
+      yield progressFrame(watchId, headSeq);
+      continue;
+    }
+    // What was committed at once may be more than a client takes at once.
+    for (const part of splitSlice({ logId, events, headSeq }, pageBytes)) {
+      yield {
+        case: "batch",
+        value: {
+          $typeName: "atoll.internal.v1.RawEventBatch",
+          events: filter(part.events).map(({ bytes }) => bytes),
+          watchId,
+          logId,
+          headSeq: BigInt(headSeq),
+        },
+      };
+    }
   }
 }
 

@@ -29,6 +29,8 @@ export interface RawCall {
   readonly isZipped?: boolean;
   /** Sent instead of the enveloped message, and the stream is left open. */
   readonly openBytes?: Uint8Array;
+  /** Milliseconds of silence. Default 10 000. */
+  readonly answerTimeoutMs?: number;
   /** Beside the protocol's own; they win. */
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -40,7 +42,7 @@ export interface RawAnswer {
   readonly body: Buffer;
 }
 
-const answerTimeoutMs = 10_000;
+const defaultAnswerTimeoutMs = 10_000;
 
 /** Sends the call and gives what comes back, whole. */
 export async function callRaw(call: RawCall): Promise<RawAnswer> {
@@ -74,6 +76,7 @@ export async function callRaw(call: RawCall): Promise<RawAnswer> {
       stream.once("end", () => resolve(answer()));
       // A mesh that refuses early closes what it will not read: the answer counts, not the reset.
       stream.once("error", (error: Error) => (headers[":status"] === undefined ? reject(error) : resolve(answer())));
+      const answerTimeoutMs = call.answerTimeoutMs ?? defaultAnswerTimeoutMs;
       stream.setTimeout(answerTimeoutMs, () => reject(new Error(`no answer in ${answerTimeoutMs} ms`)));
       if (call.openBytes === undefined) stream.end(bodyOf(call));
       else stream.write(call.openBytes);

@@ -61,7 +61,8 @@ export interface MeshProcess {
 const main = resolve(import.meta.dirname, "../../services/main.ts");
 /** As in the first line of main.ts. */
 export const nodeFlags: readonly string[] = ["--max-semi-space-size=8"];
-const startTimeoutMs = 30_000;
+// Seconds on a machine at rest; a busy one may need many times as long.
+const startTimeoutMs = 90_000;
 const endTimeoutMs = 40_000;
 
 export async function startMeshProcess(options: MeshProcessOptions = {}): Promise<MeshProcess> {

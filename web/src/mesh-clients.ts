@@ -4,12 +4,15 @@ import { createConnectTransport } from "@connectrpc/connect-web";
 import { AdminService } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { basePath } from "./base-path.ts";
 import { noticeRefusal, openSubscribe } from "./shared-stream/open-subscribe.ts";
 
 export interface MeshClients {
   readonly gateway: Client<typeof GatewayService>;
   readonly session: Client<typeof SessionService>;
 }
+
+const baseUrl = `${window.location.origin}${basePath}`;
 
 /** The longest that a unary call may take, in milliseconds. */
 const unaryTimeoutMs = 30_000;
@@ -27,7 +30,7 @@ export function openMeshClients(token: string, onRefused: () => void): MeshClien
   };
   const transport = openTransport([authorize]);
   const gateway = createClient(GatewayService, transport);
-  const subscribe = noticeRefusal(openSubscribe(gateway, { baseUrl: window.location.origin, token }), (error) => {
+  const subscribe = noticeRefusal(openSubscribe(gateway, { baseUrl, token }), (error) => {
     if (error.code === Code.Unauthenticated) onRefused();
   });
   return { gateway: { ...gateway, subscribe }, session: createClient(SessionService, transport) };
@@ -41,5 +44,9 @@ export async function redeemLink(code: string): Promise<string> {
 }
 
 function openTransport(interceptors: Interceptor[]) {
-  return createConnectTransport({ baseUrl: window.location.origin, useBinaryFormat: true, interceptors });
+  return createConnectTransport({
+    baseUrl,
+    useBinaryFormat: true,
+    interceptors,
+  });
 }

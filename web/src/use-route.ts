@@ -1,11 +1,13 @@
 /** The address of the page: `/` for a new conversation, `/s/<session_id>` for one that exists. */
 import { useCallback, useSyncExternalStore } from "react";
+import { basePath } from "./base-path.ts";
 
 const pattern = /^\/s\/(ses_[0-9A-Za-z]{1,64})$/;
 const moved = "atoll:moved";
 
 function readSessionId(): string | undefined {
-  return pattern.exec(window.location.pathname)?.[1];
+  const { pathname } = window.location;
+  return pathname.startsWith(basePath) ? pattern.exec(pathname.slice(basePath.length))?.[1] : undefined;
 }
 
 function subscribe(onChange: () => void): () => void {
@@ -26,7 +28,7 @@ export function useRoute(): {
   const sessionId = useSyncExternalStore(subscribe, readSessionId);
   const open = useCallback((next: string | undefined) => {
     if (next === readSessionId()) return;
-    window.history.pushState(null, "", next === undefined ? "/" : `/s/${next}`);
+    window.history.pushState(null, "", next === undefined ? `${basePath}/` : `${basePath}/s/${next}`);
     window.dispatchEvent(new Event(moved));
   }, []);
   const openIfNew = useCallback(

@@ -1,8 +1,8 @@
 /**
  * Turns a bearer token into a principal.
  *
- * Keeps: every refusal is the same answer; failed tries of one address are limited, loopback included, and yet keep none
- * of the mesh's own services out; a web token works only from the origin that it is bound to; a token in a query string is
+ * Keeps: every refusal is the same answer; failed tries of one address are limited, loopback included, and yet keep no
+ * right token out: the limit is on what a wrong one is told, and what it costs its address (request-gate.ts); a web token works only from the origin that it is bound to; a token in a query string is
  * never looked at.
  */
 import { hash, timingSafeEqual } from "node:crypto";
@@ -68,21 +68,19 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
 
   return async ({ authorization, origin, address }) => {
     if (authorization === undefined) return { kind: "anonymous" };
-    const nowMs = options.clock.monotonicMs();
-    const failed = address === undefined ? undefined : failures.get(address);
     const token = /^Bearer ([\x21-\x7e]{1,4096})$/i.exec(authorization)?.[1];
-    const isLimited = failed !== undefined && failed.count >= options.maxFailedPerMinute;
-    const retryAfterMs = isLimited ? failed.sinceMs + windowMs - nowMs : 0;
-    if (retryAfterMs > 0) {
-      // An assertion can't be guessed, and a clock that is set makes many that are on their way fail at once.
-      const peer = token === undefined ? undefined : await options.tokens.verify(token, ["hop"]);
-      return peer === undefined ? { kind: "slow-down", retryAfterMs } : { kind: "authenticated", principal: peer };
-    }
+    // Before anything is counted: whatever others at its address try, a right token passes.
     const principal = token === undefined ? undefined : await principalOf(token);
     if (principal !== undefined && (principal.origin === undefined || principal.origin === origin)) {
       return { kind: "authenticated", principal };
     }
-    if (address !== undefined) countFailure(address, nowMs);
+    if (address === undefined) return { kind: "refused" };
+    const nowMs = options.clock.monotonicMs();
+    const failed = failures.get(address);
+    const isLimited = failed !== undefined && failed.count >= options.maxFailedPerMinute;
+    const retryAfterMs = isLimited ? failed.sinceMs + windowMs - nowMs : 0;
+    if (retryAfterMs > 0) return { kind: "slow-down", retryAfterMs };
+    countFailure(address, nowMs);
     return { kind: "refused" };
   };
 

@@ -8,6 +8,7 @@
 import { isUtf8 } from "node:buffer";
 import { fromBinary, toJson } from "@bufbuild/protobuf";
 import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
+import { maxEventBytes } from "./event-bounds.ts";
 import { jsonRegistry } from "./json-registry.ts";
 import { lengthDelimitedWireType, MalformedWire, varintWireType, WireReader } from "./wire-reader.ts";
 
@@ -21,6 +22,9 @@ const thinkingDeltaField = 8;
 const blockIdField = 1;
 const offsetField = 2;
 const textField = 3;
+
+/** The server adds its fields to it. */
+const maxWorkerEventBytes = maxEventBytes - 256;
 
 /** Text up to this length is looked at here, whether it is ASCII. */
 const maxLookedAtBytes = 64;
@@ -62,6 +66,9 @@ export type WorkerEventCheck =
 
 /** Checks one encoded event of the run `runId`. */
 export function checkWorkerEvent(encoded: Uint8Array, runId: string): WorkerEventCheck {
+  if (encoded.length > maxWorkerEventBytes) {
+    return refused(`the event has ${encoded.length} bytes: at most ${maxWorkerEventBytes} can be read by every client`);
+  }
   try {
     return walk(new WireReader(encoded), runId);
   } catch (error) {

@@ -1,24 +1,36 @@
 // Hands an accepted socket to the server of its protocol and keeps count of what is open on it.
 // Keeps L7: every request body has a deadline unless the client may stream there, and no answer waits for a peer that
-// does not read it.
+// does not read it. Keeps F4: what a request costs is counted for its address until its caller is proven.
 // Keeps L9: a handler that throws, a peer that breaks the protocol, falls silent or does not read is reported.
-import type { Http2ServerRequest, ServerHttp2Session } from "node:http2";
+import { constants, type Http2ServerRequest, type ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
+import type { AddressStanding } from "./address-standing.ts";
+import { createAnonymousCalls } from "./anonymous-calls.ts";
+import { beginExchange as openExchange } from "./begin-exchange.ts";
+import { canonicalAddress } from "./canonical-address.ts";
 import { createHttp1Server } from "./http1-server.ts";
 import { createHttp2Server } from "./http2-server.ts";
 import { watchHttp2Session } from "./http2-watchdog.ts";
 import type { FaultReporter } from "./listener-faults.ts";
 import type { ListenerLimits } from "./listener-limits.ts";
-import { drainConnection, type OpenConnection } from "./open-connection.ts";
+import { destroyConnection, drainConnection, type OpenConnection } from "./open-connection.ts";
 import { placeOf } from "./reader-place.ts";
-import { cutOffRequest, type EdgeRequest, type EdgeResponse, watchRequestBody } from "./request-timeouts.ts";
-import { createStallWatchdog } from "./stall-watchdog.ts";
+import {
+  cutOffRequest,
+  type EdgeRequest,
+  type EdgeResponse,
+  endWithAnswer,
+  watchRequestBody,
+} from "./request-timeouts.ts";
+import { createStallWatchdog, cutOff } from "./stall-watchdog.ts";
+import { UnreadAnswers } from "./unread-answers.ts";
 
 export interface ConnectionServerOptions {
   readonly limits: ListenerLimits;
   readonly isClientStreaming: (path: string) => boolean;
   readonly onRequest: (request: EdgeRequest, response: EdgeResponse) => void | Promise<void>;
   readonly faults: FaultReporter;
+  readonly standing: AddressStanding;
 }
 
 export interface ConnectionServer {
@@ -31,7 +43,9 @@ export interface ConnectionServer {
 }
 
 export function createConnectionServer(options: ConnectionServerOptions): ConnectionServer {
-  const { limits, faults } = options;
+  const { limits, faults, standing } = options;
+  const anonymous = createAnonymousCalls(limits);
+  const unread = new UnreadAnswers(limits);
   /** From what carries HTTP (a socket or a session) to its connection. */
   const carriers = new WeakMap<object, OpenConnection>();
   const stalls = createStallWatchdog(limits.readerStallTimeoutMs);
@@ -45,12 +59,30 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
       if (draining && connection.protocol.kind === "http1") drainConnection(connection);
     });
     const path = (request.url ?? "").split("?", 1)[0] ?? "";
-    stalls.watch(request, response, (pendingBytes) => {
+    const placed = (): string => {
       const { sessionId, seq } = placeOf(request);
-      const place = sessionId === "" ? "" : `; session ${sessionId} was written up to ${seq}`;
-      const detail = `${path}: ${pendingBytes} bytes not taken for ${limits.readerStallTimeoutMs} ms${place}`;
-      faults.report("READER_STALLED", connection.remoteAddress, detail);
+      return sessionId === "" ? "" : `; session ${sessionId} was written up to ${seq}`;
+    };
+    const stalled = (detail: string): void => faults.report("READER_STALLED", connection.remoteAddress, detail);
+    const { isStalled } = stalls.watch(request, response, {
+      onStalled: (bytes) =>
+        stalled(`${path}: ${bytes} bytes not taken for ${limits.readerStallTimeoutMs} ms${placed()}`),
+      onPeerStalled(answers, bytes) {
+        stalled(`the peer takes nothing: ${bytes} bytes of ${answers} answers on one connection`);
+        destroyConnection(connection);
+      },
     });
+    const { caller } = openExchange(connection, request, response, { limits, standing, anonymous });
+    unread.watch({
+      ...{ response, caller, isStalled },
+      heldBytes: () => placeOf(request).heldBytes,
+      giveUp(limit) {
+        stalled(`${path}: over ${limit}${placed()}`);
+        // Clients read this code as RESOURCE_EXHAUSTED.
+        cutOff(request, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      },
+    });
+    endWithAnswer(request, response);
     if (options.isClientStreaming(path)) {
       connection.firstRequest = "arrived";
     } else {
@@ -99,7 +131,11 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
   http2.on("sessionError", (error: NodeJS.ErrnoException, session) => {
     // A peer that left without a goodbye breaks the socket, not the protocol.
     const kind = error.syscall === undefined ? "HTTP2_PROTOCOL_ERROR" : "SOCKET_ERROR";
-    faults.report(kind, carriers.get(session)?.remoteAddress, error.message);
+    const remoteAddress = carriers.get(session)?.remoteAddress;
+    faults.report(kind, remoteAddress, error.message);
+    if (kind === "HTTP2_PROTOCOL_ERROR" && remoteAddress !== undefined) {
+      standing.offend(canonicalAddress(remoteAddress));
+    }
   });
 
   const serveHttp1 = (connection: OpenConnection, socket: Socket): void => {

@@ -13,17 +13,20 @@ import {
   cors,
   createContextValues,
 } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { addressKey } from "./call-context.ts";
 import { canonicalAddress } from "./canonical-address.ts";
 import { clientStreamingPaths } from "./client-streaming-paths.ts";
+import { exchangeKey, exchangeOf } from "./exchange.ts";
 import { createFastUnary } from "./fast-unary.ts";
 import { type Listener, type ListenerOptions, listen } from "./listener.ts";
+import { createNodeHandler } from "./node-handler.ts";
 import { checkHost, checkOrigin, type GuardVerdict, listAllowedHosts } from "./origin-guard.ts";
+import { readPublicAddress, withoutPrefix } from "./public-address.ts";
+import { readTarget } from "./read-target.ts";
 import { placeOf, readerPlaceKey } from "./reader-place.ts";
 
 /** What a page handler needs of a request; HTTP/2's compatibility layer has it too. */
-export type EdgeRequest = Pick<IncomingMessage, "method" | "url" | "headers" | "socket">;
+export type EdgeRequest = Pick<IncomingMessage, "method" | "url" | "headers" | "rawHeaders" | "socket">;
 /** What a page handler needs of a response. */
 export type EdgeResponse = Pick<ServerResponse, "setHeader" | "writeHead" | "end">;
 
@@ -38,6 +41,10 @@ export interface EdgeOptions extends Omit<ListenerOptions, "onRequest" | "isClie
   readonly allowedHosts: readonly string[];
   /** Origins of other pages that may call. */
   readonly allowedOrigins: readonly string[];
+  /** Where people reach the mesh, when a proxy is in front: its host and origin are ours, its path stands before all paths. */
+  readonly publicUrl?: string;
+  /** Told when an answer could not be written, most often because its reader has left. Default: nobody. */
+  readonly onUndelivered?: (path: string, error: unknown) => void;
   /** Answers what is no RPC. */
   readonly page: (request: EdgeRequest, response: EdgeResponse) => void;
 }
@@ -47,26 +54,35 @@ const preflightMaxAgeS = 7_200;
 export async function openEdge(options: EdgeOptions): Promise<Listener> {
   const origins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase()));
   let hosts: ReadonlySet<string> = new Set();
+  const proxied = options.publicUrl === undefined ? undefined : readPublicAddress(options.publicUrl);
+  const ownOrigins = proxied === undefined ? origins : new Set([...origins, proxied.origin]);
   const fast = createFastUnary(options.server);
   const contextValues = (request: EdgeRequest): ContextValues =>
-    createContextValues().set(addressKey, addressOf(request)).set(readerPlaceKey, placeOf(request));
-  const rpc = connectNodeAdapter({
-    ...options.server,
+    createContextValues()
+      .set(addressKey, addressOf(request))
+      .set(readerPlaceKey, placeOf(request))
+      .set(exchangeKey, exchangeOf(request));
+  const rpc = createNodeHandler({
+    server: options.server,
     routes: (router) => options.routes(fast.noting(router)),
     // Generated clients read 404 as UNIMPLEMENTED, as gRPC and Connect have it.
-    fallback: (_request, response) => answerText(response as EdgeResponse, 404, "There is no such RPC here."),
+    notFound: (response) => answerText(response as EdgeResponse, 404, "There is no such RPC here."),
     contextValues,
+    onUndelivered: options.onUndelivered ?? (() => undefined),
   });
   const listener = await listen({
     ...options,
     isClientStreaming: clientStreamingPaths(options.services),
     onRequest(request, answer) {
       const response = answer as EdgeResponse;
-      const authority = String(request.headers[":authority"] ?? request.headers.host ?? "");
+      const target = readTarget(request);
+      if (target === undefined) return answerText(response, 400, "The request names two hosts.");
+      const { authority } = target;
       const host = checkHost(authority, hosts);
       if (host.kind === "refused") return refuse(response, host);
+      request.url = withoutPrefix(target.url, proxied?.prefix ?? "");
       if (!isRpcPath(request.url)) return options.page(request, response);
-      const origin = checkOrigin(request.headers, authority, origins);
+      const origin = checkOrigin(request.headers, authority, ownOrigins);
       if (origin.kind === "refused") return refuse(response, origin);
       if (allowOrigin(request, response, origins) === "answered") return;
       const isFast = options.unary !== "library" && "stream" in request && "stream" in answer;
@@ -77,7 +93,7 @@ export async function openEdge(options: EdgeOptions): Promise<Listener> {
     host: options.host,
     port: listener.port,
     tls: options.tls !== undefined,
-    configured: options.allowedHosts,
+    configured: proxied === undefined ? options.allowedHosts : [...options.allowedHosts, proxied.host],
   });
   return listener;
 }

@@ -30,6 +30,7 @@ import {
 import { codeToHttpStatus, errorToJsonBytes, parseTimeout } from "@connectrpc/connect/protocol-connect";
 import { RawEventPageSchema } from "../../../gen/atoll/internal/v1/raw_events_pb.ts";
 import { encodeEventPage } from "../event/encode-event-page.ts";
+import { boundDeadlines } from "./bound-deadlines.ts";
 import { readBody } from "./read-body.ts";
 
 export interface FastUnary {
@@ -114,7 +115,7 @@ async function answer(
   values: ContextValues,
 ): Promise<void> {
   const call = beginCall(spec, request, response, values);
-  const { context, control } = call;
+  const { context } = call;
   let status = 200;
   let type = binaryType;
   let body: Uint8Array;
@@ -124,10 +125,10 @@ async function answer(
     if (call.timeoutError !== undefined) throw call.timeoutError;
     const message = input.parse(await readBody(request, maxRequestBytes));
     body = output.serialize(await invokeUnaryImplementation(spec, context, message, server.interceptors ?? []));
-    control.abort(callEnded);
+    context.abort(callEnded);
   } catch (cause) {
     // The gate gives what failed before the handler its reason when it hears of it.
-    control.abort(cause);
+    context.abort(cause);
     const error = cause instanceof ConnectError ? cause : unexplained(cause);
     if (!error.isWireError) mergeNonProtocolHeaders(context.responseHeader, error.metadata);
     status = codeToHttpStatus(error.code);
@@ -145,8 +146,7 @@ function unexplained(cause: unknown): ConnectError {
 }
 
 interface Call {
-  readonly context: HandlerContext;
-  readonly control: AbortController;
+  readonly context: HandlerContext & { readonly abort: (reason: unknown) => void };
   /** What is wrong with the caller's deadline; undefined when nothing is. */
   readonly timeoutError: ConnectError | undefined;
   readonly timer: NodeJS.Timeout | undefined;
@@ -160,9 +160,11 @@ function beginCall(
 ): Call {
   const control = new AbortController();
   const requestHeader = webHeadersOf(request.headers);
+  boundDeadlines(requestHeader);
   const { timeoutMs, error } = parseTimeout(requestHeader.get("connect-timeout-ms"), Number.MAX_SAFE_INTEGER);
   const endMs = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
   const expire = (): void => control.abort(new ConnectError("the operation timed out", Code.DeadlineExceeded));
+  if (timeoutMs === 0) expire();
   request.once("close", () => {
     if (!response.writableEnded) control.abort(callerLeft);
   });
@@ -176,12 +178,12 @@ function beginCall(
       protocolName: "connect",
       url: `${request.scheme}://${request.authority}${request.url}`,
       signal: control.signal,
+      abort: (reason) => control.abort(reason),
       // Whole milliseconds: what is left travels on in a header that has no fractions.
       timeoutMs: () => (endMs === undefined ? undefined : Math.floor(endMs - performance.now())),
       responseHeader: new Headers(),
       responseTrailer: new Headers(),
     },
-    control,
     timeoutError: error,
     timer: timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs),
   };

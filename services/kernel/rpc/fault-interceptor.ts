@@ -67,12 +67,19 @@ function explainFault(error: unknown, request: UnaryRequest | StreamRequest, log
         metadata: { method },
       });
     }
+    if (error.code === Code.DeadlineExceeded && failureFacts(error).reason === undefined) {
+      // The library's own, of the deadline that the caller set.
+      return failure(ErrorReason.DEADLINE_EXCEEDED, "the deadline that the caller set has passed");
+    }
     if (error.code !== Code.Internal || failureFacts(error).reason !== undefined) {
       log.debug({ traceId, method, code: Code[error.code], reason: error.rawMessage }, "call refused");
       return error;
     }
   }
-  if (request.signal.aborted) return ConnectError.from(request.signal.reason ?? error, Code.Canceled);
+  if (request.signal.aborted) {
+    const ended = ConnectError.from(request.signal.reason ?? error, Code.Canceled);
+    return ended === error ? ended : explainFault(ended, request, log);
+  }
   log.error(
     { traceId, method, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
     "call failed",

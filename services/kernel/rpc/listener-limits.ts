@@ -1,4 +1,5 @@
 // Keeps L7: every bound of the network edge stands here, named with its unit and stated with its default.
+import { longestWaitMs } from "../clock.ts";
 
 /** What one listener grants to its peers. All values are positive integers. */
 export interface ListenerLimits {
@@ -56,6 +57,27 @@ export interface ListenerLimits {
   readonly streamResetBurst: number;
   /** HTTP/2: resets by the peer that are taken per second after the burst. Default 20. */
   readonly streamResetsPerSecond: number;
+  /** From the headers of a stream to its first message, where the client may stream and its caller is proven. Default 10 000. */
+  readonly firstMessageTimeoutMs: number;
+  /** Public RPCs (health, reflection) that are open at once, of all addresses. Default 512. */
+  readonly maxAnonymousCalls: number;
+  /** The same of one address. Default 64. */
+  readonly maxAnonymousCallsPerAddress: number;
+  /**
+   * Bytes that an address may send without a proven caller, over all its connections; a request counts as 2 048 more. They
+   * come back with anonymousBytesPerSecond. Default 8 388 608.
+   */
+  readonly anonymousBurstBytes: number;
+  /** Default 1 048 576. */
+  readonly anonymousBytesPerSecond: number;
+  /** The longest wait of a new connection of an address that broke the protocol or spent too much. Default 5 000. */
+  readonly longestPenaltyMs: number;
+  /** Bytes of answers that one principal has not taken, over all its connections. Default 67 108 864. */
+  readonly maxUnreadBytesPerCaller: number;
+  /** The same of one address for callers that are not proven, the page's files among them. Default 16 777 216. */
+  readonly maxUnreadBytesPerAddress: number;
+  /** The same of all. Default 268 435 456. */
+  readonly maxUnreadBytes: number;
   /** Faults of one kind inside this time are reported as one with a count. Default 1 000. */
   readonly faultWindowMs: number;
 }
@@ -86,6 +108,15 @@ export const defaultListenerLimits: ListenerLimits = {
   maxSettings: 32,
   streamResetBurst: 200,
   streamResetsPerSecond: 20,
+  firstMessageTimeoutMs: 10_000,
+  maxAnonymousCalls: 512,
+  maxAnonymousCallsPerAddress: 64,
+  anonymousBurstBytes: 8_388_608,
+  anonymousBytesPerSecond: 1_048_576,
+  longestPenaltyMs: 5_000,
+  maxUnreadBytesPerCaller: 67_108_864,
+  maxUnreadBytesPerAddress: 16_777_216,
+  maxUnreadBytes: 268_435_456,
   faultWindowMs: 1_000,
 };
 
@@ -117,6 +148,9 @@ const hopMemoryMegabytes = 512;
  * - streamWindowBytes, connectionWindowBytes: hopWindows, or what strangers have when that is more.
  * - maxSessionMemoryMegabytes: 512, or what strangers have when that is more.
  * - streamResetBurst, streamResetsPerSecond: what maxConnections strangers may do together.
+ * - firstMessageTimeoutMs: none; a gateway keeps its stream to a peer open while nobody reads anything.
+ * - longestPenaltyMs: a tenth, so that a peer at the address of a stranger who misbehaves is back at once.
+ * - maxUnreadBytesPerCaller: what all may have; a peer calls in the name of each of its own callers.
  */
 export function limitsOfHops(strangers: ListenerLimits): ListenerLimits {
   return {
@@ -128,5 +162,8 @@ export function limitsOfHops(strangers: ListenerLimits): ListenerLimits {
     maxSessionMemoryMegabytes: Math.max(strangers.maxSessionMemoryMegabytes, hopMemoryMegabytes),
     streamResetBurst: strangers.streamResetBurst * strangers.maxConnections,
     streamResetsPerSecond: strangers.streamResetsPerSecond * strangers.maxConnections,
+    firstMessageTimeoutMs: longestWaitMs,
+    longestPenaltyMs: Math.ceil(strangers.longestPenaltyMs / 10),
+    maxUnreadBytesPerCaller: strangers.maxUnreadBytes,
   };
 }

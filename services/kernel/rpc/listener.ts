@@ -1,17 +1,27 @@
 // The mesh's one port: HTTP/1.1, HTTP/2 without TLS (prior knowledge) and, with a certificate, TLS with ALPN.
 // Sockets are accepted here, their protocol is read from the first bytes, and node's own servers take them from there.
 // Keeps L7: connections, and the time that a peer may take for a request, are bounded (listener-limits.ts).
+// Keeps F4: an address that breaks the protocol or floods waits with its next connections (address-standing.ts).
 // Keeps L9: every refused or cut connection is reported (listener-faults.ts).
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { type AddressInfo, createServer, isIPv6, type Server, type Socket } from "node:net";
+import { AddressStanding } from "./address-standing.ts";
+import { canonicalAddress } from "./canonical-address.ts";
 import { createConnectionLimits } from "./connection-limits.ts";
 import { createConnectionServer } from "./connection-server.ts";
+import { watchFloods } from "./flood-watch.ts";
 import { explainListenFailure } from "./listen-error.ts";
 import { createFaultReporter, type ListenerFault, type ListenerFaultKind } from "./listener-faults.ts";
 import type { ListenerLimits } from "./listener-limits.ts";
-import { boundFirstRequest, destroyConnection, drainConnection, type OpenConnection } from "./open-connection.ts";
+import {
+  boundFirstRequest,
+  destroyConnection,
+  drainConnection,
+  type OpenConnection,
+  openConnection,
+} from "./open-connection.ts";
 import { type SniffOutcome, sniffProtocol } from "./sniff-protocol.ts";
 import { createTlsFront, type TlsFront } from "./tls-front.ts";
 
@@ -54,7 +64,11 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const faults = createFaultReporter(options.onFault ?? (() => undefined), limits.faultWindowMs);
   const admission = createConnectionLimits(limits);
   const connections = new Set<OpenConnection>();
-  const http = createConnectionServer({ ...options, faults });
+  const standing = new AddressStanding(limits);
+  const floods = watchFloods(connections, standing, ({ remoteAddress }, bytes) => {
+    faults.report("ADDRESS_FLOOD", remoteAddress, `${bytes} bytes at once, and no caller is proven`);
+  });
+  const http = createConnectionServer({ ...options, faults, standing });
   const takeOffTls = options.tls && createTlsFront({ ...options.tls, handshakeTimeoutMs: limits.sniffTimeoutMs });
   const emptied = Promise.withResolvers<void>();
   let draining = false;
@@ -72,13 +86,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       socket.destroy();
       return;
     }
-    const connection: OpenConnection = {
-      socket,
-      remoteAddress,
-      protocol: { kind: "undecided" },
-      exchanges: new Map(),
-      firstRequest: "awaited",
-    };
+    const connection = openConnection(socket, remoteAddress);
     connections.add(connection);
     socket.once("close", () => {
       connections.delete(connection);
@@ -92,6 +100,19 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     });
     const probeIntervalMs = limits.tcpKeepAliveDelayMs / tcpKeepAliveProbes;
     socket.setKeepAlive(true, limits.tcpKeepAliveDelayMs, probeIntervalMs, tcpKeepAliveProbes);
+    const waitMs = standing.admitInMs(canonicalAddress(remoteAddress));
+    if (waitMs === 0) {
+      begin(connection);
+      return;
+    }
+    faults.report("ADDRESS_PENALTY", remoteAddress, `its connection waits ${Math.round(waitMs)} ms`);
+    // Nothing of it is read meanwhile: it costs its place among the connections, and no time.
+    const timer = setTimeout(begin, waitMs, connection).unref();
+    socket.once("close", () => clearTimeout(timer));
+  };
+
+  const begin = (connection: OpenConnection): void => {
+    const { socket, remoteAddress } = connection;
     boundFirstRequest(connection, limits.firstRequestTimeoutMs, () => {
       faults.report("FIRST_REQUEST_TIMEOUT", remoteAddress, `${connection.protocol.kind} without a complete request`);
     });
@@ -162,6 +183,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       const timer = setTimeout(destroyAll, deadlineMs);
       await emptied.promise;
       clearTimeout(timer);
+      floods.close();
       http.close();
       faults.close();
     },

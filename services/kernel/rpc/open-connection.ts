@@ -17,6 +17,22 @@ export interface OpenConnection {
   readonly exchanges: Map<EdgeRequest, EdgeResponse>;
   /** "awaited" until a request arrived in full or, where the client may stream, with its headers. */
   firstRequest: "awaited" | "arrived";
+  /** Calls whose caller was proven and whose answer is not finished. */
+  provenCalls: number;
+  /** When the last of them was proven or ended, on the monotonic clock; undefined before the first one. */
+  provenAtMs: number | undefined;
+  /** What requests of nobody proven cost since flood-watch.ts looked last, beside the bytes of the socket. */
+  spentBytes: number;
+  /** The bytes of the socket that flood-watch.ts has seen, and what it found at its last look. */
+  countedBytes: number;
+  lastSpentBytes: number;
+}
+
+export function openConnection(socket: Socket, remoteAddress: string): OpenConnection {
+  return {
+    ...{ socket, remoteAddress, protocol: { kind: "undecided" }, exchanges: new Map(), firstRequest: "awaited" },
+    ...{ provenCalls: 0, provenAtMs: undefined, spentBytes: 0, countedBytes: 0, lastSpentBytes: 0 },
+  };
 }
 
 /** Destroys the connection unless its first request arrives within `timeoutMs`. */

@@ -7,6 +7,8 @@ import type { CallContext } from "./call-context.ts";
 interface ReaderPlace {
   sessionId: string;
   seq: number;
+  /** Bytes of the log that are in memory for this reader and wait behind what was written. */
+  heldBytes: number;
 }
 
 /** Undefined inside the process, where nobody is cut off. Set by the edge. */
@@ -18,7 +20,7 @@ const places = new WeakMap<object, ReaderPlace>();
 export function placeOf(request: object): ReaderPlace {
   let place = places.get(request);
   if (place === undefined) {
-    place = { sessionId: "", seq: 0 };
+    place = { sessionId: "", seq: 0, heldBytes: 0 };
     places.set(request, place);
   }
   return place;
@@ -30,4 +32,10 @@ export function noteWritten(context: Pick<CallContext, "values">, sessionId: str
   if (place === undefined) return;
   place.sessionId = sessionId;
   place.seq = seq;
+}
+
+/** Says how much more of a log waits in memory until the reader takes what it has. */
+export function noteHeld(context: Pick<CallContext, "values">, bytes: number): void {
+  const place = context.values.get(readerPlaceKey);
+  if (place !== undefined) place.heldBytes = bytes;
 }

@@ -13,6 +13,7 @@ import {
   ServerReflection as ServerReflectionV1Alpha,
 } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { type DescriptorIndex, indexDescriptors, listWithImports } from "./descriptor-index.ts";
+import { publicRpcOptions } from "./register-service.ts";
 
 type Question = (ServerReflectionRequest | ServerReflectionRequestV1Alpha)["messageRequest"];
 type Answer =
@@ -27,30 +28,38 @@ export const reflectionServices: readonly DescService[] = [ServerReflectionV1, S
 /** Serves the descriptors of `services`, of reflection itself and of all that they import. */
 export function registerReflection(router: ConnectRouter, services: readonly DescService[]): void {
   const index = indexDescriptors([...new Set([...services, ...reflectionServices])]);
-  router.service(ServerReflectionV1, {
-    async *serverReflectionInfo(requests) {
-      const answer = createAnswerer(index);
-      for await (const request of requests) {
-        yield {
-          validHost: request.host,
-          originalRequest: request,
-          messageResponse: answer(request.messageRequest),
-        };
-      }
+  router.service(
+    ServerReflectionV1,
+    {
+      async *serverReflectionInfo(requests) {
+        const answer = createAnswerer(index);
+        for await (const request of requests) {
+          yield {
+            validHost: request.host,
+            originalRequest: request,
+            messageResponse: answer(request.messageRequest),
+          };
+        }
+      },
     },
-  });
-  router.service(ServerReflectionV1Alpha, {
-    async *serverReflectionInfo(requests) {
-      const answer = createAnswerer(index);
-      for await (const request of requests) {
-        yield {
-          validHost: request.host,
-          originalRequest: request,
-          messageResponse: answer(request.messageRequest),
-        };
-      }
+    publicRpcOptions,
+  );
+  router.service(
+    ServerReflectionV1Alpha,
+    {
+      async *serverReflectionInfo(requests) {
+        const answer = createAnswerer(index);
+        for await (const request of requests) {
+          yield {
+            validHost: request.host,
+            originalRequest: request,
+            messageResponse: answer(request.messageRequest),
+          };
+        }
+      },
     },
-  });
+    publicRpcOptions,
+  );
 }
 
 /** Answers the questions of one stream: an import that went over it once is not sent again. */
@@ -62,7 +71,7 @@ function createAnswerer(index: DescriptorIndex): (question: Question) => Answer 
     for (const each of files) sent.add(each.proto.name);
     return {
       case: "fileDescriptorResponse",
-      value: { fileDescriptorProto: files.map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto)) },
+      value: { fileDescriptorProto: files.map(encodeFile) },
     };
   };
 
@@ -91,6 +100,18 @@ function createAnswerer(index: DescriptorIndex): (question: Question) => Answer 
         return failure(Code.InvalidArgument, "the request asks nothing");
     }
   };
+}
+
+/** Files are encoded once: a question costs its answer's bytes and nothing more. */
+const encodedFiles = new WeakMap<DescFile, Uint8Array>();
+
+function encodeFile(file: DescFile): Uint8Array {
+  let encoded = encodedFiles.get(file);
+  if (encoded === undefined) {
+    encoded = toBinary(FileDescriptorProtoSchema, file.proto);
+    encodedFiles.set(file, encoded);
+  }
+  return encoded;
 }
 
 function notFound(wanted: string): Answer {

@@ -1,7 +1,9 @@
 /** Registers a service so that each RPC has the size limit of its own contract (L6). */
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter, MethodImpl, ServiceImpl } from "@connectrpc/connect";
+import { Scope } from "../../../gen/atoll/auth/v1/options_pb.ts";
 import { ErrorReason, failure } from "../errors.ts";
+import { anonymousReadBytes } from "./anonymous-calls.ts";
 import { ruleOf } from "./method-rule.ts";
 
 /** An RPC without an implementation answers UNIMPLEMENTED with the reason METHOD_NOT_SERVED. */
@@ -15,9 +17,13 @@ export function registerService<Service extends DescService>(
     const implemented = methods[method.localName];
     router.rpc(method, (implemented ?? notServed(method)) as MethodImpl<DescMethod>, {
       readMaxBytes: ruleOf(method).maxRequestBytes,
+      ...(ruleOf(method).scope === Scope.PUBLIC ? publicRpcOptions : {}),
     });
   }
 }
+
+/** How public RPCs of other contracts (health, reflection) are registered: a few bytes, never inflated (F4). */
+export const publicRpcOptions = { readMaxBytes: anonymousReadBytes, acceptCompression: [] };
 
 function notServed(method: DescMethod): () => never {
   return () => {

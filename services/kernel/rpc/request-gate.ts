@@ -1,7 +1,8 @@
 /**
- * What happens before a request's body is read: trace, authentication, scope.
+ * What happens before a request's body is read: trace, authentication, scope, and the bounds of who is not known.
  *
- * Keeps L6: the scope stands in the contract; an RPC without one is denied to everyone. A body that can't be decoded is
+ * Keeps L6: the scope stands in the contract; an RPC without one is denied to everyone. Keeps F4: a public RPC has a place
+ * among few, and nothing is inflated for it; a refused token costs its address. A body that can't be decoded is
  * the caller's fault, never INTERNAL: the library fails it before any interceptor runs, so the gate corrects the error
  * on its way out.
  */
@@ -11,6 +12,7 @@ import { type Authenticate, holdsScope } from "../auth/authenticate.ts";
 import { ErrorReason, failure } from "../errors.ts";
 import { newTraceId } from "../id.ts";
 import { addressKey, principalKey, traceIdKey } from "./call-context.ts";
+import { type Exchange, exchangeKey } from "./exchange.ts";
 import { ruleOf } from "./method-rule.ts";
 
 /** Set by the first interceptor: from then on a failure is not one of decoding. */
@@ -21,7 +23,8 @@ export function createRequestGate(authenticate: Authenticate): (context: Handler
     context.values.set(traceIdKey, readTraceId(context.requestHeader.get("traceparent")) ?? newTraceId());
     correctDecodingErrors(context);
     const { scope } = ruleOf(context.method);
-    if (scope === Scope.PUBLIC) return;
+    const exchange = context.values.get(exchangeKey);
+    if (scope === Scope.PUBLIC) return enterPublic(context, exchange);
     const authentication = await authenticate({
       authorization: context.requestHeader.get("authorization") ?? undefined,
       origin: context.requestHeader.get("origin") ?? undefined,
@@ -29,9 +32,12 @@ export function createRequestGate(authenticate: Authenticate): (context: Handler
     });
     switch (authentication.kind) {
       case "anonymous":
+        throw tokenInvalid();
       case "refused":
-        throw failure(ErrorReason.TOKEN_INVALID, "a valid token is required: send `authorization: Bearer <token>`");
+        exchange?.charge(refusedTokenCostBytes);
+        throw tokenInvalid();
       case "slow-down":
+        exchange?.charge(guessCostBytes);
         throw failure(ErrorReason.LIMIT_EXCEEDED, "too many failed tries: wait before the next one", {
           metadata: { limit: "failed authentications" },
           retryAfterMs: authentication.retryAfterMs,
@@ -44,7 +50,32 @@ export function createRequestGate(authenticate: Authenticate): (context: Handler
       throw failure(ErrorReason.SCOPE_MISSING, `the token lacks the scope ${name}`, { metadata: { scope: name } });
     }
     context.values.set(principalKey, authentication.principal);
+    exchange?.prove(authentication.principal);
   };
+}
+
+/** What a token that is not valid costs its address, in bytes of its allowance: it was checked. */
+const refusedTokenCostBytes = 4_096;
+/** The same once many were not valid within a minute: who guesses is soon cut off, and waits longer with each connection. */
+const guessCostBytes = 65_536;
+
+function tokenInvalid(): ConnectError {
+  return failure(ErrorReason.TOKEN_INVALID, "a valid token is required: send `authorization: Bearer <token>`");
+}
+
+/** The headers that say how a body or its messages are compressed, in the three protocols. */
+const compressionHeaders = ["content-encoding", "connect-content-encoding", "grpc-encoding"];
+
+function enterPublic({ requestHeader }: HandlerContext, exchange: Exchange | undefined): void {
+  for (const name of compressionHeaders) {
+    const encoding = requestHeader.get(name);
+    if (encoding === null || encoding === "identity") continue;
+    throw failure(ErrorReason.COMPRESSION_REFUSED, "nothing is inflated for a public RPC: send it as it is", {
+      metadata: { encoding: encoding.slice(0, 64) },
+    });
+  }
+  const refusal = exchange?.enterPublic();
+  if (refusal !== undefined) throw refusal;
 }
 
 function readTraceId(traceparent: string | null): string | undefined {
@@ -53,12 +84,17 @@ function readTraceId(traceparent: string | null): string | undefined {
   return traceId === undefined || /^0+$/.test(traceId) ? undefined : traceId;
 }
 
-function correctDecodingErrors(context: HandlerContext): void {
-  const onAbort = (): void => {
-    const error: unknown = context.signal.reason;
-    if (!context.values.get(decodedKey) && error instanceof ConnectError) explainReadFailure(error, context);
+/**
+ * A failure before the first interceptor is handed to the context's `abort` before it is answered. Its signal would not tell
+ * of it when the call was over already, for example at its deadline.
+ */
+function correctDecodingErrors(context: HandlerContext & { abort?: (reason?: unknown) => void }): void {
+  const { abort } = context;
+  if (abort === undefined) return;
+  context.abort = (reason) => {
+    if (!context.values.get(decodedKey) && reason instanceof ConnectError) explainReadFailure(reason, context);
+    abort(reason);
   };
-  context.signal.addEventListener("abort", onAbort, { once: true });
 }
 
 /** Gives an error of reading or decoding a request its code, reason and field path, in place. */

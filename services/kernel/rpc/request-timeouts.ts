@@ -32,8 +32,40 @@ export function watchRequestBody(
   response.once("close", stop);
 }
 
-/** Ends a request that came too late: the stream on HTTP/2, the connection on HTTP/1.1, where nothing else is possible. */
-export function cutOffRequest(request: EdgeRequest): void {
-  if ("stream" in request) request.stream.close(constants.NGHTTP2_CANCEL);
+/**
+ * Ends a request that came too late: the stream on HTTP/2, with this code of RFC 9113 §7, the connection on HTTP/1.1, where
+ * nothing else is possible.
+ */
+export function cutOffRequest(request: EdgeRequest, code: number = constants.NGHTTP2_CANCEL): void {
+  if ("stream" in request) request.stream.close(code);
   else request.socket.destroy();
+}
+
+/** After an answer, what a peer still owes of its request is waited for no longer than this. */
+const lingerMs = 1_000;
+
+/**
+ * Once an answer is written, nothing is waited for that the peer still owes of the request: the stream is ended (NO_ERROR,
+ * RFC 9113 §8.1), and the connection of HTTP/1.1, whose next request could not be told from the rest of this one.
+ */
+export function endWithAnswer(request: EdgeRequest, response: EdgeResponse): void {
+  if (!("stream" in request)) {
+    response.once("finish", () => {
+      if (!isRequestReceived(request)) endLater(() => request.socket.destroy(), request);
+    });
+    return;
+  }
+  const { stream } = request;
+  const end = (): void => {
+    if (!stream.closed && !isRequestReceived(request)) stream.close(constants.NGHTTP2_NO_ERROR);
+  };
+  // The response has handed its trailers to the session by then; they are sent before the stream is reset.
+  stream.once("wantTrailers", () => setImmediate(end));
+  // An answer of headers alone asks for none.
+  stream.once("finish", () => endLater(end, request));
+}
+
+function endLater(end: () => void, request: EdgeRequest): void {
+  const timer = setTimeout(end, lingerMs).unref();
+  request.once("close", () => clearTimeout(timer));
 }

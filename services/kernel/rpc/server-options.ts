@@ -6,12 +6,18 @@ import type { Clock } from "../clock.ts";
 import { jsonRegistry } from "../event/json-registry.ts";
 import type { Log } from "../log.ts";
 import { createDeadlineInterceptor } from "./deadline-interceptor.ts";
+import type { Draining } from "./draining.ts";
 import { createFaultInterceptor } from "./fault-interceptor.ts";
 import { createRequestGate } from "./request-gate.ts";
 import { validateInterceptor } from "./validate-interceptor.ts";
 
-/** What no answer exceeds: 4 MiB of content and its frame. Requests have the bound of their own contract. */
+/** What no request exceeds: 4 MiB of content and its frame. Most have a smaller bound of their own contract. */
 const maxMessageBytes = 4_259_840;
+/**
+ * What no answer exceeds. In Protobuf none is larger than 4 MiB, by what is accepted (event-bounds.ts); as JSON the same
+ * event is up to six times as long, and clients of JSON have no bound by default.
+ */
+const maxAnswerBytes = 33_554_432;
 const compressMinBytes = 8_192;
 
 export function createServerOptions(parts: {
@@ -20,11 +26,13 @@ export function createServerOptions(parts: {
   readonly log: Log;
   /** Default 900 000. */
   readonly streamIdleTimeoutMs: number;
+  /** Ends the calls that came through the port. Default: they end with their connections. */
+  readonly draining?: Draining;
 }): ConnectRouterOptions {
   return {
     interceptors: [
       createFaultInterceptor(parts.log),
-      createDeadlineInterceptor(parts.clock, parts.streamIdleTimeoutMs),
+      createDeadlineInterceptor(parts.clock, parts.streamIdleTimeoutMs, parts.draining),
       validateInterceptor,
     ],
     requestGate: createRequestGate(parts.authenticate),
@@ -33,7 +41,7 @@ export function createServerOptions(parts: {
     acceptCompression: [compressionGzip],
     compressMinBytes,
     readMaxBytes: maxMessageBytes,
-    writeMaxBytes: maxMessageBytes,
+    writeMaxBytes: maxAnswerBytes,
     requireConnectProtocolHeader: true,
   };
 }

@@ -7,21 +7,36 @@
  *
  * The frame with READER_STALLED could not be delivered: the peer sees RST_STREAM(CANCEL) on HTTP/2, where the
  * connection's other streams go on, and the end of the connection on HTTP/1.1. Streams of one connection share its window:
- * one that is not read may starve the others, which get time to recover when it is gone.
+ * one that is not read may starve the others, which get time to recover when it is gone. When none of them does, the peer
+ * takes nothing at all, and is cut off as a whole (F4).
  */
+import type { Http2Session } from "node:http2";
 import { cutOffRequest, type EdgeRequest, type EdgeResponse } from "./request-timeouts.ts";
+import { countPendingBytes } from "./unread-answers.ts";
 
 export interface StallWatchdog {
-  /** Watches an answer until it is closed. `onStalled` is called just before it is cut off. */
-  watch(request: EdgeRequest, response: EdgeResponse, onStalled: (pendingBytes: number) => void): void;
+  /** Watches an answer until it is closed. */
+  watch(request: EdgeRequest, response: EdgeResponse, on: StallCallbacks): StalledReader;
   /** Looks no more. */
   close(): void;
 }
 
-interface WatchedAnswer {
+export interface StallCallbacks {
+  /** Called just before the answer is cut off. */
+  readonly onStalled: (pendingBytes: number) => void;
+  /** Cuts off the whole connection: none of its `answers` was taken since one of them was cut off. */
+  readonly onPeerStalled: (answers: number, pendingBytes: number) => void;
+}
+
+export interface StalledReader {
+  /** Whether nothing of the answer was taken since the last look, a second ago. */
+  isStalled(): boolean;
+}
+
+interface WatchedAnswer extends StalledReader {
   readonly request: EdgeRequest;
   readonly response: EdgeResponse;
-  readonly onStalled: (pendingBytes: number) => void;
+  readonly on: StallCallbacks;
   pendingBytes: number;
   stalledMs: number;
 }
@@ -39,11 +54,15 @@ const starvedShare = 0.75;
 /** One timer for all answers of a listener. */
 export function createStallWatchdog(timeoutMs: number): StallWatchdog {
   const answers = new Set<WatchedAnswer>();
+  /** Of which a stream was cut off at this look, and nothing was taken of any other one since. */
+  const starved = new WeakMap<Http2Session, number>();
+  let looks = 0;
   const intervalMs = Math.min(longestLookIntervalMs, Math.ceil(timeoutMs / 8));
 
   const look = (answer: WatchedAnswer): void => {
     const pendingBytes = countPendingBytes(answer.response);
     if (pendingBytes === 0 || pendingBytes !== answer.pendingBytes) {
+      if (pendingBytes < answer.pendingBytes) goesOn(answer);
       answer.pendingBytes = pendingBytes;
       answer.stalledMs = 0;
       return;
@@ -52,26 +71,42 @@ export function createStallWatchdog(timeoutMs: number): StallWatchdog {
     answer.stalledMs += intervalMs;
     if (answer.stalledMs < timeoutMs * Math.max(1, pendingBytes / unseenBytes)) return;
     answers.delete(answer);
-    answer.onStalled(pendingBytes);
-    for (const other of answers) {
-      if (isBeside(answer.request, other.request))
-        other.stalledMs = Math.min(other.stalledMs, timeoutMs * starvedShare);
+    const session = sessionOf(answer);
+    const beside = [...answers].filter((other) => session !== undefined && sessionOf(other) === session);
+    const cutAt = session === undefined ? undefined : starved.get(session);
+    if (cutAt !== undefined && (looks - cutAt) * intervalMs <= timeoutMs) {
+      for (const other of beside) answers.delete(other);
+      const all = [answer, ...beside];
+      const bytes = all.reduce((sum, { response }) => sum + countPendingBytes(response), 0);
+      answer.on.onPeerStalled(all.length, bytes);
+      return;
     }
+    answer.on.onStalled(pendingBytes);
+    for (const other of beside) other.stalledMs = Math.min(other.stalledMs, timeoutMs * starvedShare);
+    if (session !== undefined) starved.set(session, looks);
     cutOff(answer.request);
   };
+  const goesOn = (answer: WatchedAnswer): void => {
+    const session = sessionOf(answer);
+    if (session !== undefined) starved.delete(session);
+  };
   const timer = setInterval(() => {
+    looks += 1;
     for (const answer of answers) look(answer);
   }, intervalMs).unref();
 
   return {
-    watch(request, response, onStalled) {
-      const answer: WatchedAnswer = { request, response, onStalled, pendingBytes: 0, stalledMs: 0 };
+    watch(request, response, on) {
+      const isStalled = (): boolean => answer.stalledMs > 0;
+      const answer: WatchedAnswer = { request, response, on, pendingBytes: 0, stalledMs: 0, isStalled };
       answers.add(answer);
       response.once("close", () => answers.delete(answer));
       // Between two looks as much may have come as was taken.
       response.on("drain", () => {
         answer.stalledMs = 0;
+        goesOn(answer);
       });
+      return answer;
     },
     close() {
       clearInterval(timer);
@@ -79,18 +114,13 @@ export function createStallWatchdog(timeoutMs: number): StallWatchdog {
   };
 }
 
-/** Bytes that were handed to the connection and that it has not taken. */
-function countPendingBytes(response: EdgeResponse): number {
-  return "stream" in response ? (response.stream?.writableLength ?? 0) : response.writableLength;
+function sessionOf({ request }: WatchedAnswer): Http2Session | undefined {
+  return "stream" in request ? request.stream.session : undefined;
 }
 
-function isBeside(one: EdgeRequest, other: EdgeRequest): boolean {
-  if (!("stream" in one) || !("stream" in other)) return false;
-  return one.stream.session !== undefined && one.stream.session === other.stream.session;
-}
-
-function cutOff(request: EdgeRequest): void {
-  cutOffRequest(request);
+/** Ends the answer and frees what was kept for it, whether or not its peer hears of it. */
+export function cutOff(request: EdgeRequest, code?: number): void {
+  cutOffRequest(request, code);
   // The reset may wait behind what the peer does not take, and the handler must not wait with it.
   if ("stream" in request) setImmediate(() => request.stream.destroy());
 }

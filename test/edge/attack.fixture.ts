@@ -1,0 +1,173 @@
+/** What attack tests share: raw HTTP/2, the memory of a process, and a client beside the attack that measures its waits. */
+import { readFileSync } from "node:fs";
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
+import { connect, type Socket } from "node:net";
+import { createClient } from "@connectrpc/connect";
+import { onTestFinished } from "vitest";
+import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { type MeshProcess, type MeshProcessOptions, startMeshProcess } from "../support/mesh-process.ts";
+
+/** A mesh without servers of its own, so that what grows is the port's. */
+export async function startTarget(options: MeshProcessOptions = {}): Promise<MeshProcess> {
+  const config = { mcpServers: { filesystem: { disabled: true } }, ...JSON.parse(options.config ?? "{}") };
+  const mesh = await startMeshProcess({ ...options, config: JSON.stringify(config) });
+  onTestFinished(() => mesh.stop("SIGKILL"));
+  return mesh;
+}
+
+/** Resident memory of a process in bytes. */
+export function memoryOf(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
+}
+
+/** Looks at the memory of a process until it is asked by how many bytes it grew at the most. */
+export function watchMemory(pid: number): () => number {
+  const before = memoryOf(pid);
+  let peak = before;
+  const timer = setInterval(() => {
+    peak = Math.max(peak, memoryOf(pid));
+  }, 20);
+  onTestFinished(() => clearInterval(timer));
+  return () => {
+    clearInterval(timer);
+    return Math.max(peak, memoryOf(pid)) - before;
+  };
+}
+
+/** Milliseconds of processor time that a process has used. */
+export function processorMsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+export interface Waits {
+  readonly count: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** A caller with a token that asks again and again beside an attack, over a connection of its own. */
+export async function watchOthers(mesh: MeshProcess): Promise<{ stop(): Promise<Waits> }> {
+  const client = createClient(SessionService, mesh.transport());
+  const waits: number[] = [];
+  let isStopped = false;
+  await client.countSessions({});
+  const asking = (async () => {
+    while (!isStopped) {
+      const startMs = performance.now();
+      await client.countSessions({});
+      waits.push(performance.now() - startMs);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  })();
+  return {
+    async stop() {
+      isStopped = true;
+      await asking;
+      const sorted = waits.toSorted((a, b) => a - b);
+      const at = (share: number): number => Math.round(sorted[Math.floor(share * (sorted.length - 1))] ?? 0);
+      return { count: sorted.length, p50: at(0.5), p99: at(0.99), max: at(1) };
+    },
+  };
+}
+
+export function openHttp2(mesh: Pick<MeshProcess, "url">): ClientHttp2Session {
+  const session = connectHttp2(mesh.url);
+  session.on("error", () => undefined);
+  onTestFinished(() => session.destroy());
+  return session;
+}
+
+export interface RawSocket {
+  readonly socket: Socket;
+  /** All that came so far, one character a byte. */
+  readonly received: () => string;
+  readonly isClosed: () => boolean;
+  readonly closed: Promise<void>;
+}
+
+export async function openSocket(mesh: Pick<MeshProcess, "url">): Promise<RawSocket> {
+  const { hostname, port } = new URL(mesh.url);
+  const socket = connect({ host: hostname, port: Number(port) });
+  let received = "";
+  let isClosed = false;
+  socket.on("data", (chunk) => {
+    received += chunk.toString("latin1");
+  });
+  socket.on("error", () => undefined);
+  const closed = new Promise<void>((resolve) => {
+    socket.once("close", () => {
+      isClosed = true;
+      resolve();
+    });
+  });
+  onTestFinished(() => void socket.destroy());
+  await new Promise<void>((resolve) => {
+    socket.once("connect", resolve);
+    socket.once("close", resolve);
+  });
+  return { socket, received: () => received, isClosed: () => isClosed, closed };
+}
+
+export const frameTypes = {
+  data: 0,
+  headers: 1,
+  reset: 3,
+  settings: 4,
+  ping: 6,
+  windowUpdate: 8,
+  continuation: 9,
+} as const;
+
+/** One frame of RFC 9113 §4.1. */
+export function frame(type: keyof typeof frameTypes, flags: number, streamId: number, payload: Uint8Array): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head.writeUInt8(frameTypes[type], 3);
+  head.writeUInt8(flags, 4);
+  head.writeUInt32BE(streamId, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** What an HTTP/2 client says first: the preface and its settings. */
+export function preface(settings: Uint8Array = new Uint8Array()): Buffer {
+  return Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), frame("settings", 0, 0, settings)]);
+}
+
+/** A header block without compression: literals that are not indexed (RFC 7541 §6.2.2). */
+export function headerBlock(headers: Readonly<Record<string, string>>): Buffer {
+  const parts = Object.entries(headers).map(([name, value]) =>
+    Buffer.concat([Buffer.from([0]), literal(name), literal(value)]),
+  );
+  return Buffer.concat(parts);
+}
+
+function literal(text: string): Buffer {
+  const bytes = Buffer.from(text, "latin1");
+  if (bytes.length < 127) return Buffer.concat([Buffer.from([bytes.length]), bytes]);
+  const rest = bytes.length - 127;
+  const length = [127];
+  let left = rest;
+  while (left >= 128) {
+    length.push((left % 128) + 128);
+    left = Math.floor(left / 128);
+  }
+  length.push(left);
+  return Buffer.concat([Buffer.from(length), bytes]);
+}
+
+export function requestHeaders(
+  mesh: Pick<MeshProcess, "url">,
+  path: string,
+  more: Record<string, string> = {},
+): Buffer {
+  return headerBlock({
+    ":method": "POST",
+    ":scheme": "http",
+    ":path": path,
+    ":authority": new URL(mesh.url).host,
+    ...more,
+  });
+}
