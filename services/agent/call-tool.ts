@@ -67,7 +67,7 @@ async function whatBecameOf(
       return fromResult(await reattachOnce(parts, call, away));
     } catch (error) {
       signal.throwIfAborted();
-      if (failedWith(error, ErrorReason.CALL_TOMBSTONED)) return fromRefusal(callId, refusal);
+      if (isUnknown(error)) return fromRefusal(callId, refusal);
       if (await away.mayComeBack(error, signal)) {
         deps.log.warn({ callId }, "the tool router can't be reached; it is asked again what became of the call");
         continue;
@@ -83,6 +83,11 @@ async function whatBecameOf(
       });
     }
   }
+}
+
+/** The router gave the id up, now or before: the call was not made and never will be. */
+function isUnknown(error: unknown): boolean {
+  return failedWith(error, ErrorReason.CALL_NOT_FOUND) || failedWith(error, ErrorReason.CALL_TOMBSTONED);
 }
 
 async function reattachOnce(

@@ -11,7 +11,14 @@ import {
   SessionState,
 } from "../../gen/atoll/session/v1/session_pb.ts";
 import { verifies } from "../../test/requirements.ts";
-import { as, person, type RunningSession, sendWords, startSessionService } from "../../test/support/session-service.ts";
+import {
+  as,
+  person,
+  type RunningSession,
+  sendWords,
+  startSessionService,
+  takeUp,
+} from "../../test/support/session-service.ts";
 import { ErrorReason, failureFacts } from "../kernel/errors.ts";
 import { newId } from "../kernel/id.ts";
 import { attachByHand } from "./hand-worker.fixture.ts";
@@ -306,6 +313,6 @@ describe("counting sessions", () => {
     expect(await count()).toEqual([2n, 1n]);
     expect(await count(600)).toEqual([2n, 2n]);
     expect(await count(0, { ...person, tenant: "other" })).toEqual([0n, 0n]);
-    expect(await count(0, { ...person, run: old })).toEqual([1n, 1n]);
+    expect(await count(0, await takeUp(session, old.runId))).toEqual([1n, 1n]);
   });
 });

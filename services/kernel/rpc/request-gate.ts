@@ -10,7 +10,7 @@ import { Scope, ScopeSchema } from "../../../gen/atoll/auth/v1/options_pb.ts";
 import { type Authenticate, holdsScope } from "../auth/authenticate.ts";
 import { ErrorReason, failure } from "../errors.ts";
 import { newTraceId } from "../id.ts";
-import { addressKey, principalKey, traceIdKey } from "./call-context.ts";
+import { addressKey, credentialKey, principalKey, traceIdKey } from "./call-context.ts";
 import { ruleOf } from "./method-rule.ts";
 
 /** Set by the first interceptor: from then on a failure is not one of decoding. */
@@ -22,8 +22,9 @@ export function createRequestGate(authenticate: Authenticate): (context: Handler
     correctDecodingErrors(context);
     const { scope } = ruleOf(context.method);
     if (scope === Scope.PUBLIC) return;
+    const authorization = context.requestHeader.get("authorization") ?? undefined;
     const authentication = await authenticate({
-      authorization: context.requestHeader.get("authorization") ?? undefined,
+      authorization,
       origin: context.requestHeader.get("origin") ?? undefined,
       address: context.values.get(addressKey),
     });
@@ -44,6 +45,7 @@ export function createRequestGate(authenticate: Authenticate): (context: Handler
       throw failure(ErrorReason.SCOPE_MISSING, `the token lacks the scope ${name}`, { metadata: { scope: name } });
     }
     context.values.set(principalKey, authentication.principal);
+    context.values.set(credentialKey, authorization?.slice("Bearer ".length) ?? "");
   };
 }
 
