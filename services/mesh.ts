@@ -145,7 +145,10 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
   const counts = { workers: 0, held: 0 };
   let readCounts = (): typeof counts => counts;
   if (names.has("session") && signer !== undefined) {
-    const store = await openSessionStore(config.dataDir, nowMs, broken);
+    const store = await openSessionStore(config.dataDir, nowMs, {
+      ...broken,
+      onWarning: (facts, message) => log.warn({ service: "session", ...facts }, message),
+    });
     await lifecycle.register({ name: "session store", close: () => store.close() });
     const bus = new MemoryBus((error) => log.error({ error: String(error) }, "a reader of the bus failed"));
     const { leaseTtlMs, renewIntervalMs, reattachGraceMs, cancelGraceMs, maxAttempts, maxQueuedRuns } = config.runs;

@@ -60,7 +60,7 @@ export async function updateSession(
   );
   const outcome = await deps.store.changeSession(scope, request, {
     sessionId,
-    ifHeadSeq: Number(message.ifHeadSeq),
+    ifHeadSeq: message.ifHeadSeq === undefined ? undefined : Number(message.ifHeadSeq),
     change: (row) => (session === undefined ? {} : newFacts(row, session, fields)),
     event: ({ title }) => {
       const value = { fields, changedBy: scope.principal, ...(fields.includes("title") ? { title } : {}) };
@@ -75,10 +75,13 @@ export async function updateSession(
 }
 
 /** Errors: FIELD_INVALID for a mask that names nothing, or what can't be changed. */
+/** The most that the edge lets in. */
+const maxMaskPaths = 64;
+
 function checkMask(paths: readonly string[]): readonly string[] {
   const known = [...rowFields, ...Object.keys(profileFields)];
   const expected = `one of ${known.join(", ")}`;
-  const wrong = paths.flatMap((path, index) =>
+  const wrong = paths.slice(0, maxMaskPaths).flatMap((path, index) =>
     known.includes(path)
       ? []
       : [{ path: `update_mask.paths[${index}]`, problem: `${path} can't be changed: ${expected}` }],

@@ -40,7 +40,10 @@ describe("a call that a dead instance left open", () => {
   it("is dispatched again when the operator marked the tool", async () => {
     const [dataDir, file] = [temporaryFolder(), path.join(temporaryFolder(), "history")];
     await leaveOpen(dataDir);
-    const router = await startRouter({ probe: probe(file, { repeatableTools: ["echo"] }) }, { dataDir, caller: () => holderOf() });
+    const router = await startRouter(
+      { probe: probe(file, { repeatableTools: ["echo"] }) },
+      { dataDir, caller: () => holderOf() },
+    );
     const { result } = await router.client.invokeTool({ call });
     expect(result?.outcome).toBe(ToolOutcome.SUCCEEDED);
     expect(callsIn(file, "echo")).toEqual([{ text: "effect" }]);

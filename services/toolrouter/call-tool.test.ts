@@ -4,7 +4,15 @@ import { describe, expect, it } from "vitest";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import type { ToolResult } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import { ErrorReason, failureFacts } from "../kernel/errors.ts";
-import { callsIn, holderOf, probe, type RunningRouter, startRouter, temporaryFolder, until } from "./toolrouter.fixture.ts";
+import {
+  callsIn,
+  holderOf,
+  probe,
+  type RunningRouter,
+  startRouter,
+  temporaryFolder,
+  until,
+} from "./toolrouter.fixture.ts";
 
 type Invocation = Parameters<RunningRouter["client"]["invokeTool"]>[0]["call"];
 

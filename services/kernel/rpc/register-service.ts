@@ -1,7 +1,8 @@
-/** Registers a service so that each RPC has the size limit of its own contract (L6). */
+/** Registers a service so that each RPC has the limits of size and elements of its own contract (L6). */
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter, MethodImpl, ServiceImpl } from "@connectrpc/connect";
 import { ErrorReason, failure } from "../errors.ts";
+import { guardHandler } from "./guard-body.ts";
 import { ruleOf } from "./method-rule.ts";
 
 /** An RPC without an implementation answers UNIMPLEMENTED with the reason METHOD_NOT_SERVED. */
@@ -16,6 +17,8 @@ export function registerService<Service extends DescService>(
     router.rpc(method, (implemented ?? notServed(method)) as MethodImpl<DescMethod>, {
       readMaxBytes: ruleOf(method).maxRequestBytes,
     });
+    const handler = router.handlers.pop();
+    if (handler !== undefined) router.handlers.push(guardHandler(handler, method));
   }
 }
 
