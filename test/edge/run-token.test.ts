@@ -171,7 +171,7 @@ async function call(token: string, method: DescMethod, request: object): Promise
     await held.promise;
   }
   try {
-    const answer = rpcs[method.localName]?.(isBidi ? frames() : request, { signal: control.signal, timeoutMs: 20_000 });
+    const answer = rpcs[method.localName]?.(isBidi ? frames() : request, { signal: control.signal, timeoutMs: 3_000 });
     if (method.methodKind === "unary") return await answer;
     for await (const frame of answer as AsyncIterable<unknown>) return frame;
     return undefined;
@@ -203,7 +203,13 @@ describe(`the token of a run ${verifies("E4")}`, () => {
 
   test.each(Object.keys(requests))("opens its own run by %s", async (name) => {
     const method = everyRpc.find((each) => nameOf(each) === name) ?? expect.fail(name);
-    const answer = await call(token, method, requests[name]?.(mine) ?? {});
+    const asked = call(token, method, requests[name]?.(mine) ?? {});
+    if (name === "ToolRouterService/ReattachCall") {
+      // It waits for the outcome of the call that goes on.
+      expect(await refusalOf(asked)).toMatchObject({ code: "DeadlineExceeded" });
+      return;
+    }
+    const answer = await asked;
     expect(answer).toBeDefined();
     // Nothing of anybody else stands in it.
     const text = JSON.stringify(answer, (_key, value) => (typeof value === "bigint" ? String(value) : value));
