@@ -23,9 +23,9 @@ import { readStatus } from "./gateway/read-status.ts";
 import { startGateway } from "./gateway/register.ts";
 import { createWebPage } from "./gateway/web-page.ts";
 import { createAuthenticate } from "./kernel/auth/authenticate.ts";
-import { openMeshSecrets } from "./kernel/auth/mesh-secrets.ts";
+import { openMeshSecrets, openPeerSecrets } from "./kernel/auth/mesh-secrets.ts";
 import { localTenant } from "./kernel/auth/principal.ts";
-import { createSignedTokens } from "./kernel/auth/signed-tokens.ts";
+import { createSignedTokens, createTokenVerifier } from "./kernel/auth/signed-tokens.ts";
 import { MemoryBus } from "./kernel/bus/memory/memory-bus.ts";
 import { type Clock, systemClock } from "./kernel/clock.ts";
 import { makeDataDir, makeWorkspaceDir } from "./kernel/config/data-dir.ts";
@@ -34,7 +34,7 @@ import type { ResolvedAgent, ResolvedConfig } from "./kernel/config/resolved-con
 import { newId } from "./kernel/id.ts";
 import { createLifecycle, type Lifecycle } from "./kernel/lifecycle.ts";
 import type { Log } from "./kernel/log.ts";
-import { scopeOf } from "./kernel/rpc/call-context.ts";
+import { principalOf, scopeOf } from "./kernel/rpc/call-context.ts";
 import { connectPeer, type Peer } from "./kernel/rpc/directory.ts";
 import { Draining } from "./kernel/rpc/draining.ts";
 import { openEdge } from "./kernel/rpc/edge.ts";
@@ -108,10 +108,17 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
   const startedAtMs = clock.nowMs();
   const names = new Set<ServiceName>(options.services ?? serviceNames);
   await makeDataDir(config.dataDir);
-  const secrets = openMeshSecrets(config.dataDir);
-  const tokens = createSignedTokens(secrets.signingKey, clock);
+  // Who gives out runs or lets people in signs; workers and tool routers only check, and hold nothing to sign with.
+  const signs = names.has("session") || names.has("gateway");
+  const secrets = signs ? openMeshSecrets(config.dataDir) : undefined;
+  const peerSecrets = secrets === undefined ? await openPeerSecrets(config.dataDir, clock) : undefined;
+  const signer = secrets && createSignedTokens(secrets.signingKey, clock);
+  const tokens = signer ?? (peerSecrets && createTokenVerifier(peerSecrets.publicKey, clock));
+  const workerToken = (secrets ?? peerSecrets)?.workerToken;
+  if (tokens === undefined || workerToken === undefined) throw new Error("a process of the mesh has no keys");
   const authenticate = createAuthenticate({
-    localToken: secrets.localToken,
+    localToken: secrets?.localToken,
+    workerToken,
     tokens,
     clock,
     maxFailedPerMinute: config.limits.maxFailedAuthPerMinute,
@@ -135,13 +142,16 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
       );
     }
     const place: Peer = here !== undefined ? { kind: "local", routes: here } : { kind: "remote", url: url ?? "" };
-    return connectPeer(place, createHopInterceptor(name, tokens, clock), server);
+    return connectPeer(place, createHopInterceptor(name, signer, clock), server);
   };
 
   const counts = { workers: 0, held: 0 };
   let readCounts = (): typeof counts => counts;
-  if (names.has("session")) {
-    const store = await openSessionStore(config.dataDir, nowMs, broken);
+  if (names.has("session") && signer !== undefined) {
+    const store = await openSessionStore(config.dataDir, nowMs, {
+      ...broken,
+      onWarning: (facts, message) => log.warn({ service: "session", ...facts }, message),
+    });
     await lifecycle.register({ name: "session store", close: () => store.close() });
     const bus = new MemoryBus((error) => log.error({ error: String(error) }, "a reader of the bus failed"));
     const { leaseTtlMs, renewIntervalMs, reattachGraceMs, cancelGraceMs, maxAttempts, maxQueuedRuns } = config.runs;
@@ -150,7 +160,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
       bus,
       clock,
       log: log.child({ service: "session" }),
-      tokens,
+      tokens: signer,
       instanceId,
       settings: {
         leaseTtlMs,
@@ -189,7 +199,8 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
       log: log.child({ service: "toolrouter" }),
       clock,
       instanceId,
-      scopeOf,
+      callerOf: (context) => ({ scope: scopeOf(context), run: principalOf(context).run }),
+      session: createClient(SessionService, peer("session")),
     });
     await lifecycle.register({ name: "toolrouter", close: () => toolRouter.close() });
     local.set("toolrouter", toolRouter.routes);
@@ -210,7 +221,9 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
       deltaWindowMs: config.runs.deltaWindowMs,
       cachedSessions: config.sessions.cachedSessions,
     };
-    const agent = createAgent(deps, { workerId: newId("wrk", clock), capacity: config.runs.workerCapacity, version });
+    const agent = createAgent(deps, {
+      ...{ workerId: newId("wrk", clock), capacity: config.runs.workerCapacity, version, workerToken },
+    });
     agent.worker.start();
     await lifecycle.register({
       name: "agent",
@@ -225,9 +238,9 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
   let url = "";
   let connections = (): number => 0;
   let links: LinkDesk | undefined;
-  if (names.has("gateway")) {
+  if (names.has("gateway") && signer !== undefined) {
     const transports = { session: peer("session"), agent: peer("agent"), toolRouter: peer("toolrouter") };
-    const desk = new LinkDesk(tokens, clock, () => config.access.publicUrl ?? url);
+    const desk = new LinkDesk(signer, clock, () => config.access.publicUrl ?? url);
     links = desk;
     const gateway = startGateway(
       {
@@ -235,7 +248,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
         transports,
         clock,
         log: log.child({ service: "gateway" }),
-        tokens,
+        tokens: signer,
         progressIntervalMs,
       },
       {

@@ -123,7 +123,7 @@ function fateAfter(error: unknown, refusal: unknown, { tool }: ToolCall): CallFa
 
 /** Whether the router gave the id up, now or before: the call was not made under it and never will be. */
 function isNeverMade(error: unknown): boolean {
-  return failedWith(error, ErrorReason.CALL_TOMBSTONED);
+  return failedWith(error, ErrorReason.CALL_NOT_FOUND) || failedWith(error, ErrorReason.CALL_TOMBSTONED);
 }
 
 function fromResult(result: ToolResult): ToolCallFinished {

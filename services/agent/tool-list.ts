@@ -2,6 +2,7 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { CallOptions } from "@connectrpc/connect";
 import { type Tool, ToolState } from "../../gen/atoll/tool/v1/tool_pb.ts";
+import { ErrorReason, failedWith } from "../kernel/errors.ts";
 import { matchesName } from "../kernel/match-name.ts";
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import type { ModelTool } from "./models/model.ts";
@@ -13,9 +14,16 @@ const freshMs = 1_000;
 const maxTenants = 1_000;
 const pageSize = 1_000;
 
+interface SharedList {
+  readonly readAtMs: number;
+  readonly tools: Promise<readonly ModelTool[]>;
+  /** Whose call reads it. */
+  readonly by: CallOptions;
+}
+
 export class ToolList {
   readonly #deps: Pick<AgentDeps, "toolRouter" | "clock" | "log">;
-  readonly #lists = new Map<string, { readonly readAtMs: number; readonly tools: Promise<readonly ModelTool[]> }>();
+  readonly #lists = new Map<string, SharedList>();
 
   constructor(deps: Pick<AgentDeps, "toolRouter" | "clock" | "log">) {
     this.#deps = deps;
@@ -29,7 +37,12 @@ export class ToolList {
     const away = new RouterAway(this.#deps.clock);
     for (;;) {
       try {
-        const tools = await untilAborted(this.#readFresh(key, call), signal);
+        const list = this.#readFresh(key, call);
+        const tools = await untilAborted(list.tools, signal).catch((error: unknown) => {
+          // It was read with the token of another run, which has ended meanwhile: that says nothing of this one.
+          if (list.by === call || signal.aborted || !isOver(error)) throw error;
+          return untilAborted(this.#readFresh(key, call).tools, signal);
+        });
         return tools.filter((tool) => agent.tools.some((pattern) => matchesName(pattern, tool.name)));
       } catch (error) {
         signal.throwIfAborted();
@@ -39,16 +52,19 @@ export class ToolList {
     }
   }
 
-  async #readFresh(key: string, call: CallOptions): Promise<readonly ModelTool[]> {
+  #readFresh(key: string, call: CallOptions): SharedList {
     const nowMs = this.#deps.clock.monotonicMs();
     let list = this.#lists.get(key);
     if (list === undefined || nowMs - list.readAtMs > freshMs) {
-      list = { readAtMs: nowMs, tools: this.#readAll(call) };
-      list.tools.catch(() => this.#lists.delete(key));
+      const fresh: SharedList = { readAtMs: nowMs, tools: this.#readAll(call), by: call };
+      fresh.tools.catch(() => {
+        if (this.#lists.get(key) === fresh) this.#lists.delete(key);
+      });
+      list = fresh;
       if (this.#lists.size >= maxTenants) this.#lists.clear();
       this.#lists.set(key, list);
     }
-    return list.tools;
+    return list;
   }
 
   async #readAll(call: CallOptions): Promise<readonly ModelTool[]> {
@@ -69,6 +85,12 @@ export class ToolList {
 /** What can't be called is nothing that a model should read. */
 function mayBeCalled({ state }: Tool): boolean {
   return state !== ToolState.UNUSABLE && state !== ToolState.PENDING && state !== ToolState.QUARANTINED;
+}
+
+const endings = [ErrorReason.RUN_FINISHED, ErrorReason.EPOCH_FENCED, ErrorReason.RUN_NOT_FOUND];
+
+function isOver(error: unknown): boolean {
+  return endings.some((reason) => failedWith(error, reason));
 }
 
 function toModelTool(tool: Tool): ModelTool {

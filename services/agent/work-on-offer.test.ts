@@ -8,6 +8,7 @@ import { BatchAcceptedSchema } from "../../gen/atoll/session/v1/attach_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { createLog } from "../kernel/log.ts";
+import { RunToken } from "../kernel/rpc/run-token.ts";
 import { agent, obligingRouter, say, scriptedModels } from "./agent.fixture.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import { RunCancelled, RunLost } from "./run-ending.ts";
@@ -49,7 +50,8 @@ async function stopWhileReading(reason: Error) {
   });
   const memory = new SessionMemory(session, { maxSessions: 1, maxRuns: 1 });
   const worker = { deps, tools: new ToolList(deps), memory, left: new AbortController().signal };
-  const end = await workOnOffer(worker, offer, { outlet, steering: new Steering(), signal: control.signal });
+  const parts = { outlet, steering: new Steering(), runToken: new RunToken("token"), signal: control.signal };
+  const end = await workOnOffer(worker, offer, parts);
   return { end, events };
 }
 

@@ -10,6 +10,7 @@ import { type RunFailure, RunStatus } from "../../gen/atoll/event/v1/run_events_
 import type { RawRunOffer } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { callValues } from "../kernel/rpc/call-context.ts";
+import { type RunToken, runTokenKey } from "../kernel/rpc/run-token.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import type { ConversationFold } from "./conversation.ts";
 import { EventWriter } from "./event-writer.ts";
@@ -33,6 +34,8 @@ interface WorkerParts {
 interface RunParts {
   readonly outlet: RunOutlet;
   readonly steering: Steering;
+  /** Renewed with the lease. */
+  readonly runToken: RunToken;
   /** Aborted with RunLost or RunCancelled. */
   readonly signal: AbortSignal;
 }
@@ -65,15 +68,14 @@ export async function workOnOffer(worker: WorkerParts, offer: RawRunOffer, parts
 }
 
 async function work({ deps, tools, memory, left }: WorkerParts, offer: RawRunOffer, parts: RunParts): Promise<void> {
-  const { run, session, runToken, recent } = offer;
+  const { run, session, recent } = offer;
   if (run === undefined || session === undefined) throw new Error("the offer has no run or no session");
   const { runId, sessionId, attempt, traceId } = run;
+  const { outlet, steering, signal, runToken } = parts;
   const call: CallOptions = {
-    headers: { authorization: `Bearer ${runToken}` },
-    contextValues: callValues(undefined, traceId),
+    contextValues: callValues(undefined, traceId).set(runTokenKey, runToken),
     signal: left,
   };
-  const { outlet, steering, signal } = parts;
   const { clock, deltaWindowMs } = deps;
   const writer = new EventWriter({ outlet, runId, attempt, clock, deltaWindowMs });
   const agent = deps.agents.get(run.agentId);
@@ -94,7 +96,9 @@ async function work({ deps, tools, memory, left }: WorkerParts, offer: RawRunOff
   }
   const conversation = fold.workOn(runId, Number(session.contextFloorSeq));
   if (conversation === undefined) throw failure(ErrorReason.INTERNAL, "the log does not show that the run was started");
-  const { options, principal: toolsKey } = run;
+  const { options, principal, agentId } = run;
+  // The router shows a run the tools of its agent alone.
+  const toolsKey = `${principal}\n${agentId}`;
   const own = { runId, sessionId, epoch: Number(run.epoch), traceId, options, toolsKey };
   await runLoop({ deps, tools, agent, writer, steering, signal, call, ...own }, conversation);
 }

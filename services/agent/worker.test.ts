@@ -6,7 +6,14 @@ import { EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import { verifies } from "../../test/requirements.ts";
-import { as, person, type RunningSession, sendWords, startSessionService } from "../../test/support/session-service.ts";
+import {
+  as,
+  person,
+  type RunningSession,
+  sendWords,
+  startSessionService,
+  workerToken,
+} from "../../test/support/session-service.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { ErrorReason } from "../kernel/errors.ts";
 import { createLog } from "../kernel/log.ts";
@@ -51,7 +58,7 @@ async function startWorker(
     deltaWindowMs: 0,
     cachedSessions: 256,
   };
-  const { worker } = createAgent(deps, { workerId: `wrk_${workers}`, capacity, version: "test" });
+  const { worker } = createAgent(deps, { workerId: `wrk_${workers}`, capacity, workerToken, version: "test" });
   worker.start();
   onTestFinished(() => worker.close());
   await worker.attached();

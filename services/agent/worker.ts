@@ -6,14 +6,12 @@
  * acknowledged. Keeps L7: runs at once are bounded by credits, the waits between tries by a backoff.
  */
 import type { CallOptions } from "@connectrpc/connect";
-import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
 import type { RawAttachRequest, RawAttachResponse, RawRunOffer } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { HeldRun, RunCommand } from "../../gen/atoll/session/v1/attach_pb.ts";
-import type { Principal } from "../kernel/auth/principal.ts";
-import { localTenant } from "../kernel/auth/principal.ts";
 import type { Timer } from "../kernel/clock.ts";
 import { callValues } from "../kernel/rpc/call-context.ts";
 import { Redial } from "../kernel/rpc/redial.ts";
+import { RunToken } from "../kernel/rpc/run-token.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import { RunCancelled, RunLost } from "./run-ending.ts";
@@ -28,6 +26,8 @@ export interface WorkerOptions {
   /** Runs that it takes at once. Default 64. */
   readonly capacity: number;
   readonly version: string;
+  /** With which it attaches, and does nothing else. */
+  readonly workerToken: string;
 }
 
 interface WorkingRun {
@@ -36,7 +36,7 @@ interface WorkingRun {
   readonly steering: Steering;
   /** Resolves when the loop has ended, however it did. */
   readonly done: Promise<void>;
-  runToken: string;
+  readonly runToken: RunToken;
   resend: Timer | undefined;
 }
 
@@ -51,7 +51,6 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #tools: ToolList;
   readonly #memory: SessionMemory;
-  readonly #principal: Principal;
   readonly #runs = new Map<string, WorkingRun>();
   readonly #stop = new AbortController();
   #stream: FrameQueue<{ frame: Frame }> | undefined;
@@ -69,13 +68,6 @@ export class Worker {
     this.#options = options;
     this.#tools = parts.tools;
     this.#memory = parts.memory;
-    this.#principal = {
-      tenant: localTenant,
-      name: `worker:${options.workerId}`,
-      scopes: new Set([AuthScope.WORKER]),
-      origin: undefined,
-      run: undefined,
-    };
   }
 
   start(): void {
@@ -167,7 +159,11 @@ export class Worker {
     });
     let renewal: Timer | undefined;
     try {
-      const options: CallOptions = { contextValues: callValues(this.#principal, ""), signal: this.#stop.signal };
+      const options: CallOptions = {
+        headers: { authorization: `Bearer ${this.#options.workerToken}` },
+        contextValues: callValues(undefined, ""),
+        signal: this.#stop.signal,
+      };
       for await (const { frame } of this.#deps.session.attach(stream, options)) {
         if (frame.case === "welcome") {
           this.#stream = stream;
@@ -242,6 +238,10 @@ export class Worker {
         return;
       case "renewed":
         for (const lost of frame.value.lost) this.#loseKey(lost);
+        for (const { runId, epoch, runToken } of frame.value.tokens) {
+          const run = this.#runs.get(runId);
+          if (run?.outlet.key.epoch === Number(epoch)) run.runToken.renew(runToken);
+        }
         return;
       case "drain":
         this.#stream?.end();
@@ -287,7 +287,8 @@ export class Worker {
     const control = new AbortController();
     const steering = new Steering();
     const parts = { deps: this.#deps, tools: this.#tools, memory: this.#memory, left: this.#stop.signal };
-    const work = workOnOffer(parts, offer, { outlet, steering, signal: control.signal });
+    const runToken = new RunToken(offer.runToken);
+    const work = workOnOffer(parts, offer, { outlet, steering, runToken, signal: control.signal });
     const done = work.then((end) => {
       // What could not be written down stays with the lease: it ends, and another worker takes the run up.
       if (end.kind === "failed") this.#release(outlet, end.reason);
@@ -296,7 +297,7 @@ export class Worker {
       if (!this.#isDraining)
         this.#say({ case: "credits", value: { $typeName: "atoll.session.v1.AddCredits", credits: 1 } });
     });
-    const working: WorkingRun = { outlet, control, steering, done, runToken: offer.runToken, resend: undefined };
+    const working: WorkingRun = { outlet, control, steering, done, runToken, resend: undefined };
     this.#runs.set(run.runId, working);
   }
 

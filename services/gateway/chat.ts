@@ -117,7 +117,7 @@ class ChatStream {
       case "send":
         return this.#send(requestId, action.value);
       case "steer":
-        return this.#send(requestId, { ...action.value, queueMode: QueueMode.STEER, ifHeadSeq: 0n });
+        return this.#send(requestId, { ...action.value, queueMode: QueueMode.STEER });
       case "cancel": {
         const { runId, reason } = action.value;
         const { run } = await this.#deps.session.cancelRun({ requestId, runId, reason }, call);

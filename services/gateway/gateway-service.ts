@@ -8,6 +8,7 @@ import {
   WaitRunResponseSchema,
 } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { onward } from "../kernel/rpc/call-context.ts";
+import { endWithRun, type RequireRun } from "../kernel/rpc/run-guard.ts";
 import { chat } from "./chat.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
 import { sendMessage } from "./send-message.ts";
@@ -17,10 +18,14 @@ import { subscribeSessions } from "./subscribe-sessions.ts";
 
 export function createGatewayService(deps: GatewayDeps, hub: SessionHub): ServiceImpl<typeof GatewayService> {
   const { session } = deps;
+  // What goes on live comes from a watcher that all readers share: that one does not end with a run.
+  const requireRun: RequireRun = async ({ runId }, context) => void (await session.getRun({ runId }, onward(context)));
   return {
     chat: (requests, context) => chat(deps, hub, requests, context),
-    subscribe: (request, context) => subscribe(deps, hub, request, context),
-    subscribeSessions: (request, context) => subscribeSessions(deps, hub, request, context),
+    subscribe: (request, context) =>
+      endWithRun(context, deps.clock, requireRun, (ending) => subscribe(deps, hub, request, ending)),
+    subscribeSessions: (request, context) =>
+      endWithRun(context, deps.clock, requireRun, (ending) => subscribeSessions(deps, hub, request, ending)),
     sendMessage: (request, context) => sendMessage(deps, request, onward(context)),
     async cancelRun({ requestId, runId, reason }, context) {
       const { run } = await session.cancelRun({ requestId, runId, reason }, onward(context));

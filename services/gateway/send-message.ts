@@ -1,8 +1,8 @@
 /**
- * Sends a message, creating the session when it must.
+ * Sends a message. A session that is not there yet is made with its first message, in one change (SubmitMessage).
  *
- * Keeps R1 over both changes: the id of the session's creation is derived from the request's, so that the same request
- * finds the session that it made the first time.
+ * Keeps R1 where a session is opened without a message: the id of its creation is derived from the request's, so that the same
+ * request finds the session that it made the first time.
  */
 import { createHash } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
@@ -19,7 +19,7 @@ import type { SubmitMessageResponse } from "../../gen/atoll/session/v1/session_s
 import { ErrorReason, failedWith, failure, failureFacts } from "../kernel/errors.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
 
-/** How SendMessage and Chat name a session. */
+/** How Chat names a session. */
 export type SessionChoice = SendMessageRequest["session"];
 
 export async function sendMessage(
@@ -27,9 +27,15 @@ export async function sendMessage(
   request: SendMessageRequest,
   call: CallOptions,
 ): Promise<SendMessageResponse> {
-  const sessionId = await openSession(deps, { ...request, path: "" }, call);
-  const submitted = await submit(deps, { ...request, sessionId }, call);
+  const { session } = request;
+  const named = session.case === "sessionId" ? session.value : "";
+  const sessionKey = session.case === "sessionKey" ? session.value : "";
+  // The agent is one of a session that is made.
+  const agentId = named === "" ? request.agentId : "";
+  const submitted = await submit(deps, { ...request, sessionId: named, sessionKey, agentId }, call);
   const { messageId, runId, seq, logId } = submitted;
+  // Answers that were stored by an earlier version do not name the session.
+  const sessionId = submitted.sessionId || named || ((await deps.session.getRun({ runId }, call)).run?.sessionId ?? "");
   return create(SendMessageResponseSchema, { sessionId, messageId, runId, seq, logId });
 }
 
@@ -79,21 +85,26 @@ export function submit(
   deps: GatewayDeps,
   message: {
     readonly requestId: string;
+    /** Empty for the one of the key. */
     readonly sessionId: string;
+    readonly sessionKey?: string;
+    readonly agentId?: string;
     readonly message?: MessageInput | undefined;
     readonly queueMode: QueueMode;
     readonly options?: RunOptions | undefined;
-    readonly ifHeadSeq: bigint;
+    readonly ifHeadSeq?: bigint | undefined;
   },
   call: CallOptions,
 ): Promise<SubmitMessageResponse> {
-  const { requestId, sessionId, queueMode, ifHeadSeq } = message;
+  const { requestId, sessionId, sessionKey = "", agentId = "", queueMode, ifHeadSeq } = message;
   return deps.session.submitMessage(
     {
       requestId,
       sessionId,
       queueMode,
-      ifHeadSeq,
+      sessionKey,
+      agentId,
+      ...(ifHeadSeq === undefined ? {} : { ifHeadSeq }),
       ...(message.message === undefined ? {} : { message: message.message }),
       ...(message.options === undefined ? {} : { options: message.options }),
     },

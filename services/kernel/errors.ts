@@ -7,6 +7,7 @@ import { create, getOption } from "@bufbuild/protobuf";
 import { type Code, ConnectError } from "@connectrpc/connect";
 import { code, ErrorReason, ErrorReasonSchema } from "../../gen/atoll/error/v1/error_reason_pb.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { cutText } from "./visible-text.ts";
 
 export { ErrorReason };
 
@@ -30,15 +31,27 @@ export interface FailureDetail {
 
 const domain = "atoll";
 
+/** What the details of an error hold at most: it costs less than what caused it, and fits into a header of HTTP. */
+export const maxFieldProblems = 16;
+const maxFieldsBytes = 4_096;
+const maxPathBytes = 256;
+const maxProblemBytes = 512;
+const maxMetadataBytes = 512;
+const maxMessageBytes = 2_048;
+
 /** Makes the error for a reason. The message is for people: what happened and what to do. */
 export function failure(reason: ErrorReason, message: string, detail: FailureDetail = {}): ConnectError {
-  const error = new ConnectError(message, codeOf(reason), undefined, undefined, detail.cause);
-  const metadata = { ...detail.metadata };
-  const firstField = detail.fields?.[0];
+  const cut = cutText(message, maxMessageBytes);
+  const error = new ConnectError(cut, codeOf(reason), undefined, undefined, detail.cause);
+  const metadata = Object.fromEntries(
+    Object.entries(detail.metadata ?? {}).map(([name, value]) => [name, cutText(value, maxMetadataBytes)]),
+  );
+  const fields = detail.fields && boundFields(detail.fields);
+  const firstField = fields?.[0];
   if (firstField !== undefined && metadata["field"] === undefined) metadata["field"] = firstField.path;
   error.details.push({ desc: ErrorInfoSchema, value: { reason: reasonName(reason), domain, metadata } });
-  if (detail.fields !== undefined) {
-    const fieldViolations = detail.fields.map((field) => ({ field: field.path, description: field.problem }));
+  if (fields !== undefined) {
+    const fieldViolations = fields.map((field) => ({ field: field.path, description: field.problem }));
     error.details.push({ desc: BadRequestSchema, value: { fieldViolations } });
   }
   if (detail.retryAfterMs !== undefined) {
@@ -47,6 +60,19 @@ export function failure(reason: ErrorReason, message: string, detail: FailureDet
     error.details.push({ desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay }) });
   }
   return error;
+}
+
+/** The first ones, each cut, as many as fit. */
+function boundFields(fields: readonly FieldProblem[]): readonly FieldProblem[] {
+  let left = maxFieldsBytes;
+  const bounded: FieldProblem[] = [];
+  for (const { path, problem } of fields.slice(0, maxFieldProblems)) {
+    const field = { path: cutText(path, maxPathBytes), problem: cutText(problem, maxProblemBytes) };
+    left -= Buffer.byteLength(field.path) + Buffer.byteLength(field.problem);
+    if (left < 0) break;
+    bounded.push(field);
+  }
+  return bounded;
 }
 
 /** The Connect code of a reason. */

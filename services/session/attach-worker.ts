@@ -18,6 +18,7 @@ import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import { appendBatch } from "./append-batch.ts";
 import { Places } from "./places.ts";
 import type { AttachedWorker, RunDispatcher } from "./run-dispatcher.ts";
+import { renewRunTokens } from "./run-tokens.ts";
 import type { SessionDeps } from "./session-deps.ts";
 
 type Said = RawAttachRequest["frame"];
@@ -64,7 +65,7 @@ export async function* attachWorker(
           dispatcher.addCredits(worker, frame.value.credits);
           break;
         case "renew":
-          renew(dispatcher, worker, frame.value.held, queue);
+          void renew(deps, dispatcher, worker, frame.value.held, queue).catch(fail);
           break;
         case "release":
           if (frame.value.run !== undefined) dispatcher.release(frame.value.run);
@@ -135,13 +136,15 @@ function welcome(
   return worker;
 }
 
-function renew(
+async function renew(
+  deps: SessionDeps,
   dispatcher: RunDispatcher,
   worker: AttachedWorker,
   held: readonly HeldRun[],
   queue: FrameQueue<Frame>,
-): void {
-  const { lost, commands } = dispatcher.renew(worker, held);
-  queue.offer({ case: "renewed", value: { $typeName: "atoll.session.v1.LeasesRenewed", lost: [...lost] } });
+): Promise<void> {
+  const { lost, commands, tokensDue } = dispatcher.renew(worker, held);
+  const tokens = tokensDue.length === 0 ? [] : await renewRunTokens(deps, tokensDue);
+  queue.offer({ case: "renewed", value: { $typeName: "atoll.session.v1.LeasesRenewed", lost: [...lost], tokens } });
   for (const command of commands) worker.command(command);
 }

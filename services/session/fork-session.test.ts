@@ -1,7 +1,14 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { verifies } from "../../test/requirements.ts";
-import { as, person, type RunningSession, sendWords, startSessionService } from "../../test/support/session-service.ts";
+import {
+  as,
+  person,
+  type RunningSession,
+  sendWords,
+  startSessionService,
+  takeUp,
+} from "../../test/support/session-service.ts";
 import { ErrorReason, failureFacts } from "../kernel/errors.ts";
 import { newId } from "../kernel/id.ts";
 
@@ -40,11 +47,11 @@ describe("forking a session", () => {
 
   it("is refused by name when it can't be made", async () => {
     const session = await startSessionService();
-    const { sessionId, runId } = await sendWords(session, "hello");
+    const { sessionId } = await sendWords(session, "hello");
     const stranger = as({ ...person, tenant: "elsewhere" });
     const elsewhere = session.client.forkSession({ requestId: newId("req"), sessionId }, stranger);
     expect(await refusal(elsewhere)).toMatchObject({ code: Code.NotFound, reason: ErrorReason.SESSION_NOT_FOUND });
-    const holder = as({ ...person, run: { sessionId: "ses_other", runId } });
+    const holder = as(await takeUp(session, (await sendWords(session, "other")).runId));
     const another = session.client.forkSession({ requestId: newId("req"), sessionId }, holder);
     expect(await refusal(another)).toMatchObject({ reason: ErrorReason.SESSION_NOT_FOUND });
     expect(await refusal(fork(session, sessionId, { atSeq: 9n }))).toMatchObject({

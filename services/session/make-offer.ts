@@ -1,11 +1,12 @@
 /** Makes what a worker is told of a run that it was given: the run, its session, a token for it and the newest events. */
 import { create } from "@bufbuild/protobuf";
-import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
 import { type RawRunOffer, RawRunOfferSchema } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { Claimed } from "../kernel/store/changes.ts";
 import type { SessionRow } from "../kernel/store/rows.ts";
 import type { SessionStore } from "../kernel/store/session-store.ts";
 import { LogDamaged } from "../kernel/store/store-errors.ts";
+import type { RunLease } from "./run-lease.ts";
+import { issueRunToken } from "./run-tokens.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toRun, toSession } from "./session-message.ts";
 
@@ -15,17 +16,12 @@ const recentBytes = 65_536;
 
 /** Errors: what the store's reads throw. */
 export async function makeOffer(
-  { store, tokens }: SessionDeps,
+  deps: SessionDeps,
   { run, session }: Pick<Claimed, "run" | "session">,
+  lease: RunLease,
 ): Promise<RawRunOffer> {
-  const runToken = await tokens.sign("run", {
-    tenant: run.tenant,
-    name: run.principal,
-    scopes: new Set([AuthScope.SESSIONS_READ, AuthScope.TOOLS_READ, AuthScope.TOOLS_CALL]),
-    origin: undefined,
-    run: { sessionId: run.sessionId, runId: run.runId },
-  });
-  const recent = await readRecent(store, session);
+  const runToken = await issueRunToken(deps, lease);
+  const recent = await readRecent(deps.store, session);
   return create(RawRunOfferSchema, { run: toRun(run), session: toSession(session), runToken, recent });
 }
 

@@ -40,7 +40,8 @@ export function sessionNotFound(by: { readonly sessionId: string } | { readonly 
 
 export async function getRun(deps: SessionDeps, request: GetRunRequest, context: HandlerContext): Promise<RunRow> {
   const row = await deps.store.getRun(scopeOf(context), request.runId);
-  if (row === undefined || !isOpened(row.sessionId, context)) throw runNotFound(request.runId);
+  const { run } = principalOf(context);
+  if (row === undefined || (run !== undefined && run.runId !== row.runId)) throw runNotFound(request.runId);
   return row;
 }
 

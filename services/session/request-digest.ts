@@ -12,7 +12,7 @@ import { ErrorReason, failure } from "../kernel/errors.ts";
 import type { Answered, Request } from "../kernel/store/session-store.ts";
 import { encodeCanonically } from "./canonical-message.ts";
 
-const version = "1";
+const version = "2";
 
 function encodeBare<Schema extends DescMessage>(
   schema: Schema,

@@ -5,6 +5,7 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { ResetMode, type ResetPolicy } from "../../gen/atoll/session/v1/session_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
+import type { SessionRow } from "../kernel/store/rows.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -14,12 +15,12 @@ const longestIdleMs = 366 * dayMs;
 /**
  * Whether a message of `nowMs` begins anew.
  *
- * @param lastMessageAtMs The message before; 0 when there is none, and then nothing can begin anew.
+ * @param before The message before, at 0 when there is none, and then nothing can begin anew; and when it began anew lately.
  * @param zoneOffsetMs By how much the mesh's wall clock is ahead of UTC at a time.
  */
 export function isResetDue(
   policy: Pick<ResetPolicy, "mode" | "hour" | "idle"> | undefined,
-  lastMessageAtMs: number,
+  { lastMessageAtMs, resetsAtMs }: Pick<SessionRow, "lastMessageAtMs" | "resetsAtMs">,
   nowMs: number,
   zoneOffsetMs: (atMs: number) => number,
 ): boolean {
@@ -28,7 +29,9 @@ export function isResetDue(
     case ResetMode.DAILY: {
       // Days that begin at the policy's hour.
       const dayOf = (atMs: number): number => Math.floor((atMs + zoneOffsetMs(atMs) - policy.hour * hourMs) / dayMs);
-      return dayOf(nowMs) > dayOf(lastMessageAtMs);
+      const today = dayOf(nowMs);
+      // A clock that went back comes to the hour of the same day again.
+      return today > dayOf(lastMessageAtMs) && !resetsAtMs.some((atMs) => dayOf(atMs) === today);
     }
     case ResetMode.IDLE:
       return policy.idle !== undefined && nowMs - lastMessageAtMs >= durationMs(policy.idle);

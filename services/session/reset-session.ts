@@ -33,7 +33,7 @@ export async function resetSession(
   );
   const outcome = await deps.store.changeSession(scope, request, {
     sessionId,
-    ifHeadSeq: Number(message.ifHeadSeq),
+    ifHeadSeq: message.ifHeadSeq === undefined ? undefined : Number(message.ifHeadSeq),
     change: ({ headSeq }) => ({ contextFloorSeq: headSeq }),
     event: ({ contextFloorSeq }) => {
       const value = { fields: ["context_floor_seq"], contextFloorSeq: BigInt(contextFloorSeq) };

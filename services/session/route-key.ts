@@ -26,21 +26,22 @@ export interface RoutedKey {
 
 /**
  * @param agentId The agent that the caller asks for beside the key; empty for none.
+ * @param path The field that the key stands in.
  *
  * Errors: FIELD_INVALID (`key`) for a key that can't be read, (`agent_id`) for one that names another agent.
  */
-export function routeKey(routing: KeyRouting, text: string, agentId: string): RoutedKey {
+export function routeKey(routing: KeyRouting, text: string, agentId: string, path = "key"): RoutedKey {
   if (text === "") return { key: "", agentId: agentId || routing.defaultAgent };
   const parsed = parseSessionKey(text);
-  if ("problem" in parsed) throw invalid("key", parsed.problem);
+  if ("problem" in parsed) throw keyInvalid(path, parsed.problem);
   const { agentId: named, scope } = parsed.value;
   if (named !== undefined && agentId !== "" && agentId !== named) {
-    throw invalid("agent_id", `is ${agentId}, and the key is of the agent ${named}: name one of them`);
+    throw keyInvalid("agent_id", `is ${agentId}, and the key is of the agent ${named}: name one of them`);
   }
   const answering = named ?? (agentId || (boundAgent(scope, routing.bindings) ?? routing.defaultAgent));
   const key = formatSessionKey(answering, sharedScope(scope, routing.directScope));
   if (key.length > longestKey) {
-    throw invalid("key", `has ${key.length} characters with its agent, and ${longestKey} are the most`);
+    throw keyInvalid(path, `has ${key.length} characters with its agent, and ${longestKey} are the most`);
   }
   return { key, agentId: answering };
 }
@@ -51,6 +52,6 @@ function sharedScope(scope: SessionScope, directScope: DirectScope): SessionScop
   return directScope === "main" ? ["main"] : ["direct", ...peer.slice(-1)];
 }
 
-function invalid(path: string, problem: string): Error {
+export function keyInvalid(path: string, problem: string): Error {
   return failure(ErrorReason.FIELD_INVALID, `${path} ${problem}`, { fields: [{ path, problem }] });
 }

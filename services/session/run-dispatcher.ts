@@ -22,6 +22,7 @@ import {
   type RunLease,
   tellHolder,
 } from "./run-lease.ts";
+import { isTokenDue, maxTokensOfRenewal } from "./run-tokens.ts";
 import type { SessionDeps } from "./session-deps.ts";
 
 /** An attached worker. */
@@ -35,6 +36,15 @@ export interface AttachedWorker extends LeaseHolder {
   readonly offer: (offer: RawRunOffer) => void;
   /** Asks it to attach elsewhere. */
   readonly leave: (closesInMs: number) => void;
+}
+
+/** What became of the runs that a worker says it holds. */
+export interface Renewed {
+  readonly lost: readonly HeldRun[];
+  /** What its stream must be told. */
+  readonly commands: readonly RunCommand[];
+  /** Leases whose holder needs the next token of its run. */
+  readonly tokensDue: readonly RunLease[];
 }
 
 /** Runs that one claim takes at the most, so that several workers share a queue. */
@@ -94,7 +104,7 @@ export class RunDispatcher {
   }
 
   /** Errors: DRAINING while the instance drains. */
-  attach(worker: AttachedWorker, held: readonly HeldRun[]): ReturnType<RunDispatcher["renew"]> {
+  attach(worker: AttachedWorker, held: readonly HeldRun[]): Renewed {
     if (this.#allLeft !== undefined) {
       throw failure(ErrorReason.DRAINING, "this instance drains: attach to another one", {
         retryAfterMs: 100,
@@ -129,13 +139,12 @@ export class RunDispatcher {
    * Renews the leases that the worker still has; says which it has lost, and what its stream must be told: the open
    * commands of the runs that this stream did not hold before. What is sent on a stream arrives or the stream breaks.
    */
-  renew(
-    worker: AttachedWorker,
-    held: readonly HeldRun[],
-  ): { readonly lost: readonly HeldRun[]; readonly commands: readonly RunCommand[] } {
+  renew(worker: AttachedWorker, held: readonly HeldRun[]): Renewed {
     const renewedAtMs = this.#deps.clock.monotonicMs();
+    const nowMs = this.#deps.clock.nowMs();
     const lost: HeldRun[] = [];
     const commands: RunCommand[] = [];
+    const tokensDue: RunLease[] = [];
     for (const run of held) {
       const lease = this.#leases.get(run.runId);
       if (lease === undefined || !holdsLease(lease, { epoch: Number(run.epoch) })) {
@@ -143,10 +152,11 @@ export class RunDispatcher {
         continue;
       }
       if (lease.state.kind !== "held" || lease.state.holder !== worker) commands.push(...lease.commands);
+      if (tokensDue.length < maxTokensOfRenewal && isTokenDue(lease, nowMs)) tokensDue.push(lease);
       lease.isOffered = true;
       lease.state = { kind: "held", holder: worker, renewedAtMs };
     }
-    return { lost, commands };
+    return { lost, commands, tokensDue };
   }
 
   /** A worker gives a run back: it goes to the next one at once. */
@@ -312,7 +322,7 @@ export class RunDispatcher {
   async #handOver({ run, session, appended }: Claimed, worker: AttachedWorker, lease: RunLease): Promise<void> {
     this.#deps.bus.publish(appended);
     // The worker may have gone meanwhile: its lease then ends by itself and another one takes the run up.
-    const offer = await makeOffer(this.#deps, { run, session });
+    const offer = await makeOffer(this.#deps, { run, session }, lease);
     // Read after the lease is there, so that a command of any moment is either among these or comes to the lease.
     const open = await this.#deps.store.listCommands(run);
     this.command(open.map((command) => ({ run, command })));

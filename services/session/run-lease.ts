@@ -25,6 +25,8 @@ export interface RunLease {
   readonly sessionId: string;
   readonly runId: string;
   readonly agentId: string;
+  /** On whose behalf it is worked on. */
+  readonly principal: string;
   readonly epoch: number;
   readonly attempt: number;
   /** Who asked for the run to stop; undefined when nobody did. */
@@ -33,6 +35,8 @@ export interface RunLease {
   commands: readonly RunCommand[];
   /** Whether the holder has the run's offer: a command before it would name a run that it does not know. */
   isOffered: boolean;
+  /** When this instance last signed a token for the holder, by the wall clock; 0 when it has signed none. */
+  tokenIssuedAtMs: number;
   state: LeaseState;
 }
 
@@ -42,9 +46,10 @@ export type LeaseState =
   | { readonly kind: "orphaned" };
 
 export function newLease(run: RunRow, state: LeaseState): RunLease {
-  const { tenant, sessionId, runId, agentId, epoch, attempt, cancelledBy, cancelReason } = run;
+  const { tenant, sessionId, runId, agentId, principal, epoch, attempt, cancelledBy, cancelReason } = run;
   const cancel = cancelledBy === "" ? undefined : { by: cancelledBy, reason: cancelReason };
-  return { tenant, sessionId, runId, agentId, epoch, attempt, cancel, commands: [], isOffered: false, state };
+  const named = { tenant, sessionId, runId, agentId, principal, epoch, attempt };
+  return { ...named, cancel, commands: [], isOffered: false, tokenIssuedAtMs: 0, state };
 }
 
 /** Adds commands that the lease does not have yet, and tells the holder of them. */

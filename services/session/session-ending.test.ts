@@ -6,7 +6,14 @@ import { QueueMode, RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts"
 import { RunState } from "../../gen/atoll/session/v1/run_pb.ts";
 import { SessionState } from "../../gen/atoll/session/v1/session_pb.ts";
 import { verifies } from "../../test/requirements.ts";
-import { as, person, type RunningSession, sendWords, startSessionService } from "../../test/support/session-service.ts";
+import {
+  as,
+  person,
+  type RunningSession,
+  sendWords,
+  startSessionService,
+  takeUp,
+} from "../../test/support/session-service.ts";
 import { ErrorReason, failedWith, failureFacts } from "../kernel/errors.ts";
 import { newId } from "../kernel/id.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
@@ -245,7 +252,7 @@ describe("a run's token", () => {
     const key = "agent:main:secret";
     const { session: made } = await session.client.createSession({ requestId: newId("req"), key }, as(person));
     const other = await sendWords(session, "other", { sessionId: made?.sessionId ?? "" });
-    const holder = as({ ...person, run: { sessionId: mine.sessionId, runId: mine.runId } });
+    const holder = as(await takeUp(session, mine.runId));
     const facts = async (call: Promise<unknown>) => {
       const error = await thrownBy(call);
       return { code: (error as ConnectError).code, ...failureFacts(ConnectError.from(error)) };

@@ -4,7 +4,14 @@ import { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { AnswerAction } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { verifies } from "../../test/requirements.ts";
-import { as, person, type RunningSession, sendWords, startSessionService } from "../../test/support/session-service.ts";
+import {
+  as,
+  person,
+  type RunningSession,
+  sendWords,
+  startSessionService,
+  takeUp,
+} from "../../test/support/session-service.ts";
 import { ErrorReason, failureFacts } from "../kernel/errors.ts";
 import { readEventRange } from "../kernel/event/read-event-range.ts";
 import { newId } from "../kernel/id.ts";
@@ -208,7 +215,7 @@ describe("reading a log", () => {
     const session = await startSessionService();
     const mine = await sendWords(session, "mine");
     const other = await sendWords(session, "other");
-    const holder = as({ ...person, run: { sessionId: mine.sessionId, runId: mine.runId } });
+    const holder = as(await takeUp(session, mine.runId));
     expect((await session.client.listEvents({ sessionId: mine.sessionId }, holder)).events).toHaveLength(3);
     const refused = await refusal(session.client.listEvents({ sessionId: other.sessionId }, holder));
     expect(refused.reason).toBe(ErrorReason.SESSION_NOT_FOUND);

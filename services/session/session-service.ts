@@ -2,7 +2,8 @@
 import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { GetRunResponseSchema, GetSessionResponseSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
-import type { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
+import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
+import { endWithRun, guardRuns } from "../kernel/rpc/run-guard.ts";
 import { attachWorker } from "./attach-worker.ts";
 import { cancelRun } from "./cancel-run.ts";
 import { closeSession } from "./close-session.ts";
@@ -12,6 +13,7 @@ import { deleteSession } from "./delete-session.ts";
 import { forkSession } from "./fork-session.ts";
 import { getSnapshot, listEvents } from "./read-log.ts";
 import { getRun, getSession, listSessions } from "./read-session.ts";
+import { createRequireRun } from "./require-run.ts";
 import { resetSession } from "./reset-session.ts";
 import type { RunDispatcher } from "./run-dispatcher.ts";
 import type { SessionDeps } from "./session-deps.ts";
@@ -29,25 +31,31 @@ export function createSessionService(
     runQueued: () => dispatcher.runQueued(),
     commanded: (commanded) => dispatcher.command(commanded),
   };
-  return {
-    createSession: (request, context) => createSession(deps, request, context),
-    getSession: async (request, context) =>
-      create(GetSessionResponseSchema, { session: toSession(await getSession(deps, request, context)) }),
-    countSessions: (request, context) => countSessions(deps, request, context),
-    updateSession: (request, context) => updateSession(deps, request, context),
-    resetSession: (request, context) => resetSession(deps, request, context),
-    forkSession: (request, context) => forkSession(deps, request, context),
-    closeSession: (request, context) => closeSession(deps, effects, request, context),
-    deleteSession: (request, context) => deleteSession(deps, effects, request, context),
-    listSessions: (request, context) => listSessions(deps, request, context),
-    submitMessage: (request, context) => submitMessage(deps, effects, request, context),
-    getRun: async (request, context) =>
-      create(GetRunResponseSchema, { run: toRun(await getRun(deps, request, context)) }),
-    cancelRun: (request, context) => cancelRun(deps, effects, request, context),
-    waitRun: (request, context) => waitRun(deps, request, context),
-    listEvents: (request, context) => listEvents(deps, request, context),
-    getSnapshot: (request, context) => getSnapshot(deps, request, context),
-    watch: (requests, context) => watchSessions(deps, requests, context),
-    attach: (requests, context) => attachWorker(deps, dispatcher, requests, context),
-  };
+  const requireRun = createRequireRun(deps);
+  return guardRuns(
+    RawSessionService,
+    {
+      createSession: (request, context) => createSession(deps, request, context),
+      getSession: async (request, context) =>
+        create(GetSessionResponseSchema, { session: toSession(await getSession(deps, request, context)) }),
+      countSessions: (request, context) => countSessions(deps, request, context),
+      updateSession: (request, context) => updateSession(deps, request, context),
+      resetSession: (request, context) => resetSession(deps, request, context),
+      forkSession: (request, context) => forkSession(deps, request, context),
+      closeSession: (request, context) => closeSession(deps, effects, request, context),
+      deleteSession: (request, context) => deleteSession(deps, effects, request, context),
+      listSessions: (request, context) => listSessions(deps, request, context),
+      submitMessage: (request, context) => submitMessage(deps, effects, request, context),
+      getRun: async (request, context) =>
+        create(GetRunResponseSchema, { run: toRun(await getRun(deps, request, context)) }),
+      cancelRun: (request, context) => cancelRun(deps, effects, request, context),
+      waitRun: (request, context) => waitRun(deps, request, context),
+      listEvents: (request, context) => listEvents(deps, request, context),
+      getSnapshot: (request, context) => getSnapshot(deps, request, context),
+      watch: (requests, context) =>
+        endWithRun(context, deps.clock, requireRun, (ending) => watchSessions(deps, requests, ending)),
+      attach: (requests, context) => attachWorker(deps, dispatcher, requests, context),
+    },
+    requireRun,
+  );
 }

@@ -20,7 +20,14 @@ import { encodeEvent } from "../kernel/event/encode-event.ts";
 import { maxEventBytes } from "../kernel/event/event-bounds.ts";
 import { newId } from "../kernel/id.ts";
 import { scopeOf, traceIdOf } from "../kernel/rpc/call-context.ts";
-import type { Commanded, MessageContext, MessageEntry, SubmitRefusal, Submitted } from "../kernel/store/changes.ts";
+import type {
+  Commanded,
+  MessageContext,
+  MessageEntry,
+  NewSession,
+  SubmitRefusal,
+  Submitted,
+} from "../kernel/store/changes.ts";
 import type { Scope } from "../kernel/store/scope.ts";
 import { wishToCancel } from "./cancel-wish.ts";
 import { changeRefusal } from "./change-refusal.ts";
@@ -28,8 +35,9 @@ import { checkExtensions } from "./check-extensions.ts";
 import { requireOpened } from "./read-session.ts";
 import { answerOf, requestOf } from "./request-digest.ts";
 import { isResetDue } from "./reset-policy.ts";
+import { keyInvalid, routeKey } from "./route-key.ts";
 import type { SessionDeps } from "./session-deps.ts";
-import { readProfile } from "./session-profile.ts";
+import { encodeProfile, readProfile } from "./session-profile.ts";
 import { zoneOffset } from "./zone-offset.ts";
 
 export interface SubmitEffects {
@@ -46,9 +54,10 @@ export async function submitMessage(
   context: HandlerContext,
 ): Promise<SubmitMessageResponse> {
   requireOpened(message.sessionId, context);
+  const to = recipientOf(deps, message);
   checkExtensions(message.message?.content ?? [], "message.content");
   const scope = scopeOf(context);
-  const queueMode = message.queueMode || (await agentQueueMode(deps, scope, message.sessionId));
+  const queueMode = message.queueMode || (await agentQueueMode(deps, scope, to));
   const request = requestOf(
     SubmitMessageRequestSchema,
     message,
@@ -63,20 +72,20 @@ export async function submitMessage(
   const traceId = input?.traceId || traceIdOf(context);
   const title = titleOf(input);
   const submitting = deps.store.submitMessage(scope, request, {
-    sessionId: message.sessionId,
+    to,
     messageId,
     runId,
     agentId: "",
     priority,
     options: message.options === undefined ? new Uint8Array() : toBinary(RunOptionsSchema, message.options),
     traceId,
-    ifHeadSeq: Number(message.ifHeadSeq),
+    ifHeadSeq: message.ifHeadSeq === undefined ? undefined : Number(message.ifHeadSeq),
     entry: entryOf(queueMode, messageId, input, scope.principal),
     maxQueuedRuns: deps.settings.maxQueuedRuns,
     title,
-    isResetDue: ({ profile, lastMessageAtMs }, nowMs) =>
-      profile.length > 0 &&
-      isResetDue(readProfile(profile).resetPolicy, lastMessageAtMs, nowMs, zoneOffset(deps.settings.timeZone)),
+    isResetDue: (session, nowMs) =>
+      session.profile.length > 0 &&
+      isResetDue(readProfile(session.profile).resetPolicy, session, nowMs, zoneOffset(deps.settings.timeZone)),
     events: ({ runId: answeredBy, entered, position, agentId, ...sessionContext }) => [
       encodeEvent({
         body: {
@@ -125,6 +134,19 @@ function requireReadable(bytes: number): void {
   });
 }
 
+/** The session's id, or what its first message makes. Errors: FIELD_INVALID. */
+function recipientOf(deps: SessionDeps, { sessionId, sessionKey, agentId }: SubmitMessageRequest): string | NewSession {
+  if (sessionId !== "") {
+    if (sessionKey === "") return sessionId;
+    throw keyInvalid("session_key", "stands beside a session_id: name the session by one of them");
+  }
+  const routed = routeKey(deps.settings, sessionKey, agentId, "session_key");
+  return {
+    ...{ ...routed, sessionId: newId("ses", deps.clock), logId: newId("log", deps.clock) },
+    ...{ title: "", labels: {}, parentSessionId: "", profile: encodeProfile({}) },
+  };
+}
+
 const maxTitleCharacters = 60;
 
 /** The first words of a message, as a title for people. */
@@ -141,11 +163,16 @@ function titleOf(input: MessageInput | undefined): string {
 }
 
 /** The agent's own mode; only asked of the store when an agent has one. */
-async function agentQueueMode({ settings, store }: SessionDeps, scope: Scope, sessionId: string): Promise<QueueMode> {
+async function agentQueueMode(
+  { settings, store }: SessionDeps,
+  scope: Scope,
+  to: string | NewSession,
+): Promise<QueueMode> {
   const modes = settings.queueModes;
   if ([...modes.values()].every((mode) => mode === QueueMode.FOLLOWUP)) return QueueMode.FOLLOWUP;
-  const session = await store.getSession(scope, { sessionId });
-  return modes.get(session?.agentId ?? "") ?? QueueMode.FOLLOWUP;
+  const session = await store.getSession(scope, typeof to === "string" ? { sessionId: to } : { key: to.key });
+  const agentId = session?.agentId ?? (typeof to === "string" ? "" : to.agentId);
+  return modes.get(agentId) ?? QueueMode.FOLLOWUP;
 }
 
 /** What a message changes of its session beside its log. */
@@ -169,6 +196,7 @@ function encodeAnswer({ session, messageId, run, seq }: Submitted): Uint8Array {
     runId: run.runId,
     seq: BigInt(seq),
     logId: session.logId,
+    sessionId: session.sessionId,
   });
   return toBinary(SubmitMessageResponseSchema, response);
 }

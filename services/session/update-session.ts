@@ -60,7 +60,7 @@ export async function updateSession(
   );
   const outcome = await deps.store.changeSession(scope, request, {
     sessionId,
-    ifHeadSeq: Number(message.ifHeadSeq),
+    ifHeadSeq: message.ifHeadSeq === undefined ? undefined : Number(message.ifHeadSeq),
     change: (row) => (session === undefined ? {} : newFacts(row, session, fields)),
     event: ({ title }) => {
       const value = { fields, changedBy: scope.principal, ...(fields.includes("title") ? { title } : {}) };
@@ -75,14 +75,19 @@ export async function updateSession(
 }
 
 /** Errors: FIELD_INVALID for a mask that names nothing, or what can't be changed. */
+/** The most that the edge lets in. */
+const maxMaskPaths = 64;
+
 function checkMask(paths: readonly string[]): readonly string[] {
   const known = [...rowFields, ...Object.keys(profileFields)];
   const expected = `one of ${known.join(", ")}`;
-  const wrong = paths.flatMap((path, index) =>
-    known.includes(path)
-      ? []
-      : [{ path: `update_mask.paths[${index}]`, problem: `${path} can't be changed: ${expected}` }],
-  );
+  const wrong = paths
+    .slice(0, maxMaskPaths)
+    .flatMap((path, index) =>
+      known.includes(path)
+        ? []
+        : [{ path: `update_mask.paths[${index}]`, problem: `${path} can't be changed: ${expected}` }],
+    );
   const [first] = paths.length === 0 ? [{ path: "update_mask.paths", problem: `must name ${expected}` }] : wrong;
   if (first === undefined) return paths;
   throw failure(ErrorReason.FIELD_INVALID, `${first.path}: ${first.problem}`, {

@@ -5,7 +5,14 @@ import type { Session } from "../../gen/atoll/session/v1/session_pb.ts";
 import { ListSessionsResponseSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { IndexEntriesSchema, type IndexEntry } from "../../gen/atoll/session/v1/watch_pb.ts";
 import { verifies } from "../../test/requirements.ts";
-import { as, person, type RunningSession, sendWords, startSessionService } from "../../test/support/session-service.ts";
+import {
+  as,
+  person,
+  type RunningSession,
+  sendWords,
+  startSessionService,
+  takeUp,
+} from "../../test/support/session-service.ts";
 import { newId } from "../kernel/id.ts";
 import { attachByHand } from "./hand-worker.fixture.ts";
 import { openWatch, type WatchStream } from "./watch-stream.fixture.ts";
@@ -196,13 +203,13 @@ describe(`watching the index ${verifies("S6")}`, () => {
 
   it("has nothing to filter, and is not for a run's token", async () => {
     const session = await startSessionService();
-    const { sessionId, runId } = await sendWords(session, "mine");
+    const { runId } = await sendWords(session, "mine");
     const watch = openWatch(session);
     watch.send({ watchId: 1n, target: { case: "index", value: true }, filter: { include: ["usage"] } });
     watch.send({ watchId: 2n, target: { case: "index", value: false } });
     expect(await watch.endOf(1)).toMatchObject({ reason: "FIELD_INVALID", metadata: { field: "create.filter" } });
     expect(await watch.endOf(2)).toMatchObject({ reason: "FIELD_INVALID", metadata: { field: "create.session_id" } });
-    const holder = openWatch(session, { ...person, run: { sessionId, runId } });
+    const holder = openWatch(session, await takeUp(session, runId));
     watchIndex(holder, 1);
     expect(await holder.endOf(1)).toMatchObject({ code: Code.PermissionDenied, reason: "SCOPE_MISSING" });
   });

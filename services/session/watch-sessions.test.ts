@@ -1,7 +1,14 @@
 import { Code } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { verifies } from "../../test/requirements.ts";
-import { as, person, type RunningSession, sendWords, startSessionService } from "../../test/support/session-service.ts";
+import {
+  as,
+  person,
+  type RunningSession,
+  sendWords,
+  startSessionService,
+  takeUp,
+} from "../../test/support/session-service.ts";
 import { MemoryBus } from "../kernel/bus/memory/memory-bus.ts";
 import type { StoredEvent } from "../kernel/event/stored-event.ts";
 import { newId } from "../kernel/id.ts";
@@ -115,7 +122,7 @@ describe("a watcher", () => {
     const session = await startSessionService();
     const mine = await sendWords(session, "mine");
     const other = await sendWords(session, "other");
-    const watch = openWatch(session, { ...person, run: { sessionId: mine.sessionId, runId: mine.runId } });
+    const watch = openWatch(session, await takeUp(session, mine.runId));
     watch.create(1, mine.sessionId);
     watch.create(2, other.sessionId);
     expect(await watch.endOf(2)).toMatchObject({ reason: "SESSION_NOT_FOUND" });

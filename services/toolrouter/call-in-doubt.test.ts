@@ -9,19 +9,19 @@ import { verifies } from "../../test/requirements.ts";
 import { ErrorReason, failedWith } from "../kernel/errors.ts";
 import { openCallLedger } from "../kernel/store/open-stores.ts";
 import { digestOf } from "./call-digest.ts";
-import { callsIn, collect, probe, scope, startRouter, temporaryFolder, until } from "./toolrouter.fixture.ts";
+import { callsIn, collect, holderOf, probe, scope, startRouter, temporaryFolder, until } from "./toolrouter.fixture.ts";
 
 const call = {
   callId: "c1",
   tool: "probe.echo",
   arguments: { text: "effect" },
-  context: { runId: "run_1", epoch: 1n },
+  context: { sessionId: "ses_1", runId: "run_1", agentId: "main", epoch: 1n },
 };
 
 async function leaveOpen(dataDir: string): Promise<void> {
   const ledger = await openCallLedger(dataDir, Date.now);
   const digest = digestOf(create(ToolCallSchema, call));
-  const intent = { callId: call.callId, tool: call.tool, digest, sessionId: "", runId: "run_1", epoch: 1 };
+  const intent = { callId: call.callId, tool: call.tool, digest, sessionId: "ses_1", runId: "run_1", epoch: 1 };
   expect(await ledger.begin(scope, "ins_dead", intent)).toEqual({ kind: "dispatch" });
   await ledger.close();
 }
@@ -30,7 +30,7 @@ describe("a call that a dead instance left open", () => {
   it("ends as unknown and is not dispatched", async () => {
     const [dataDir, file] = [temporaryFolder(), path.join(temporaryFolder(), "history")];
     await leaveOpen(dataDir);
-    const router = await startRouter({ probe: probe(file) }, { dataDir });
+    const router = await startRouter({ probe: probe(file) }, { dataDir, caller: () => holderOf() });
     for (let time = 0; time < 2; time++) {
       const { result } = await router.client.invokeTool({ call });
       expect(result).toMatchObject({ outcome: ToolOutcome.UNKNOWN, reason: ErrorReason.TOOL_OUTCOME_UNKNOWN });
@@ -41,7 +41,10 @@ describe("a call that a dead instance left open", () => {
   it("is dispatched again when the operator marked the tool", async () => {
     const [dataDir, file] = [temporaryFolder(), path.join(temporaryFolder(), "history")];
     await leaveOpen(dataDir);
-    const router = await startRouter({ probe: probe(file, { repeatableTools: ["echo"] }) }, { dataDir });
+    const router = await startRouter(
+      { probe: probe(file, { repeatableTools: ["echo"] }) },
+      { dataDir, caller: () => holderOf() },
+    );
     const { result } = await router.client.invokeTool({ call });
     expect(result?.outcome).toBe(ToolOutcome.SUCCEEDED);
     expect(callsIn(file, "echo")).toEqual([{ text: "effect" }]);
@@ -50,7 +53,7 @@ describe("a call that a dead instance left open", () => {
   it("is told as unknown to whoever reattaches", async () => {
     const dataDir = temporaryFolder();
     await leaveOpen(dataDir);
-    const router = await startRouter({}, { dataDir });
+    const router = await startRouter({}, { dataDir, caller: () => holderOf() });
     const frames = await collect(router.client.reattachCall({ callId: "c1", context: call.context }));
     expect(frames.map(({ frame }) => frame.case)).toEqual(["result"]);
     expect(frames[0]?.frame.value).toMatchObject({ outcome: ToolOutcome.UNKNOWN });
@@ -95,10 +98,10 @@ describe(`a call whose caller says that it had started, when the ledger was lost
 describe("reattaching", () => {
   it("tombstones an unknown id, so that the late call is refused", async () => {
     const file = path.join(temporaryFolder(), "history");
-    const router = await startRouter({ probe: probe(file) });
+    const router = await startRouter({ probe: probe(file) }, { caller: () => holderOf() });
     const { context } = call;
     const unknown = await collect(router.client.reattachCall({ callId: "c1", context })).catch((error) => error);
-    expect(failedWith(unknown, ErrorReason.CALL_TOMBSTONED)).toBe(true);
+    expect(failedWith(unknown, ErrorReason.CALL_NOT_FOUND)).toBe(true);
     const late = await router.client.invokeTool({ call }).catch((error: unknown) => error);
     expect(late).toBeInstanceOf(ConnectError);
     expect(failedWith(late, ErrorReason.CALL_TOMBSTONED)).toBe(true);

@@ -12,24 +12,30 @@ import {
 } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import type { Log } from "../kernel/log.ts";
-import type { Scope } from "../kernel/store/scope.ts";
+import type { CallOwner } from "../kernel/store/call-ledger.ts";
 import type { CallGate } from "./call-tool.ts";
 import { streamCall } from "./stream-call.ts";
 import { neverDispatchedResult } from "./tool-result.ts";
 
+/** A call with the context that is true, and who owns it in the ledger. */
+export interface OwnedCall {
+  readonly owner: CallOwner;
+  readonly call: ToolCall;
+}
+
 export async function* serveCallStream(
   gate: CallGate,
-  scope: Scope,
+  bind: (call: ToolCall) => OwnedCall,
   requests: AsyncIterable<CallToolRequest>,
   signal: AbortSignal,
   log: Log,
 ): AsyncGenerator<CallToolResponse> {
   const frames = requests[Symbol.asyncIterator]();
-  const call = await readCall(frames);
+  const { owner, call } = bind(await readCall(frames));
   const cancelled = new AbortController();
   const refused = new AbortController();
   void readFurther(frames, cancelled, refused, log);
-  const admission = gate.admit(scope, call, AbortSignal.any([signal, cancelled.signal]));
+  const admission = gate.admit(owner, call, AbortSignal.any([signal, cancelled.signal]));
   let admitted: Awaited<typeof admission>;
   try {
     admitted = await admission;

@@ -5,7 +5,15 @@ import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import type { ToolResult } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import { ErrorReason, failureFacts } from "../kernel/errors.ts";
-import { callsIn, probe, type RunningRouter, startRouter, temporaryFolder, until } from "./toolrouter.fixture.ts";
+import {
+  callsIn,
+  holderOf,
+  probe,
+  type RunningRouter,
+  startRouter,
+  temporaryFolder,
+  until,
+} from "./toolrouter.fixture.ts";
 
 type Invocation = Parameters<RunningRouter["client"]["invokeTool"]>[0]["call"];
 
@@ -141,10 +149,12 @@ describe("a tool call", () => {
   });
 
   it("of an older epoch is refused", async () => {
-    const router = await startRouter({ probe: probe(history()) });
+    let epoch = 2;
+    const router = await startRouter({ probe: probe(history()) }, { caller: () => holderOf({ epoch }) });
     const call = { tool: "probe.echo", arguments: { text: "" } };
-    await invoke(router, { ...call, callId: "c1", context: { runId: "run_1", epoch: 2n } });
-    const late = await refusal(invoke(router, { ...call, callId: "c2", context: { runId: "run_1", epoch: 1n } }));
+    await invoke(router, { ...call, callId: "c1" });
+    epoch = 1;
+    const late = await refusal(invoke(router, { ...call, callId: "c2" }));
     expect(late).toMatchObject({ code: Code.FailedPrecondition, reason: ErrorReason.EPOCH_FENCED });
   });
 });

@@ -19,8 +19,7 @@ import type { Clock } from "../kernel/clock.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import type { Log } from "../kernel/log.ts";
 import type { BlobStore } from "../kernel/store/blob-store.ts";
-import type { BeginOutcome, CallLedger } from "../kernel/store/call-ledger.ts";
-import type { Scope } from "../kernel/store/scope.ts";
+import type { BeginOutcome, CallLedger, CallOwner } from "../kernel/store/call-ledger.ts";
 import { digestOf } from "./call-digest.ts";
 import { findJsonProblem } from "./check-json.ts";
 import { dispatchCall } from "./dispatch-call.ts";
@@ -78,7 +77,7 @@ export class CallGate {
    * TOOL_ARGUMENTS_INVALID, TOOL_CHECK_TOO_COSTLY, APPROVAL_REQUIRED, SERVER_UNAVAILABLE, LIMIT_EXCEEDED; by the ledger: REQUEST_ID_REUSED, EPOCH_FENCED,
    * CALL_TOMBSTONED; StoreUnavailable.
    */
-  async admit(scope: Scope, call: ToolCall, signal?: AbortSignal): Promise<Admitted> {
+  async admit(scope: CallOwner, call: ToolCall, signal?: AbortSignal): Promise<Admitted> {
     const key = keyOf(scope, call.callId);
     return await this.#admissions.run(key, async () => {
       const running = this.#running.get(key);
@@ -108,19 +107,22 @@ export class CallGate {
     });
   }
 
-  /** Finds a call that was made before; an unknown id is tombstoned (T2). Errors: CALL_TOMBSTONED, EPOCH_FENCED. */
-  async reattach(scope: Scope, callId: string, context: CallContext | undefined): Promise<Admitted> {
+  /** Finds a call that its owner made before; another id is tombstoned (T2). Errors: CALL_NOT_FOUND, EPOCH_FENCED. */
+  async reattach(scope: CallOwner, callId: string, context: CallContext | undefined): Promise<Admitted> {
     const key = keyOf(scope, callId);
     return await this.#admissions.run(key, async () => {
       const running = this.#running.get(key);
       const run = { runId: context?.runId ?? "", epoch: epochOf(context) };
-      return await this.#settled(scope, callId, await this.#deps.ledger.reattach(scope, callId, run), running);
+      const found = await this.#deps.ledger.reattach(scope, callId, run);
+      // The same for an id of somebody else: that there is such a call is none of the caller's business.
+      if (found.kind === "tombstoned") throw callNotFound(callId);
+      return await this.#settled(scope, callId, found, running);
     });
   }
 
   /** What the ledger says of a call that is not to be dispatched now. */
   async #settled(
-    scope: Scope,
+    scope: CallOwner,
     callId: string,
     begun: BeginOutcome,
     running: RunningCall | undefined,
@@ -223,7 +225,7 @@ export class CallGate {
     });
   }
 
-  #launch(key: string, scope: Scope, call: ToolCall, found: FoundTool): Admitted {
+  #launch(key: string, scope: CallOwner, call: ToolCall, found: FoundTool): Admitted {
     const { log } = this.#deps;
     const running = new RunningCall({
       callId: call.callId,
@@ -246,14 +248,20 @@ export class CallGate {
     return { kind: "running", call: running };
   }
 
-  async #record(scope: Scope, result: ToolResult): Promise<ToolResult> {
+  async #record(scope: CallOwner, result: ToolResult): Promise<ToolResult> {
     const recorded = await this.#deps.ledger.finish(scope, result.callId, toBinary(ToolResultSchema, result));
     return fromBinary(ToolResultSchema, recorded);
   }
 }
 
-function keyOf(scope: Scope, callId: string): string {
-  return `${scope.tenant}\n${callId}`;
+function keyOf({ tenant, principal, runId }: CallOwner, callId: string): string {
+  return JSON.stringify([tenant, principal, runId, callId]);
+}
+
+function callNotFound(callId: string): Error {
+  return failure(ErrorReason.CALL_NOT_FOUND, `no call ${callId} was made, and none will be under this id`, {
+    metadata: { call_id: callId },
+  });
 }
 
 function epochOf(context: CallContext | undefined): number {

@@ -6,8 +6,9 @@ import type { Log } from "../kernel/log.ts";
 import { registerService } from "../kernel/rpc/register-service.ts";
 import type { BlobStore } from "../kernel/store/blob-store.ts";
 import type { CallLedger } from "../kernel/store/call-ledger.ts";
-import type { Scope } from "../kernel/store/scope.ts";
 import { CallGate } from "./call-tool.ts";
+import type { Caller } from "./caller.ts";
+import { createRequireRun, type RunReader } from "./require-run.ts";
 import { ArgumentChecks } from "./schema/argument-checks.ts";
 import type { McpServerSettings } from "./server-settings.ts";
 import { sweepCallsEvery } from "./sweep-calls.ts";
@@ -25,8 +26,10 @@ export interface ToolRouterDeps {
   readonly clock: Clock;
   /** Names this life of this process in the ledger: a call that another one left open is in doubt. */
   readonly instanceId: string;
-  /** On whose behalf a call is made. */
-  readonly scopeOf: (context: HandlerContext) => Scope;
+  /** Who calls, and in which run's name. */
+  readonly callerOf: (context: HandlerContext) => Caller;
+  /** Who knows which runs are at work. */
+  readonly session: RunReader;
 }
 
 export interface ToolRouterPart {
@@ -43,7 +46,10 @@ export function startToolRouter(deps: ToolRouterDeps): ToolRouterPart {
   const servers = new ToolServers(deps);
   const checks = new ArgumentChecks(deps);
   const gate = new CallGate({ ...deps, servers, checks });
-  const service = createToolRouterService({ ...deps, servers, gate });
+  const service = createToolRouterService({
+    ...{ ...deps, servers, gate },
+    requireRun: createRequireRun(deps.session, deps.clock),
+  });
   const sweeping = sweepCallsEvery(deps);
   servers.start();
   return {

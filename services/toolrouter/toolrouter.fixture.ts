@@ -4,22 +4,32 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { create } from "@bufbuild/protobuf";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
 import { onTestFinished } from "vitest";
+import { GetRunResponseSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import type { Script, SloppyRequest } from "../../test/support/sloppy-mcp/script.ts";
 import { sloppyProgram } from "../../test/support/sloppy-mcp/sloppy-program.ts";
+import type { RunGrant } from "../kernel/auth/principal.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { newId } from "../kernel/id.ts";
 import { createLog } from "../kernel/log.ts";
 import type { BlobStore } from "../kernel/store/blob-store.ts";
 import { openBlobStore, openCallLedger } from "../kernel/store/open-stores.ts";
+import type { Caller } from "./caller.ts";
 import { startToolRouter } from "./register.ts";
+import type { RunReader } from "./require-run.ts";
 import type { McpServerSettings } from "./server-settings.ts";
 
 export const scope = { tenant: "local", principal: "user:test" };
 const probeFile = path.resolve(import.meta.dirname, "../../test/support/mcp-probe-server.ts");
 const baseEnv = { PATH: process.env.PATH ?? "", HOME: "/home/of-the-test" };
+
+/** Somebody with the token of a run. */
+export function holderOf(run: Partial<RunGrant> = {}): Caller {
+  return { scope, run: { sessionId: "ses_1", runId: "run_1", agentId: "main", epoch: 1, ...run } };
+}
 
 export interface RunningRouter {
   readonly client: Client<typeof ToolRouterService>;
@@ -39,7 +49,13 @@ export function temporaryFolder(): string {
 
 export async function startRouter(
   servers: Readonly<Record<string, McpServerSettings>>,
-  { dataDir = temporaryFolder(), agentTools = {} as Readonly<Record<string, readonly string[]>> } = {},
+  {
+    dataDir = temporaryFolder(),
+    agentTools = { main: [] } as Readonly<Record<string, readonly string[]>>,
+    caller = (): Caller => ({ scope, run: undefined }),
+    /** Who says which runs are at work. */
+    session = { getRun: async () => create(GetRunResponseSchema) } as RunReader,
+  } = {},
 ): Promise<RunningRouter> {
   const nowMs = () => systemClock.nowMs();
   const ledger = await openCallLedger(dataDir, nowMs);
@@ -54,7 +70,8 @@ export async function startRouter(
     log,
     clock: systemClock,
     instanceId: newId("ins"),
-    scopeOf: () => scope,
+    callerOf: () => caller(),
+    session,
   });
   const client = createClient(ToolRouterService, createRouterTransport(part.routes));
   let closing: Promise<void> | undefined;

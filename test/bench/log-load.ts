@@ -57,14 +57,14 @@ export async function makeSessions(store: SessionStore, count: number): Promise<
 export function newMessage(sessionId: string): NewMessage {
   const [messageId, runId] = [newId("msg"), newId("run")];
   return {
-    sessionId,
+    to: sessionId,
     messageId,
     runId,
     agentId: "",
     priority: 2,
     options: new Uint8Array(),
     traceId: "",
-    ifHeadSeq: 0,
+    ifHeadSeq: undefined,
     entry: { kind: "followup" },
     title: "",
     maxQueuedRuns: 1_000_000,

@@ -171,8 +171,8 @@ export class System {
       ...more,
     ];
     await this.#supervise("session", serve("session"), env);
-    await this.#supervise("toolrouter", serve("toolrouter"), env);
     const session = await this.#proxy("session");
+    await this.#supervise("toolrouter", serve("toolrouter", "--session", session.url), env);
     const toolrouter = await this.#proxy("toolrouter");
     for (let at = 1; at <= workers; at++) {
       // A worker has its own way to the session service, so that it can be cut off alone.

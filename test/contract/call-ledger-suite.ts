@@ -14,6 +14,7 @@ export interface CallLedgerDriver {
 
 const scope = { tenant: "local", principal: "worker:1" };
 const otherTenant = { tenant: "other", principal: "worker:1" };
+const owner = { ...scope, runId: "run" };
 const result = Uint8Array.of(1, 2, 3);
 const otherResult = Uint8Array.of(4);
 
@@ -53,28 +54,28 @@ export function callLedgerSuite(name: string, driver: CallLedgerDriver): void {
 
     it(`gives a finished call's outcome instead of calling again ${verifies("L5", "T1")}`, async () => {
       await ledger.begin(scope, "router-1", intent());
-      expect(await ledger.finish(scope, "call", result)).toEqual(result);
+      expect(await ledger.finish(owner, "call", result)).toEqual(result);
       await reopen();
       expect(await ledger.begin(scope, "router-1", intent())).toEqual({ kind: "finished", result });
     });
 
     it(`keeps the first outcome of a call ${verifies("T1")}`, async () => {
       await ledger.begin(scope, "router-1", intent());
-      const both = await Promise.all([ledger.finish(scope, "call", result), ledger.finish(scope, "call", otherResult)]);
+      const both = await Promise.all([ledger.finish(owner, "call", result), ledger.finish(owner, "call", otherResult)]);
       expect(both).toEqual([result, result]);
-      expect(await ledger.finish(scope, "call", otherResult)).toEqual(result);
+      expect(await ledger.finish(owner, "call", otherResult)).toEqual(result);
     });
 
     it("refuses an outcome of a call that was never let through", async () => {
-      await expect(ledger.finish(scope, "call", result)).rejects.toThrow("never begun");
+      await expect(ledger.finish(owner, "call", result)).rejects.toThrow("never begun");
       await ledger.reattach(scope, "call", { runId: "run", epoch: 1 });
-      await expect(ledger.finish(scope, "call", result)).rejects.toThrow("never begun");
+      await expect(ledger.finish(owner, "call", result)).rejects.toThrow("never begun");
     });
 
     it("refuses an id that was used for another call", async () => {
       await ledger.begin(scope, "router-1", intent());
       expect(await ledger.begin(scope, "router-1", intent({ digest: "another" }))).toEqual({ kind: "other-call" });
-      await ledger.finish(scope, "call", result);
+      await ledger.finish(owner, "call", result);
       expect(await ledger.begin(scope, "router-1", intent({ digest: "another" }))).toEqual({ kind: "other-call" });
     });
 
@@ -118,7 +119,7 @@ export function callLedgerSuite(name: string, driver: CallLedgerDriver): void {
       await ledger.begin(scope, "router-1", intent());
       const again = { runId: "run", epoch: 2 };
       expect(await ledger.reattach(scope, "call", again)).toEqual({ kind: "open", instanceId: "router-1" });
-      await ledger.finish(scope, "call", result);
+      await ledger.finish(owner, "call", result);
       expect(await ledger.reattach(scope, "call", again)).toEqual({ kind: "finished", result });
       // Reattaching with a newer epoch fences the old one.
       expect(await ledger.begin(scope, "router-1", intent())).toEqual({ kind: "stale-epoch", epoch: 2 });
@@ -126,27 +127,47 @@ export function callLedgerSuite(name: string, driver: CallLedgerDriver): void {
 
     it("tells a run nothing of another run's call, and leaves that call alone", async () => {
       await ledger.begin(scope, "router-1", intent());
-      await ledger.finish(scope, "call", result);
+      await ledger.finish(owner, "call", result);
       expect(await ledger.reattach(scope, "call", { runId: "other", epoch: 1 })).toEqual({ kind: "tombstoned" });
       expect(await ledger.begin(scope, "router-1", intent())).toEqual({ kind: "finished", result });
+    });
+
+    it(`keeps the ids of a run, and of a caller outside of runs, apart from all others ${verifies("E4")}`, async () => {
+      const dispatch = { kind: "dispatch" };
+      // Given up, or used, before the one comes whose id it is.
+      expect(await ledger.reattach(scope, "call", { runId: "other", epoch: 1 })).toEqual({ kind: "tombstoned" });
+      expect(await ledger.begin(scope, "router-1", intent())).toEqual(dispatch);
+      const other = { ...scope, principal: "user:eve" };
+      expect(await ledger.begin(scope, "router-1", intent({ runId: "", epoch: 0 }))).toEqual(dispatch);
+      await ledger.finish({ ...scope, runId: "" }, "call", result);
+      expect(await ledger.begin(other, "router-1", intent({ runId: "", epoch: 0 }))).toEqual(dispatch);
+      expect(await ledger.begin(other, "router-1", intent({ runId: "run", epoch: 0 }))).toEqual(dispatch);
+      expect(await ledger.begin(scope, "router-1", intent())).toEqual({ kind: "open", instanceId: "router-1" });
+    });
+
+    it("tells a caller without a lease nothing of a run's epoch, and moves it nowhere", async () => {
+      await ledger.begin(scope, "router-1", intent({ epoch: 3 }));
+      const outside = { runId: "run", epoch: 0 };
+      expect(await ledger.begin(scope, "router-1", intent({ ...outside, callId: "b" }))).toEqual({ kind: "dispatch" });
+      expect(await ledger.begin(scope, "router-1", intent({ callId: "c", epoch: 3 }))).toEqual({ kind: "dispatch" });
     });
 
     it("shows a tenant nothing of another", async () => {
       await ledger.begin(scope, "router-1", intent());
       expect(await ledger.begin(otherTenant, "router-1", intent({ digest: "another" }))).toEqual({ kind: "dispatch" });
-      await ledger.finish(otherTenant, "call", otherResult);
+      await ledger.finish({ ...otherTenant, runId: "run" }, "call", otherResult);
       expect(await ledger.begin(scope, "router-1", intent())).toEqual({ kind: "open", instanceId: "router-1" });
     });
 
     it("forgets old calls that are settled, and never an open one", async () => {
       await ledger.begin(scope, "router-1", intent({ callId: "open", runId: "open-run" }));
       await ledger.begin(scope, "router-1", intent({ callId: "old", epoch: 4 }));
-      await ledger.finish(scope, "old", result);
+      await ledger.finish(owner, "old", result);
       await ledger.reattach(scope, "tombstone", { runId: "run", epoch: 4 });
       const sweptBefore = nowMs + 1;
       nowMs += 10;
       await ledger.begin(scope, "router-1", intent({ callId: "young", runId: "young-run" }));
-      await ledger.finish(scope, "young", result);
+      await ledger.finish({ ...owner, runId: "young-run" }, "young", result);
       expect(await ledger.sweep(sweptBefore)).toBe(2);
       expect(await ledger.sweep(sweptBefore)).toBe(0);
       await reopen();

@@ -223,7 +223,7 @@ export function sessionForkSuite(driver: SessionStoreDriver): void {
       const value = { fields: ["context_floor_seq"], contextFloorSeq: 2n };
       await accept(test.store, sessionId);
       const event = () => encodeEvent({ body: { case: "sessionUpdated", value } });
-      const reset = { sessionId, ifHeadSeq: 0, change: () => ({ contextFloorSeq: 2 }), event };
+      const reset = { sessionId, ifHeadSeq: undefined, change: () => ({ contextFloorSeq: 2 }), event };
       await test.store.changeSession(
         scope,
         request(() => ""),

@@ -48,7 +48,7 @@ const rename = (store: SessionStore, sessionId: string, title: string, by = scop
   store.changeSession(
     by,
     request(() => ""),
-    { sessionId, ifHeadSeq: 0, change: () => ({ title }), event: () => updated },
+    { sessionId, ifHeadSeq: undefined, change: () => ({ title }), event: () => updated },
   );
 
 /** The newest entry of each session after a place. */

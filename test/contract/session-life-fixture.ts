@@ -28,7 +28,7 @@ export function change(
   by: Scope = scope,
 ) {
   const titled: Omit<SessionChange, "sessionId"> = {
-    ifHeadSeq: 0,
+    ifHeadSeq: undefined,
     change: () => ({ title: "new" }),
     event: ({ title }) => sessionUpdated({ fields: ["title"], title }),
   };

@@ -118,7 +118,7 @@ class Player {
           operation.kind === "resubmit" ? `request-${pick % (this.requests + 1)}` : `request-${this.requests++}`;
         const message = newMessage(sessionId, {
           priority: size,
-          ifHeadSeq: flag && shift !== 0 && session !== undefined ? Math.max(session.headSeq + shift, 0) : 0,
+          ifHeadSeq: flag && shift !== 0 && session !== undefined ? Math.max(session.headSeq + shift, 0) : undefined,
           entry: flag ? (size === 1 ? { kind: "reject" } : { kind: "interrupt", wish: wish() }) : { kind: "followup" },
           maxQueuedRuns: 3,
         });

@@ -146,14 +146,14 @@ export function newMessage(sessionId: string, changes: Partial<NewMessage> = {})
   const messageId = randomUUID();
   const runId = changes.runId ?? randomUUID();
   return {
-    sessionId,
+    to: sessionId,
     messageId,
     runId,
     agentId: "",
     priority: 2,
     options: new Uint8Array(),
     traceId: "",
-    ifHeadSeq: 0,
+    ifHeadSeq: undefined,
     entry: { kind: "followup" },
     title: "",
     isResetDue: () => false,

@@ -50,7 +50,7 @@ export class SessionStoreModel {
     if (session === undefined) {
       return { kind: "session-not-found" };
     }
-    if (message.ifHeadSeq !== 0 && message.ifHeadSeq !== session.headSeq) {
+    if (message.ifHeadSeq !== undefined && message.ifHeadSeq !== session.headSeq) {
       return { kind: "head-moved", headSeq: session.headSeq };
     }
     const active = session.runs.find(({ state }) => state === "running");

@@ -94,21 +94,16 @@ describe("access", () => {
     test(`a run's token opens its own session and nothing else ${verifies("L6")}`, async () => {
       const tokens = createSignedTokens(openMeshSecrets(mesh.dataDir).signingKey, systemClock);
       const scopes = new Set([Scope.SESSIONS_READ, Scope.TOOLS_CALL]);
-      const token = await tokens.sign("run", principal({ scopes, run: { sessionId, runId: "run_0" } }));
-      const run = clientOver(transportTo(mesh.url, token));
-      expect(bytesOf((await run.session.listEvents({ sessionId })).events)).toEqual(before);
-      const other = await say(client, "another session");
-      await readUntilEnd(client, other);
-      expect(await refusalOf(run.session.listEvents({ sessionId: other.sessionId }))).toMatchObject({
-        code: "NotFound",
-        reason: "SESSION_NOT_FOUND",
-      });
-      expect(await refusalOf(say(run, "hi", inSession(sessionId)))).toMatchObject({
+      const { run: ended } = await client.session.getRun({ runId: (await say(client, "over")).runId });
+      const grant = { sessionId, runId: "run_0", agentId: "main", epoch: 1 };
+      const never = clientOver(transportTo(mesh.url, await tokens.sign("run", principal({ scopes, run: grant }))));
+      expect(await refusalOf(never.session.listEvents({ sessionId }))).toMatchObject({ reason: "RUN_NOT_FOUND" });
+      expect(ended?.runId).not.toBe("");
+      expect(await refusalOf(say(never, "hi", inSession(sessionId)))).toMatchObject({
         code: "PermissionDenied",
         reason: "SCOPE_MISSING",
         metadata: { scope: "SESSIONS_WRITE" },
       });
-      expect((await run.session.listSessions({})).sessions.map((each) => each.sessionId)).toEqual([sessionId]);
     });
 
     test(`nobody but a worker attaches, not even the owner ${verifies("L6")}`, async () => {

@@ -87,7 +87,9 @@ export async function startMeshProcess(options: MeshProcessOptions = {}): Promis
       await start("mesh", ["up", "--listen", listen]);
     } else {
       const session = await start("session", ["serve", "--services=session", "--listen", free]);
-      const toolrouter = await start("toolrouter", ["serve", "--services=toolrouter", "--listen", free]);
+      const toolrouter = await start("toolrouter", [
+        ...["serve", "--services=toolrouter", "--listen", free, "--session", session],
+      ]);
       const peers = ["--session", session, "--toolrouter", toolrouter];
       const agent = await start("agent", ["serve", "--services=agent", "--listen", free, ...peers]);
       await start("gateway", ["serve", "--services=gateway", "--listen", listen, ...peers, "--agent", agent]);

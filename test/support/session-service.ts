@@ -29,6 +29,7 @@ import type { SessionSettings } from "../../services/session/session-deps.ts";
 
 const signingKey = new Uint8Array(32).fill(5);
 export const localToken = `atl_${"s".repeat(43)}`;
+export const workerToken = `atw_${"s".repeat(43)}`;
 
 export const person: Principal = {
   tenant: "local",
@@ -94,7 +95,13 @@ export async function startSessionService(options: SessionOptions = {}): Promise
   if (options.folder === undefined) onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const log = createLog({ level: "silent", format: "json" });
   const tokens = createSignedTokens(signingKey, systemClock);
-  const authenticate = createAuthenticate({ localToken, tokens, clock: systemClock, maxFailedPerMinute: 1_000 });
+  const authenticate = createAuthenticate({
+    localToken,
+    workerToken,
+    tokens,
+    clock: systemClock,
+    maxFailedPerMinute: 1_000,
+  });
   const server = createServerOptions({ authenticate, clock: systemClock, log, streamIdleTimeoutMs: 900_000 });
   const clock = { ...systemClock, nowMs: options.nowMs ?? systemClock.nowMs };
   const store = await openSessionStore(folder, () => clock.nowMs());
@@ -143,6 +150,15 @@ export async function startSessionService(options: SessionOptions = {}): Promise
     folder,
     stop,
   };
+}
+
+/** Takes a waiting run up as a worker does it; gives the principal of the token that it would get. */
+export async function takeUp({ store }: Pick<RunningSession, "store">, runId: string): Promise<Principal> {
+  await store.claimRuns({ agentIds: [], limit: 1_000, events: () => [] });
+  const run = await store.getRun({ tenant: person.tenant, principal: person.name }, runId);
+  if (run === undefined) throw new Error(`there is no run ${runId}`);
+  const { sessionId, agentId, epoch } = run;
+  return { ...person, run: { sessionId, runId, agentId, epoch } };
 }
 
 /** Sends words to a session, a new one when none is named. */

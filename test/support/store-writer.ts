@@ -30,14 +30,14 @@ async function writeTurns(store: SessionStore, sessionId: string): Promise<never
   for (;;) {
     const runId = randomUUID();
     const submitted = await store.submitMessage(scope, onceRequest(), {
-      sessionId,
+      to: sessionId,
       messageId: randomUUID(),
       runId,
       agentId: "",
       priority: 2,
       options: new Uint8Array(),
       traceId: "",
-      ifHeadSeq: 0,
+      ifHeadSeq: undefined,
       entry: { kind: "reject" },
       title: "",
       maxQueuedRuns: 1,

@@ -9,7 +9,7 @@ import { hash, timingSafeEqual } from "node:crypto";
 import { Scope as AuthScope } from "../../../gen/atoll/auth/v1/options_pb.ts";
 import type { Clock } from "../clock.ts";
 import { localTenant, type Principal } from "./principal.ts";
-import type { SignedTokens } from "./signed-tokens.ts";
+import type { TokenKind, TokenVerdict, TokenVerifier } from "./signed-tokens.ts";
 
 export interface Credentials {
   /** The value of the `authorization` header; undefined when there is none. */
@@ -34,8 +34,11 @@ const maxAddresses = 10_000;
 const windowMs = 60_000;
 
 export interface AuthenticateOptions {
-  readonly localToken: string;
-  readonly tokens: SignedTokens;
+  /** Undefined in a process that only our own services call. */
+  readonly localToken: string | undefined;
+  /** Opens Attach and nothing else; undefined where nobody attaches. */
+  readonly workerToken?: string | undefined;
+  readonly tokens: TokenVerifier;
   readonly clock: Clock;
   /** Failed tries of one address in a minute before it must wait. Default in configuration: 30. */
   readonly maxFailedPerMinute: number;
@@ -49,7 +52,12 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
     origin: undefined,
     run: undefined,
   };
-  const localDigest = digest(options.localToken);
+  const workerPrincipal: Principal = { ...localPrincipal, name: "worker", scopes: new Set([AuthScope.WORKER]) };
+  /** By their lengths, which are no secret; a digest for every call would cost more than the rest of this. */
+  const fixed = [
+    ...(options.localToken === undefined ? [] : [{ token: options.localToken, principal: localPrincipal }]),
+    ...(options.workerToken === undefined ? [] : [{ token: options.workerToken, principal: workerPrincipal }]),
+  ].map(({ token, principal }) => ({ length: token.length, digest: digest(token), principal }));
   const failures = new Map<string, { count: number; sinceMs: number }>();
 
   const countFailure = (address: string, nowMs: number): void => {
@@ -70,7 +78,8 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
     if (authorization === undefined) return { kind: "anonymous" };
     const token = /^Bearer ([\x21-\x7e]{1,4096})$/i.exec(authorization)?.[1];
     // Before anything is counted: whatever others at its address try, a right token passes.
-    const principal = token === undefined ? undefined : await principalOf(token);
+    const verdict = token === undefined ? ({ kind: "foreign" } as const) : await judge(token);
+    const principal = verdict.kind === "good" ? verdict.principal : undefined;
     if (principal !== undefined && (principal.origin === undefined || principal.origin === origin)) {
       return { kind: "authenticated", principal };
     }
@@ -79,18 +88,22 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
     const failed = failures.get(address);
     const isLimited = failed !== undefined && failed.count >= options.maxFailedPerMinute;
     const retryAfterMs = isLimited ? failed.sinceMs + windowMs - nowMs : 0;
+    // What the mesh signed is no guess: a clock that is set lets many tokens end at once.
+    if (verdict.kind === "expired") return { kind: "refused" };
     if (retryAfterMs > 0) return { kind: "slow-down", retryAfterMs };
     countFailure(address, nowMs);
     return { kind: "refused" };
   };
 
-  async function principalOf(token: string): Promise<Principal | undefined> {
-    // How long the local token is, is no secret; a digest for every call would cost more than the rest of this.
-    const isLocal = token.length === options.localToken.length && timingSafeEqual(digest(token), localDigest);
-    if (isLocal) return localPrincipal;
-    return options.tokens.verify(token, ["hop", "web", "run"]);
+  async function judge(token: string): Promise<TokenVerdict> {
+    const known = fixed.find(({ length, digest: of }) => length === token.length && timingSafeEqual(digest(token), of));
+    return known === undefined
+      ? options.tokens.judge(token, signedKinds)
+      : { kind: "good", principal: known.principal };
   }
 }
+
+const signedKinds: readonly TokenKind[] = ["hop", "agent", "web", "run"];
 
 /** Equal lengths for a comparison in constant time. */
 function digest(token: string): Buffer {

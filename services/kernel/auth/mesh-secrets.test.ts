@@ -4,13 +4,19 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { localTokenFile, openMeshSecrets } from "./mesh-secrets.ts";
+import { verifies } from "../../../test/requirements.ts";
+import { systemClock } from "../clock.ts";
+import { manualClock } from "../manual-clock.fixture.ts";
+import { localTokenFile, openMeshSecrets, openPeerSecrets } from "./mesh-secrets.ts";
+import { createSignedTokens, createTokenVerifier } from "./signed-tokens.ts";
 
 function dataDir(): string {
   const folder = mkdtempSync(path.join(tmpdir(), "atoll-secrets-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
+
+const files = ["mesh.key", "mesh.pub", "token", "worker.token"];
 
 const openInProcess = `
   const { openMeshSecrets } = await import(process.argv[1]);
@@ -35,16 +41,17 @@ describe("the secrets of a mesh", () => {
     onTestFinished(() => void process.umask(before));
     const folder = dataDir();
     openMeshSecrets(folder);
-    expect(readdirSync(folder).sort()).toEqual(["mesh.key", "token"]);
+    expect(readdirSync(folder).sort()).toEqual(files);
     for (const name of readdirSync(folder)) expect(statSync(path.join(folder, name)).mode & 0o777).toBe(0o600);
   });
 
   it("are closed again when somebody opened them to others", () => {
     const folder = dataDir();
     openMeshSecrets(folder);
-    for (const name of ["mesh.key", "token"]) chmodSync(path.join(folder, name), 0o644);
+    for (const name of ["mesh.key", "token", "worker.token"]) chmodSync(path.join(folder, name), 0o644);
     openMeshSecrets(folder);
-    for (const name of ["mesh.key", "token"]) expect(statSync(path.join(folder, name)).mode & 0o777).toBe(0o600);
+    for (const name of ["mesh.key", "token", "worker.token"])
+      expect(statSync(path.join(folder, name)).mode & 0o777).toBe(0o600);
   });
 
   it("are the same for several processes that start at once", async () => {
@@ -57,7 +64,7 @@ describe("the secrets of a mesh", () => {
     const { signingKey, localToken } = openMeshSecrets(folder);
     const expected = `${Buffer.from(signingKey).toString("hex")} ${localToken}`;
     expect(seen.map(({ stdout }) => stdout)).toEqual(Array.from({ length: 6 }, () => expected));
-    expect(readdirSync(folder).sort()).toEqual(["mesh.key", "token"]);
+    expect(readdirSync(folder).sort()).toEqual(files);
   });
 
   it.each([
@@ -67,11 +74,53 @@ describe("the secrets of a mesh", () => {
     ["mesh.key", `${"a".repeat(80)}\n`],
     ["token", ""],
     ["token", `${"a".repeat(47)}\n`],
+    ["worker.token", `atl_${"a".repeat(43)}\n`],
     ["token", `atl_${"a".repeat(43)}\natl_${"b".repeat(43)}\n`],
   ])("stop the start when %s is damaged (%j), and say what to do", (name, content) => {
     const folder = dataDir();
     openMeshSecrets(folder);
     writeFileSync(path.join(folder, name), content);
     expect(() => openMeshSecrets(folder)).toThrow(new RegExp(`${name} is damaged: remove it`));
+  });
+});
+
+describe(`what a process holds that signs nothing ${verifies("E22")}`, () => {
+  it("is the public key and the worker's token: two files that another machine can be given", async () => {
+    const folder = dataDir();
+    const made = openMeshSecrets(folder);
+    const elsewhere = dataDir();
+    for (const name of ["mesh.pub", "worker.token"]) {
+      writeFileSync(path.join(elsewhere, name), readFileSync(path.join(folder, name)));
+    }
+    const { publicKey, workerToken } = await openPeerSecrets(elsewhere, systemClock);
+    expect(workerToken).toBe(made.workerToken);
+    expect(publicKey.type).toBe("public");
+    expect(readdirSync(elsewhere).sort()).toEqual(["mesh.pub", "worker.token"]);
+    const person = { tenant: "local", name: "user:ada", scopes: new Set<never>(), origin: undefined, run: undefined };
+    const token = await createSignedTokens(made.signingKey, systemClock).sign("hop", person);
+    expect(await createTokenVerifier(publicKey, systemClock).verify(token, ["hop"])).toEqual(person);
+  });
+
+  it("is waited for while the first process of a new folder makes it, and missed by name when it does not come", async () => {
+    const folder = dataDir();
+    const soon = openPeerSecrets(folder, systemClock);
+    const made = openMeshSecrets(folder);
+    expect((await soon).workerToken).toBe(made.workerToken);
+    const clock = manualClock();
+    const never = openPeerSecrets(dataDir(), clock);
+    const refused = expect(never).rejects.toThrow(/no mesh.pub and worker.token: start the session service/);
+    clock.advance(10_000);
+    await refused;
+  });
+
+  it("follows from a key that an earlier version made, and is written anew when it does not fit", () => {
+    const folder = dataDir();
+    writeFileSync(path.join(folder, "mesh.key"), `${Buffer.alloc(32, 7).toString("base64url")}\n`);
+    openMeshSecrets(folder);
+    const published = readFileSync(path.join(folder, "mesh.pub"), "utf8");
+    expect(published).toMatch(/^[\w-]{43}\n$/);
+    writeFileSync(path.join(folder, "mesh.pub"), "something else\n");
+    openMeshSecrets(folder);
+    expect(readFileSync(path.join(folder, "mesh.pub"), "utf8")).toBe(published);
   });
 });

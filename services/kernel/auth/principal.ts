@@ -10,7 +10,16 @@ export interface Principal {
   /** The web origin that the token is bound to; undefined for programs. */
   readonly origin: string | undefined;
   /** The run that the token opens, and nothing else; undefined for every other token. */
-  readonly run: { readonly sessionId: string; readonly runId: string } | undefined;
+  readonly run: RunGrant | undefined;
+}
+
+/** What a run's token reaches: one run, as one holder of it, while the run is at work under this epoch. */
+export interface RunGrant {
+  readonly sessionId: string;
+  readonly runId: string;
+  readonly agentId: string;
+  /** The epoch under which the holder has the run (L4), from 1. */
+  readonly epoch: number;
 }
 
 /** The tenant of a mesh that has only one. */

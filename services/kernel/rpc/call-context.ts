@@ -9,6 +9,8 @@ import type { Scope } from "../store/scope.ts";
 
 /** Who calls; undefined on public RPCs. Set by the request gate. */
 export const principalKey = createContextKey<Principal | undefined>(undefined, { description: "principal" });
+/** The token with which the caller came: what a process that signs nothing hands on. Set by the request gate. */
+export const credentialKey = createContextKey("", { description: "credential" });
 /** W3C trace id, 32 lowercase hexadecimal digits. Set by the request gate. */
 export const traceIdKey = createContextKey("", { description: "trace id" });
 /** The caller's canonical address; undefined inside the process. Set by the edge. */
@@ -42,7 +44,10 @@ export function traceIdOf(context: Pick<CallContext, "values">): string {
 export function onward(context: CallContext): CallOptions {
   const timeoutMs = context.timeoutMs();
   return {
-    contextValues: callValues(context.values.get(principalKey), context.values.get(traceIdKey)),
+    contextValues: callValues(context.values.get(principalKey), context.values.get(traceIdKey)).set(
+      credentialKey,
+      context.values.get(credentialKey),
+    ),
     signal: context.signal,
     ...(timeoutMs === undefined ? {} : { timeoutMs: Math.max(1, timeoutMs) }),
   };

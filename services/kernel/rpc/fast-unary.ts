@@ -31,6 +31,7 @@ import { codeToHttpStatus, errorToJsonBytes, parseTimeout } from "@connectrpc/co
 import { RawEventPageSchema } from "../../../gen/atoll/internal/v1/raw_events_pb.ts";
 import { encodeEventPage } from "../event/encode-event-page.ts";
 import { boundDeadlines } from "./bound-deadlines.ts";
+import { checkElements } from "./element-budget.ts";
 import { readBody } from "./read-body.ts";
 
 export interface FastUnary {
@@ -123,7 +124,9 @@ async function answer(
     // Who may not call is told so before the body is read.
     await server.requestGate?.(context);
     if (call.timeoutError !== undefined) throw call.timeoutError;
-    const message = input.parse(await readBody(request, maxRequestBytes));
+    const bytes = await readBody(request, maxRequestBytes);
+    checkElements(spec.method, bytes, "binary");
+    const message = input.parse(bytes);
     body = output.serialize(await invokeUnaryImplementation(spec, context, message, server.interceptors ?? []));
     context.abort(callEnded);
   } catch (cause) {

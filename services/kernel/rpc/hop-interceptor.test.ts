@@ -40,7 +40,7 @@ describe.each(ways)("a hop, %s", (way) => {
         },
       }),
     ]);
-    const run = { sessionId: "ses_1", runId: "run_1" };
+    const run = { sessionId: "ses_1", runId: "run_1", agentId: "main", epoch: 3 };
     const principal = { ...administrator, run };
     await createClient(SessionService, front[way]).getSession(request, { ...onBehalfOf(principal), timeoutMs: 20_000 });
     if (seen === undefined) throw new Error("the call did not arrive");

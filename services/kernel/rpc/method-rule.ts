@@ -8,11 +8,14 @@ export interface MethodRule {
   /** Milliseconds; undefined on a stream, which only its idle bound ends. */
   readonly maxTimeoutMs: number | undefined;
   readonly maxRequestBytes: number;
+  /** See element-budget.ts. */
+  readonly maxElements: number;
 }
 
 /** What a unary RPC may take that states nothing else. */
 export const defaultUnaryTimeoutMs = 30_000;
-const defaultMaxRequestBytes = 1_048_576;
+const defaultMaxRequestBytes = 65_536;
+const defaultMaxElements = 65_536;
 
 /** Contracts of others that carry no option of ours and say nothing of anybody: health and reflection. */
 const publicServices: ReadonlySet<string> = new Set([
@@ -32,6 +35,7 @@ export function ruleOf(method: DescMethod): MethodRule {
       scope: isPublic ? Scope.PUBLIC : stated.scope,
       maxTimeoutMs: stated.maxTimeoutMs || (method.methodKind === "unary" ? defaultUnaryTimeoutMs : undefined),
       maxRequestBytes: stated.maxRequestBytes || defaultMaxRequestBytes,
+      maxElements: stated.maxElements || defaultMaxElements,
     };
     known.set(method, found);
   }

@@ -1,9 +1,10 @@
-/** Registers a service so that each RPC has the size limit of its own contract (L6). */
+/** Registers a service so that each RPC has the limits of size and elements of its own contract (L6). */
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter, MethodImpl, ServiceImpl } from "@connectrpc/connect";
 import { Scope } from "../../../gen/atoll/auth/v1/options_pb.ts";
 import { ErrorReason, failure } from "../errors.ts";
 import { anonymousReadBytes } from "./anonymous-calls.ts";
+import { guardHandler } from "./guard-body.ts";
 import { ruleOf } from "./method-rule.ts";
 
 /** An RPC without an implementation answers UNIMPLEMENTED with the reason METHOD_NOT_SERVED. */
@@ -19,6 +20,8 @@ export function registerService<Service extends DescService>(
       readMaxBytes: ruleOf(method).maxRequestBytes,
       ...(ruleOf(method).scope === Scope.PUBLIC ? publicRpcOptions : {}),
     });
+    const handler = router.handlers.pop();
+    if (handler !== undefined) router.handlers.push(guardHandler(handler, method));
   }
 }
 

@@ -11,7 +11,7 @@ import { Scope, ScopeSchema } from "../../../gen/atoll/auth/v1/options_pb.ts";
 import { type Authenticate, holdsScope } from "../auth/authenticate.ts";
 import { ErrorReason, failure } from "../errors.ts";
 import { newTraceId } from "../id.ts";
-import { addressKey, principalKey, traceIdKey } from "./call-context.ts";
+import { addressKey, credentialKey, principalKey, traceIdKey } from "./call-context.ts";
 import { type Exchange, exchangeKey } from "./exchange.ts";
 import { ruleOf } from "./method-rule.ts";
 
@@ -25,8 +25,9 @@ export function createRequestGate(authenticate: Authenticate): (context: Handler
     const { scope } = ruleOf(context.method);
     const exchange = context.values.get(exchangeKey);
     if (scope === Scope.PUBLIC) return enterPublic(context, exchange);
+    const authorization = context.requestHeader.get("authorization") ?? undefined;
     const authentication = await authenticate({
-      authorization: context.requestHeader.get("authorization") ?? undefined,
+      authorization,
       origin: context.requestHeader.get("origin") ?? undefined,
       address: context.values.get(addressKey),
     });
@@ -51,6 +52,7 @@ export function createRequestGate(authenticate: Authenticate): (context: Handler
     }
     context.values.set(principalKey, authentication.principal);
     exchange?.prove(authentication.principal);
+    context.values.set(credentialKey, authorization?.slice("Bearer ".length) ?? "");
   };
 }
 

@@ -5,11 +5,14 @@ import { expect, it } from "vitest";
 const protos = join(import.meta.dirname, "../../../proto");
 const patterns = globSync("atoll/**/*.proto", { cwd: protos })
   .map((path) => readFileSync(join(protos, path), "utf8"))
-  .flatMap((text) => [...text.matchAll(/\.pattern = "([^"]*)"/g)])
-  .map(([, pattern = ""]) => pattern);
+  .flatMap((text) => [...text.matchAll(/\bpattern(?: =|:) "([^"]*)"/g)])
+  .map(([, pattern = ""]) => pattern.replaceAll("\\\\", "\\"));
 
-/** Anchored; words and classes of characters one behind the other; bounded counts; at most the whole of it optional. */
-const part = String.raw`(?:[a-z]+_|\[[^\]\\]+\](?:\{\d+(?:,\d+)?\})?)`;
+/**
+ * Anchored; words and classes of characters one behind the other, by name (`\\p{L}`) too; bounded counts; at most the whole of
+ * it optional.
+ */
+const part = String.raw`(?:[a-z]+_|\[(?:[^\]\\]|\\p\{[A-Z][a-z]?\})+\](?:\{\d+(?:,\d+)?\})?)`;
 const simple = new RegExp(String.raw`^\^(?:${part}+|\(${part}+\)\?)\$$`);
 
 it("has only patterns that node's engine and RE2 read alike, and that no text makes slow", () => {

@@ -1,5 +1,6 @@
 /**
- * Checks every request against the rules that its fields carry (L6). The only door to protovalidate.
+ * Checks every request against the rules that its fields carry (L6), after the number of its entries (count-entries.ts). The
+ * two are the only door to protovalidate.
  *
  * Messages of a stream that carry events between services have no rules on them and cost next to nothing. Patterns are
  * such that no text makes them slow (validate-interceptor.test.ts looks at each).
@@ -8,7 +9,8 @@ import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator } from "@bufbuild/protovalidate";
 import type { Interceptor, StreamRequest } from "@connectrpc/connect";
-import { ErrorReason, type FieldProblem, failure } from "../errors.ts";
+import { ErrorReason, type FieldProblem, failure, maxFieldProblems } from "../errors.ts";
+import { findTooMany } from "./count-entries.ts";
 
 /** One for each pattern that the contracts have; none comes from a request. */
 const patterns = new Map<string, RegExp>();
@@ -32,7 +34,7 @@ function findProblems(schema: DescMessage, message: Message): readonly FieldProb
     case "valid":
       return [];
     case "invalid":
-      return result.violations.map((violation) => ({
+      return result.violations.slice(0, maxFieldProblems).map((violation) => ({
         path: pathToString(violation.field),
         problem: violation.message || `breaks the rule ${violation.ruleId}`,
       }));
@@ -59,7 +61,8 @@ async function* checkAll(schema: DescMessage, messages: StreamRequest["message"]
 }
 
 function check(schema: DescMessage, message: Message): void {
-  const fields = findProblems(schema, message);
+  const tooMany = findTooMany(schema, message);
+  const fields = tooMany === undefined ? findProblems(schema, message) : [tooMany];
   const first = fields[0];
   if (first !== undefined) {
     throw failure(ErrorReason.FIELD_INVALID, `${first.path}: ${first.problem}`, { fields });

@@ -26,8 +26,8 @@ export interface SubmitFacts {
 
 export interface SubmitAsk {
   readonly mode: MessageEntry["kind"];
-  /** Refuse when the head is another; 0 for no check. */
-  readonly ifHeadSeq: number;
+  /** Refuse when the head is another, 0 being that of an empty session; undefined for no check. */
+  readonly ifHeadSeq: number | undefined;
   readonly maxQueuedRuns: number;
 }
 
@@ -43,9 +43,21 @@ export type SubmitVerdict =
   /** A waiting run answers it with the others that it collects. */
   | { readonly kind: "join"; readonly runId: string };
 
+/** What a message finds where there is no session yet. */
+export const noSession: SubmitFacts = {
+  isClosed: false,
+  headSeq: 0,
+  activeRunId: "",
+  queuedRuns: 0,
+  activeRun: () => undefined,
+  firstWaiting: () => undefined,
+  collecting: () => undefined,
+};
+
 export function judgeSubmit(facts: SubmitFacts, ask: SubmitAsk): SubmitVerdict {
   if (facts.isClosed) return { kind: "session-closed" };
-  if (ask.ifHeadSeq !== 0 && ask.ifHeadSeq !== facts.headSeq) return { kind: "head-moved", headSeq: facts.headSeq };
+  if (ask.ifHeadSeq !== undefined && ask.ifHeadSeq !== facts.headSeq)
+    return { kind: "head-moved", headSeq: facts.headSeq };
   const queue = (interrupts: boolean): SubmitVerdict =>
     facts.queuedRuns >= ask.maxQueuedRuns
       ? { kind: "queue-full", limit: ask.maxQueuedRuns }

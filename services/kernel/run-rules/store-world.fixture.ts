@@ -161,7 +161,7 @@ export class StoreWorld {
         firstWaiting: () => waiting.toSorted(compareRuns).map(({ runId }) => ({ runId: `${runId}` }))[0],
         collecting: () => collecting && { runId: `${collecting.runId}`, messages: collecting.messageIds.length },
       },
-      { mode: ask.mode, ifHeadSeq: 0, maxQueuedRuns },
+      { mode: ask.mode, ifHeadSeq: undefined, maxQueuedRuns },
     );
     const messageId = this.#messages++;
     const answer = `message ${messageId}`;

@@ -6,8 +6,14 @@
  */
 import type { Scope } from "./scope.ts";
 
+/** Whose call an id names: ids are the own of a run, and outside of runs of a caller. */
+export interface CallOwner extends Scope {
+  /** Empty outside of runs. */
+  readonly runId: string;
+}
+
 export interface CallIntent {
-  /** Unique in the tenant. */
+  /** Unique among its owner's. */
   readonly callId: string;
   /** `server.tool`. */
   readonly tool: string;
@@ -34,11 +40,11 @@ export type BeginOutcome =
   | { readonly kind: "tombstoned" };
 
 export interface CallLedger {
-  /** Records the intent if the id is new and the epoch is the newest of its run. */
+  /** Records the intent if the id is new among its owner's and the epoch is the newest of its run; epoch 0 is of no lease. */
   begin(scope: Scope, instanceId: string, call: CallIntent): Promise<BeginOutcome>;
   /** Records the outcome of a call, once: a second outcome is ignored and the first one returned. */
-  finish(scope: Scope, callId: string, result: Uint8Array): Promise<Uint8Array>;
-  /** Reads a call; an unknown id is tombstoned in the same change (T2). */
+  finish(owner: CallOwner, callId: string, result: Uint8Array): Promise<Uint8Array>;
+  /** Reads a call of the caller's run; an unknown id, as one of another run is, is tombstoned for it in the same change (T2). */
   reattach(
     scope: Scope,
     callId: string,

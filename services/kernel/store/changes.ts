@@ -35,8 +35,8 @@ export type SessionFacts = Partial<
 /** A change of a session's own facts. */
 export interface SessionChange {
   readonly sessionId: string;
-  /** Refuse when the head is another; 0 for no check. */
-  readonly ifHeadSeq: number;
+  /** Refuse when the head is another, 0 being that of an empty log; undefined for no check. */
+  readonly ifHeadSeq: number | undefined;
   /** What changes, seen from the session as it is. */
   readonly change: (session: SessionRow) => SessionFacts;
   /** SessionUpdated, encoded without server fields; `session` has the new facts and not this event yet. */
@@ -159,7 +159,8 @@ export type MessageEntry =
   | { readonly kind: "collect" };
 
 export interface NewMessage {
-  readonly sessionId: string;
+  /** The session; a text for its id, or what is made with the message when no session has its key. */
+  readonly to: string | NewSession;
   readonly messageId: string;
   readonly runId: string;
   /** The agent of the run; empty for the session's own. */
@@ -167,8 +168,8 @@ export interface NewMessage {
   readonly priority: number;
   readonly options: Uint8Array;
   readonly traceId: string;
-  /** Refuse when the head is another; 0 for no check. */
-  readonly ifHeadSeq: number;
+  /** Refuse when the head is another, 0 being that of an empty log; undefined for no check. */
+  readonly ifHeadSeq: number | undefined;
   readonly entry: MessageEntry;
   /** Runs that may wait in a session. */
   readonly maxQueuedRuns: number;

@@ -47,6 +47,8 @@ export interface SessionRow {
   readonly forkedAtSeq: number;
   /** When retention last removed events; 0 when it never did. */
   readonly trimmedAtMs: number;
+  /** When its policy last made it start over, the newest last: at most 8 times, so that a clock that goes back repeats none. */
+  readonly resetsAtMs: readonly number[];
 }
 
 /** Where a tenant's index feed stands. */

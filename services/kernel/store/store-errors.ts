@@ -50,6 +50,8 @@ export interface StoreOptions {
    * is refused. Default: nobody is told.
    */
   readonly onBroken?: (error: StoreUnavailable) => void;
+  /** Told what a person should know of, and what programs may want of it. Default: nobody is told. */
+  readonly onWarning?: (facts: Readonly<Record<string, unknown>>, message: string) => void;
 }
 
 /** A page token that this store did not give. */

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file atoll/auth/v1/options.proto.
  */
 export const file_atoll_auth_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("ChthdG9sbC9hdXRoL3YxL29wdGlvbnMucHJvdG8SDWF0b2xsLmF1dGgudjEiXgoEUnVsZRIjCgVzY29wZRgBIAEoDjIULmF0b2xsLmF1dGgudjEuU2NvcGUSFgoObWF4X3RpbWVvdXRfbXMYAiABKA0SGQoRbWF4X3JlcXVlc3RfYnl0ZXMYAyABKA0qiwIKBVNjb3BlEhUKEVNDT1BFX1VOU1BFQ0lGSUVEEAASEAoMU0NPUEVfUFVCTElDEAESFwoTU0NPUEVfU0VTU0lPTlNfUkVBRBACEhgKFFNDT1BFX1NFU1NJT05TX1dSSVRFEAMSEwoPU0NPUEVfQVBQUk9WQUxTEAQSFQoRU0NPUEVfQUdFTlRTX1JFQUQQBRIUChBTQ09QRV9BR0VOVFNfUlVOEAYSFAoQU0NPUEVfVE9PTFNfUkVBRBAHEhQKEFNDT1BFX1RPT0xTX0NBTEwQCBIVChFTQ09QRV9UT09MU19BRE1JThAJEhAKDFNDT1BFX1dPUktFUhAKEg8KC1NDT1BFX0FETUlOEAs6SQoEcnVsZRIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGN6NAyABKAsyEy5hdG9sbC5hdXRoLnYxLlJ1bGVSBHJ1bGViBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("ChthdG9sbC9hdXRoL3YxL29wdGlvbnMucHJvdG8SDWF0b2xsLmF1dGgudjEidAoEUnVsZRIjCgVzY29wZRgBIAEoDjIULmF0b2xsLmF1dGgudjEuU2NvcGUSFgoObWF4X3RpbWVvdXRfbXMYAiABKA0SGQoRbWF4X3JlcXVlc3RfYnl0ZXMYAyABKA0SFAoMbWF4X2VsZW1lbnRzGAQgASgNKosCCgVTY29wZRIVChFTQ09QRV9VTlNQRUNJRklFRBAAEhAKDFNDT1BFX1BVQkxJQxABEhcKE1NDT1BFX1NFU1NJT05TX1JFQUQQAhIYChRTQ09QRV9TRVNTSU9OU19XUklURRADEhMKD1NDT1BFX0FQUFJPVkFMUxAEEhUKEVNDT1BFX0FHRU5UU19SRUFEEAUSFAoQU0NPUEVfQUdFTlRTX1JVThAGEhQKEFNDT1BFX1RPT0xTX1JFQUQQBxIUChBTQ09QRV9UT09MU19DQUxMEAgSFQoRU0NPUEVfVE9PTFNfQURNSU4QCRIQCgxTQ09QRV9XT1JLRVIQChIPCgtTQ09QRV9BRE1JThALOkkKBHJ1bGUSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjejQMgASgLMhMuYXRvbGwuYXV0aC52MS5SdWxlUgRydWxlYgZwcm90bzM", [file_google_protobuf_descriptor]);
 
 /**
  * The rule of one RPC.
@@ -39,12 +39,19 @@ export type Rule = Message<"atoll.auth.v1.Rule"> & {
   maxTimeoutMs: number;
 
   /**
-   * The largest request message in bytes after decompression. Default: 1048576 (1 MiB), or 4194304 (4 MiB) where
-   * content travels.
+   * The largest request message in bytes after decompression. Default: 65536 (64 KiB); 4194304 (4 MiB) where content travels.
    *
    * @generated from field: uint32 max_request_bytes = 3;
    */
   maxRequestBytes: number;
+
+  /**
+   * The most elements of a request message: the fields of all its messages, entries of lists, maps and structures among them;
+   * in JSON all values. Counted before the message is decoded. Default: 65536.
+   *
+   * @generated from field: uint32 max_elements = 4;
+   */
+  maxElements: number;
 };
 
 /**

@@ -1,6 +1,6 @@
 /** Reads and writes the rows of toolrouter.db. Keeps: a row is found only through its tenant. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { CallIntent } from "../call-ledger.ts";
+import type { CallIntent, CallOwner } from "../call-ledger.ts";
 import type { Scope } from "../scope.ts";
 
 /** How many calls one sweep transaction removes, so that it never holds the event loop for long. */
@@ -27,7 +27,7 @@ export class CallRows {
 
   constructor(database: DatabaseSync) {
     this.select = database.prepare(`SELECT call_no AS callNo, state, digest, run_id AS runId,
-      instance_id AS instanceId, result FROM calls WHERE tenant = ? AND call_id = ?`);
+      instance_id AS instanceId, result FROM calls WHERE tenant = ? AND call_id = ? AND run_id = ? AND principal = ?`);
     this.insert = database.prepare(`INSERT INTO calls (tenant, call_id, state, tool, digest, session_id, run_id, epoch,
       principal, instance_id, result, begun_at_ms, settled_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, x'', ?, ?)`);
     this.updateFinished = database.prepare(
@@ -43,8 +43,8 @@ export class CallRows {
       AND NOT EXISTS (SELECT 1 FROM calls WHERE tenant = :tenant AND run_id = :runId)`);
   }
 
-  find(tenant: string, callId: string): CallRow | undefined {
-    return this.select.get(tenant, callId) as unknown as CallRow | undefined;
+  find({ tenant, runId, principal }: CallOwner, callId: string): CallRow | undefined {
+    return this.select.get(tenant, callId, runId, principal) as unknown as CallRow | undefined;
   }
 
   insertOpen({ tenant, principal }: Scope, instanceId: string, call: CallIntent, nowMs: number): void {

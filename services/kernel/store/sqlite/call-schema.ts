@@ -30,4 +30,8 @@ export const callMigrations: readonly string[] = [
     epoch INTEGER NOT NULL,
     PRIMARY KEY (tenant, run_id)
   ) STRICT, WITHOUT ROWID;`,
+
+  // An id is its owner's: nobody can take or give up one that another run is about to use.
+  `DROP INDEX calls_by_id;
+  CREATE UNIQUE INDEX calls_by_owner ON calls (tenant, call_id, run_id, principal);`,
 ];

@@ -22,7 +22,7 @@ export function changeSession(
   if (session === undefined) return { kind: "session-not-found" };
   const { row } = session;
   if (row.state === "closed") return { kind: "session-closed" };
-  if (ifHeadSeq !== 0 && ifHeadSeq !== row.headSeq) return { kind: "head-moved", headSeq: row.headSeq };
+  if (ifHeadSeq !== undefined && ifHeadSeq !== row.headSeq) return { kind: "head-moved", headSeq: row.headSeq };
   const changed: StoredSession = { ...session, row: { ...row, ...change(row) } };
   const [grown, appended] = tables.events.append(changed, [event(changed.row)], nowMs);
   const saved = tables.sessions.save(grown);

@@ -84,14 +84,19 @@ export class GroupCommit {
     });
   }
 
+  /** Commits what is queued, at once. */
+  drain(): void {
+    while (this.queue.length > 0) {
+      this.commitGroup(this.queue.splice(0, maxChangesPerCommit));
+    }
+  }
+
   /** Commits what is queued and closes the database. */
   close(): void {
     if (this.phase.kind === "closed") {
       return;
     }
-    while (this.queue.length > 0) {
-      this.commitGroup(this.queue.splice(0, maxChangesPerCommit));
-    }
+    this.drain();
     this.phase = { kind: "closed" };
     this.database.close();
   }

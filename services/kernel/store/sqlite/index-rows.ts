@@ -23,6 +23,7 @@ export class IndexRows {
   private readonly sweepDeleted: StatementSync;
   private readonly raiseFloor: StatementSync;
   private readonly heads = new Map<number, number>();
+  private hasChanged = false;
 
   constructor(database: DatabaseSync) {
     this.selectHead = database.prepare(`SELECT max(
@@ -49,6 +50,7 @@ export class IndexRows {
   next(tenantNo: number): number {
     const seq = this.headOf(tenantNo) + 1;
     this.heads.set(tenantNo, seq);
+    this.hasChanged = true;
     return seq;
   }
 
@@ -90,7 +92,15 @@ export class IndexRows {
     return { removed: swept.length, more: swept.length === maxSweptAtOnce };
   }
 
-  private headOf(tenantNo: number): number {
+  /** Whether places were given since it was last asked. */
+  takeChanged(): boolean {
+    const { hasChanged } = this;
+    this.hasChanged = false;
+    return hasChanged;
+  }
+
+  /** The newest place that was given; 0 when none was. */
+  headOf(tenantNo: number): number {
     const known = this.heads.get(tenantNo);
     if (known !== undefined) return known;
     const head = Number(this.selectHead.get({ tenantNo })?.head);

@@ -33,7 +33,18 @@ interface Filter {
   readonly name: string;
   readonly condition: string;
   readonly value: string;
+  /** Parameters beside `value`. */
+  readonly more?: Readonly<Record<string, string>>;
 }
+
+/** A label that is asked for. */
+interface Label {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** With more sessions than these, going through all in their order finds a page soon enough. */
+const maxRareSessions = 5_000;
 
 /** The row that a page begins after. */
 interface Cursor {
@@ -46,25 +57,31 @@ const afterAll: Cursor = { atMs: Number.MAX_SAFE_INTEGER, sessionNo: Number.MAX_
 
 export class SessionLists {
   private readonly database: DatabaseSync;
-  /** By order and filters, so that each list can use the index that serves it: three orders and 32 sets of filters. */
+  private readonly countLabel: StatementSync;
+  /** By order and filters, so that each list can use the index that serves it: three orders and 48 sets of filters. */
   private readonly statements = new Map<string, StatementSync>();
 
   constructor(database: DatabaseSync) {
     this.database = database;
+    this.countLabel = database.prepare(
+      `SELECT count(*) AS count FROM (SELECT 1 FROM session_labels WHERE tenant_no = ? AND name = ? AND value = ? LIMIT ?)`,
+    );
   }
 
   /** See SessionStore.listSessions. */
   list(tenantNo: number, input: ListSessionsInput): Omit<SessionPage, "index"> {
     const pageSize = Math.min(Math.max(input.pageSize, 1), maxPageSize);
     const { atMs, sessionNo } = readToken(input);
-    const filters = filtersOf(tenantNo, input);
+    const filters = filtersOf(tenantNo, input, this.rarestLabel(tenantNo, input.labels));
     if (filters === undefined) return { sessions: [], nextPageToken: "" };
     const rows = this.prepare(input.order, filters).all({
       tenantNo,
       atMs,
       sessionNo,
       ...(orders[input.order].first === undefined ? {} : { second: secondOf(atMs) }),
-      ...Object.fromEntries(filters.map(({ name, value }) => [name, value])),
+      ...Object.fromEntries(
+        filters.flatMap(({ name, value, more = {} }) => [[name, value] as const, ...Object.entries(more)]),
+      ),
       // One more than asked for tells whether there is another page.
       limit: pageSize + 1,
     });
@@ -76,15 +93,28 @@ export class SessionLists {
     };
   }
 
+  /** The label that the fewest sessions have, when it is worth beginning with them. */
+  private rarestLabel(tenantNo: number, labels: ListSessionsInput["labels"]): Label | undefined {
+    const counted = Object.entries(labels).map(([name, value]) => {
+      const count = Number(this.countLabel.get(tenantNo, name, value, maxRareSessions + 1)?.count);
+      return { name, value, count };
+    });
+    const [rarest] = counted.sort((one, other) => one.count - other.count);
+    return rarest !== undefined && rarest.count <= maxRareSessions ? rarest : undefined;
+  }
+
   private prepare(order: Order, filters: readonly Filter[]): StatementSync {
     const key = [order, ...filters.map(({ name }) => name)].join(" ");
     const known = this.statements.get(key);
     if (known !== undefined) return known;
     const { column, comparison, direction, first } = orders[order];
     // A session's children are few, whatever the order; nothing else tells SQLite so.
-    const index = filters.some(({ name }) => name === "parentSessionId") ? "INDEXED BY sessions_by_parent" : "";
+    const isOf = (wanted: string): boolean => filters.some(({ name }) => name === wanted);
+    const index = isOf("parentSessionId") ? "INDEXED BY sessions_by_parent" : "";
+    // So it is with a label that few have: the plus keeps SQLite from going through all sessions in their order.
+    const plus = isOf("rareLabel") && index === "" ? "+" : "";
     const conditions = filters.map(({ condition }) => ` AND ${condition}`).join("");
-    const clauses = `WHERE s.tenant_no = :tenantNo
+    const clauses = `WHERE ${plus}s.tenant_no = :tenantNo
       AND (s.${column}, s.session_no) ${comparison} (:atMs, :sessionNo) ${first?.condition ?? ""}${conditions}
       ORDER BY ${first?.order ?? ""}s.${column} ${direction}, s.session_no ${direction} LIMIT :limit`;
     const statement = selectSessions(this.database, clauses, index);
@@ -97,6 +127,7 @@ export class SessionLists {
 function filtersOf(
   tenantNo: number,
   { agentId, states, labels, parentSessionId, query }: ListSessionsInput,
+  rarest: Label | undefined,
 ): Filter[] | undefined {
   const match = query === "" ? "" : matchExpression(tenantNo, query);
   if (match === undefined) return undefined;
@@ -109,6 +140,13 @@ function filtersOf(
       condition: "s.state IN (SELECT value FROM json_each(:states))",
       value: JSON.stringify(states),
     },
+    {
+      isAsked: rarest !== undefined,
+      name: "rareLabel",
+      condition: hasRareLabel,
+      value: rarest?.name ?? "",
+      more: { rareValue: rarest?.value ?? "" },
+    },
     { isAsked: hasLabels, name: "labels", condition: hasEveryLabel, value: JSON.stringify(labels) },
     {
       isAsked: parentSessionId !== "",
@@ -120,6 +158,9 @@ function filtersOf(
     { isAsked: match !== "", name: "match", condition: isFound, value: match },
   ].filter(({ isAsked }) => isAsked);
 }
+
+const hasRareLabel = `s.session_no IN (SELECT l.session_no FROM session_labels l
+  WHERE l.tenant_no = :tenantNo AND l.name = :rareLabel AND l.value = :rareValue)`;
 
 const hasEveryLabel = `NOT EXISTS (SELECT 1 FROM json_each(:labels) AS wanted WHERE NOT EXISTS
   (SELECT 1 FROM json_each(s.labels) AS label WHERE label.key = wanted.key AND label.value = wanted.value))`;

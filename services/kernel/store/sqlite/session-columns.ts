@@ -23,7 +23,7 @@ const columns = `s.session_no, s.tenant_no, s.last_run_no, t.tenant, s.session_i
   s.log_id, s.head_seq, s.oldest_seq, s.active_run_id, s.queued_runs, s.parent_session_id, s.created_by,
   s.created_at_ms, s.updated_at_ms, s.last_message_at_ms, s.message_count, s.profile, s.idle_timeout_ms,
   s.context_floor_seq, s.log_bytes, s.compacted_seq, s.searched_seq, s.index_seq, s.forked_from_session_id,
-  s.forked_at_seq, s.trimmed_at_ms`;
+  s.forked_at_seq, s.trimmed_at_ms, s.resets_at_ms`;
 
 type SessionColumns = [
   sessionNo: number,
@@ -57,6 +57,7 @@ type SessionColumns = [
   forkedFromSessionId: string,
   forkedAtSeq: number,
   trimmedAtMs: number,
+  resetsAtMs: string,
 ];
 
 /** Prepares what `toStoredSession` reads, of `sessions s JOIN tenants t`. `index` is an INDEXED BY of the sessions. */
@@ -108,6 +109,7 @@ export function toStoredSession(columns: unknown): StoredSession {
     forkedFromSessionId,
     forkedAtSeq,
     trimmedAtMs,
+    resetsAtMs,
   ] = columns as SessionColumns;
   const row: SessionRow = {
     tenant,
@@ -138,6 +140,7 @@ export function toStoredSession(columns: unknown): StoredSession {
     forkedFromSessionId,
     forkedAtSeq,
     trimmedAtMs,
+    resetsAtMs: resetsAtMs === "" ? [] : resetsAtMs.split(",").map(Number),
   };
   return { sessionNo, tenantNo, lastRunNo, row, stored: row };
 }

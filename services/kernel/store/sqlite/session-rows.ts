@@ -8,9 +8,12 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { NewSession, SessionCounts } from "../changes.ts";
 import type { SessionRow } from "../rows.ts";
 import type { IndexRows } from "./index-rows.ts";
+import { LabelRows } from "./label-rows.ts";
 import { SessionCache } from "./session-cache.ts";
 import { type StoredSession, selectSessions, toStoredSession } from "./session-columns.ts";
 import { areSamePlaces, placesOf, secondOf } from "./session-places.ts";
+
+const maxCountedTenants = 10_000;
 
 /** A child session, of which only its place in the family is asked. */
 interface Child {
@@ -33,6 +36,9 @@ export class SessionRows {
   private readonly deleteRow: StatementSync;
   private readonly countAll: StatementSync;
   private readonly countChanged: StatementSync;
+  private readonly labels: LabelRows;
+  /** How many sessions a tenant has; counted when it is first asked for, and after a rollback. */
+  private readonly counts = new Map<number, number>();
 
   private readonly index: IndexRows;
   private readonly known = new SessionCache();
@@ -64,21 +70,26 @@ export class SessionRows {
       `UPDATE sessions SET ${grown}, updated_second = ?, to_search = ?, to_compact = ? WHERE session_no = ?`,
     );
     this.updateRest = database.prepare(`UPDATE sessions SET title = ?, labels = ?, profile = ?, idle_timeout_ms = ?,
-      context_floor_seq = ?, compacted_seq = ?, searched_seq = ?, log_id = ?, trimmed_at_ms = ? WHERE session_no = ?`);
+      context_floor_seq = ?, compacted_seq = ?, searched_seq = ?, log_id = ?, trimmed_at_ms = ?, resets_at_ms = ?
+      WHERE session_no = ?`);
     this.updateUnseen = database.prepare(
       `UPDATE sessions SET compacted_seq = ?, log_bytes = ?, searched_seq = ?, to_search = ?, to_compact = ?
       WHERE session_no = ?`,
     );
     this.deleteRow = database.prepare("DELETE FROM sessions WHERE session_no = ?");
     this.countAll = database.prepare("SELECT count(*) AS count FROM sessions WHERE tenant_no = ?");
-    this.countChanged = database.prepare(
-      "SELECT count(*) AS count FROM sessions WHERE tenant_no = ? AND updated_second >= ? AND updated_at_ms >= ?",
-    );
+    // All but the rows of one second are counted in the index alone.
+    this.countChanged = database.prepare(`SELECT
+        (SELECT count(*) FROM sessions WHERE tenant_no = :tenantNo AND updated_second > :second) +
+        (SELECT count(*) FROM sessions WHERE tenant_no = :tenantNo AND updated_second = :second AND updated_at_ms >= :atMs)
+      AS count`);
+    this.labels = new LabelRows(database);
   }
 
   /** To be called after a rollback, which took changes back. */
   forget(): void {
     this.known.forget();
+    this.counts.clear();
   }
 
   findById(tenantNo: number, sessionId: string): StoredSession | undefined {
@@ -133,21 +144,33 @@ export class SessionRows {
       session.forkedAtSeq ?? 0,
       this.index.next(tenantNo),
     );
-    return this.get(Number(lastInsertRowid));
+    const inserted = this.get(Number(lastInsertRowid));
+    this.labels.replace(inserted, {});
+    this.count(tenantNo, 1);
+    return inserted;
   }
 
   /** The last part of a session; its runs and its log are gone already. */
   remove(session: StoredSession, nowMs: number): void {
     // First, because the place may be read from what is stored, and this session may have the newest.
     this.index.bury(session, nowMs);
+    this.labels.remove(session);
     this.deleteRow.run(session.sessionNo);
     this.known.remove(session);
+    this.count(session.tenantNo, -1);
   }
 
-  count(tenantNo: number, activeSinceMs: number): SessionCounts {
-    const total = Number(this.countAll.get(tenantNo)?.count);
-    const active = Number(this.countChanged.get(tenantNo, secondOf(activeSinceMs), activeSinceMs)?.count);
-    return { total, active };
+  countSessions(tenantNo: number, activeSinceMs: number): SessionCounts {
+    const total = this.counts.get(tenantNo) ?? Number(this.countAll.get(tenantNo)?.count);
+    if (this.counts.size >= maxCountedTenants) this.counts.clear();
+    this.counts.set(tenantNo, total);
+    const since = { tenantNo, second: secondOf(activeSinceMs), atMs: activeSinceMs };
+    return { total, active: Number(this.countChanged.get(since)?.count) };
+  }
+
+  private count(tenantNo: number, more: number): void {
+    const total = this.counts.get(tenantNo);
+    if (total !== undefined) this.counts.set(tenantNo, total + more);
   }
 
   /** Writes how far compaction and search have come, of which no reader knows; the session keeps its place in the index. */
@@ -191,9 +214,11 @@ export class SessionRows {
         row.searchedSeq,
         row.logId,
         row.trimmedAtMs,
+        row.resetsAtMs.join(","),
         sessionNo,
       );
     }
+    if (row.labels !== stored.labels) this.labels.replace(session, stored.labels);
     const saved: StoredSession = { ...session, row, stored: row };
     this.known.put(saved);
     return saved;
@@ -211,4 +236,5 @@ const seldomChanged = [
   "searchedSeq",
   "logId",
   "trimmedAtMs",
+  "resetsAtMs",
 ] as const satisfies readonly (keyof SessionRow)[];

@@ -205,4 +205,15 @@ export const sessionMigrations: readonly string[] = [
   CREATE INDEX sessions_by_second ON sessions (tenant_no, updated_second);
   CREATE INDEX sessions_to_search ON sessions (session_no) WHERE to_search = 1;
   CREATE INDEX sessions_to_compact ON sessions (session_no) WHERE to_compact = 1;`,
+
+  // When a policy made a session start over, as numbers with commas; sessions by their labels.
+  `ALTER TABLE sessions ADD COLUMN resets_at_ms TEXT NOT NULL DEFAULT '';
+  CREATE TABLE session_labels (
+    tenant_no INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    session_no INTEGER NOT NULL,
+    PRIMARY KEY (tenant_no, name, value, session_no)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO session_labels SELECT s.tenant_no, l.key, l.value, s.session_no FROM sessions s, json_each(s.labels) AS l;`,
 ];

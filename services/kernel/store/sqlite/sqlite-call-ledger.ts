@@ -6,7 +6,7 @@
  * that lost its run learns that first.
  */
 import type { DatabaseSync } from "node:sqlite";
-import type { BeginOutcome, CallIntent, CallLedger } from "../call-ledger.ts";
+import type { BeginOutcome, CallIntent, CallLedger, CallOwner } from "../call-ledger.ts";
 import type { Scope } from "../scope.ts";
 import type { StoreOptions } from "../store-errors.ts";
 import { type CallRow, CallRows } from "./call-rows.ts";
@@ -33,11 +33,11 @@ class SqliteCallLedger implements CallLedger {
   begin(scope: Scope, instanceId: string, call: CallIntent): Promise<BeginOutcome> {
     return this.commits.write((nowMs) => {
       const { rows } = this;
-      const newest = call.runId === "" ? 0 : rows.readEpoch(scope.tenant, call.runId);
+      const newest = newestEpoch(rows, scope, call);
       if (call.epoch < newest) {
         return { kind: "stale-epoch", epoch: newest };
       }
-      const found = rows.find(scope.tenant, call.callId);
+      const found = rows.find({ ...scope, runId: call.runId }, call.callId);
       if (found !== undefined && found.state !== "tombstoned" && found.digest !== call.digest) {
         return { kind: "other-call" };
       }
@@ -53,9 +53,9 @@ class SqliteCallLedger implements CallLedger {
   }
 
   /** A call that was never begun is a mistake of the program and throws. */
-  finish(scope: Scope, callId: string, result: Uint8Array): Promise<Uint8Array> {
+  finish(owner: CallOwner, callId: string, result: Uint8Array): Promise<Uint8Array> {
     return this.commits.write((nowMs) => {
-      const found = this.rows.find(scope.tenant, callId);
+      const found = this.rows.find(owner, callId);
       switch (found?.state) {
         case "open":
           this.rows.finish(found.callNo, result, nowMs);
@@ -76,15 +76,12 @@ class SqliteCallLedger implements CallLedger {
   ): Promise<ReattachOutcome> {
     return this.commits.write((nowMs) => {
       const { rows } = this;
-      const newest = runId === "" ? 0 : rows.readEpoch(scope.tenant, runId);
+      const newest = newestEpoch(rows, scope, { runId, epoch });
       if (epoch < newest) {
         return { kind: "stale-epoch", epoch: newest };
       }
-      const found = rows.find(scope.tenant, callId);
-      // The call of another run is none of the caller's: it learns nothing of it and has none to wait for.
-      if (found !== undefined && found.runId !== runId) {
-        return { kind: "tombstoned" };
-      }
+      // The call of another run is none of the caller's: it learns nothing of it and gives up an id of its own.
+      const found = rows.find({ ...scope, runId }, callId);
       if (epoch > newest && runId !== "") {
         rows.writeEpoch(scope.tenant, runId, epoch);
       }
@@ -110,6 +107,15 @@ class SqliteCallLedger implements CallLedger {
   async close(): Promise<void> {
     this.commits.close();
   }
+}
+
+/** Whoever calls without a lease is told nothing of those who have one. */
+function newestEpoch(
+  rows: CallRows,
+  { tenant }: Scope,
+  { runId, epoch }: { readonly runId: string; readonly epoch: number },
+): number {
+  return runId === "" || epoch === 0 ? 0 : rows.readEpoch(tenant, runId);
 }
 
 function describe(row: CallRow): ReattachOutcome {

@@ -24,16 +24,23 @@ import { forkSession } from "./fork-session.ts";
 import { type Change, GroupCommit } from "./group-commit.ts";
 import { readToken, SessionLists } from "./list-sessions.ts";
 import { openDatabase } from "./open-database.ts";
+import { ReplacedLogs } from "./replaced-logs.ts";
 import type { StoredSession } from "./session-columns.ts";
 import { sessionMigrations } from "./session-schema.ts";
 import { prepareSessionTables, type SessionTables } from "./session-tables.ts";
-import { isCorrupt, readGuarded } from "./sqlite-errors.ts";
+import { isCorrupt, readGuarded, toStoreUnavailable } from "./sqlite-errors.ts";
 import { submitMessage } from "./submit-message.ts";
 import { sweepIdle } from "./sweep-idle.ts";
 
 /** Opens `session.db` in `dataDir`; `nowMs` gives milliseconds since 1970. Throws `StoreUnavailable`. */
 export function openSqliteSessionStore(dataDir: string, nowMs: () => number, options: StoreOptions = {}): SessionStore {
-  return new SqliteSessionStore(openDatabase(dataDir, "session.db", sessionMigrations), nowMs, options);
+  const database = openDatabase(dataDir, "session.db", sessionMigrations);
+  try {
+    return new SqliteSessionStore(dataDir, database, nowMs, options);
+  } catch (error) {
+    database.close();
+    throw toStoreUnavailable(error) ?? error;
+  }
 }
 
 /** The feed of a tenant that has stored nothing yet. */
@@ -43,11 +50,13 @@ class SqliteSessionStore implements SessionStore {
   private readonly tables: SessionTables;
   private readonly lists: SessionLists;
   private readonly commits: GroupCommit;
+  private readonly replacedLogs: ReplacedLogs;
 
-  constructor(database: DatabaseSync, nowMs: () => number, options: StoreOptions) {
+  constructor(dataDir: string, database: DatabaseSync, nowMs: () => number, options: StoreOptions) {
     const tables = prepareSessionTables(database);
     this.tables = tables;
     this.lists = new SessionLists(database);
+    this.replacedLogs = new ReplacedLogs(dataDir, database, tables.index, options.onWarning ?? (() => undefined));
     const forget = (): void => {
       tables.tenants.forget();
       tables.index.forget();
@@ -76,7 +85,9 @@ class SqliteSessionStore implements SessionStore {
   countSessions: SessionStore["countSessions"] = async ({ tenant }, { activeSinceMs }) =>
     readGuarded(() => {
       const tenantNo = this.tables.tenants.find(tenant);
-      return tenantNo === undefined ? { total: 0, active: 0 } : this.tables.sessions.count(tenantNo, activeSinceMs);
+      return tenantNo === undefined
+        ? { total: 0, active: 0 }
+        : this.tables.sessions.countSessions(tenantNo, activeSinceMs);
     });
 
   submitMessage: SessionStore["submitMessage"] = (scope, request, message) =>
@@ -209,6 +220,8 @@ class SqliteSessionStore implements SessionStore {
   }
 
   async close(): Promise<void> {
+    this.commits.drain();
+    this.replacedLogs.close();
     this.commits.close();
   }
 

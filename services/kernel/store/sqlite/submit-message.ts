@@ -4,7 +4,7 @@
  * Keeps R1 (the same request is answered, not repeated), R3 (one run at a time; the rest wait, bounded) and that a
  * refusal changes nothing: every check comes before the first write.
  */
-import { judgeSubmit, type SubmitVerdict } from "../../run-rules/judge-submit.ts";
+import { judgeSubmit, noSession, type SubmitVerdict } from "../../run-rules/judge-submit.ts";
 import { positionOf } from "../../run-rules/order-runs.ts";
 import type { MessageContext, NewMessage, SubmitRefusal, Submitted } from "../changes.ts";
 import type { RunRow, SessionRow } from "../rows.ts";
@@ -24,20 +24,20 @@ export function submitMessage(
   message: NewMessage,
   nowMs: number,
 ): Answered<Submitted> | SubmitRefusal {
-  const tenantNo = tables.tenants.find(scope.tenant);
-  if (tenantNo === undefined) {
-    return { kind: "session-not-found" };
-  }
-  const replayed = tables.requests.replay(tenantNo, scope.principal, request);
+  const known = tables.tenants.find(scope.tenant);
+  const replayed = known === undefined ? undefined : tables.requests.replay(known, scope.principal, request);
   if (replayed !== undefined) {
     return replayed;
   }
-  const session = tables.sessions.findById(tenantNo, message.sessionId);
-  if (session === undefined) {
+  const found = known === undefined ? undefined : findSession(tables, known, message);
+  if (found === undefined && typeof message.to === "string") {
     return { kind: "session-not-found" };
   }
+  const verdict = found === undefined ? judgeFirst(message) : judge(found, tables, scope, message);
+  if (isRefusal(verdict)) return verdict;
+  const session = found ?? makeSession(tables, scope, message, nowMs);
+  const { tenantNo } = session;
   const change: Change = { tables, session, scope, message, nowMs };
-  const verdict = judge(change);
   let outcome: Submitted;
   switch (verdict.kind) {
     case "queue":
@@ -49,11 +49,12 @@ export function submitMessage(
     case "join":
       outcome = joinRun(change, tables.runs.get(tenantNo, verdict.runId));
       break;
-    default:
-      return verdict;
   }
   return tables.requests.store(tenantNo, scope.principal, request, outcome, nowMs);
 }
+
+/** Resets by a policy that a session remembers. */
+const maxRememberedResets = 8;
 
 interface Change {
   readonly tables: SessionTables;
@@ -63,7 +64,37 @@ interface Change {
   readonly nowMs: number;
 }
 
-function judge({ tables: { runs, commands }, session, scope, message }: Change): SubmitVerdict {
+type Entry = Extract<SubmitVerdict, { kind: "queue" | "steer" | "join" }>;
+
+function isRefusal(verdict: SubmitVerdict): verdict is Exclude<SubmitVerdict, Entry> {
+  return verdict.kind !== "queue" && verdict.kind !== "steer" && verdict.kind !== "join";
+}
+
+function findSession({ sessions }: SessionTables, tenantNo: number, { to }: NewMessage): StoredSession | undefined {
+  return typeof to === "string" ? sessions.findById(tenantNo, to) : sessions.findByKey(tenantNo, to.key);
+}
+
+function judgeFirst({ entry, ifHeadSeq, maxQueuedRuns }: NewMessage): SubmitVerdict {
+  return judgeSubmit(noSession, { mode: entry.kind, ifHeadSeq, maxQueuedRuns });
+}
+
+/** For a message that is accepted: a refused one leaves no session. */
+function makeSession(
+  { tenants, sessions }: SessionTables,
+  scope: Scope,
+  { to }: NewMessage,
+  nowMs: number,
+): StoredSession {
+  if (typeof to === "string") throw new TypeError("a session that is named by its id is not made here");
+  return sessions.insert(tenants.findOrInsert(scope.tenant), to, scope.principal, nowMs);
+}
+
+function judge(
+  session: StoredSession,
+  { runs, commands }: SessionTables,
+  scope: Scope,
+  message: NewMessage,
+): SubmitVerdict {
   const { row, tenantNo, sessionNo } = session;
   const { ifHeadSeq, maxQueuedRuns, options } = message;
   return judgeSubmit(
@@ -103,6 +134,7 @@ function receive(
     title: isTitled ? message.title : row.title,
     state: "active",
     contextFloorSeq: resets ? resetFloorSeq : row.contextFloorSeq,
+    resetsAtMs: resets ? [...row.resetsAtMs, nowMs].slice(-maxRememberedResets) : row.resetsAtMs,
     messageCount: row.messageCount + 1,
     lastMessageAtMs: nowMs,
   };
