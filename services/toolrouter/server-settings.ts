@@ -6,6 +6,14 @@ export interface McpServerSettings {
   readonly target: McpTarget;
   /** Whether it is switched off. */
   readonly disabled: boolean;
+  /** Why the configuration can't use it; then it is switched off. Empty when nothing is wrong. */
+  readonly problem: string;
+  /** For people; empty for what the server calls itself. */
+  readonly title: string;
+  /** Names of its tools, in which `*` stands for any letters; empty for all. */
+  readonly includeTools: readonly string[];
+  /** Likewise, and wins over `includeTools`. */
+  readonly excludeTools: readonly string[];
   /** How long it may take to start, and to list its tools, in milliseconds. */
   readonly startTimeoutMs: number;
   /** How long a call may take in all, progress or not, in milliseconds. */
@@ -21,8 +29,13 @@ export function settingsOf(
   server: ResolvedMcpServer,
   inheritedEnv: Readonly<Record<string, string>>,
 ): McpServerSettings {
-  const { disabled, startTimeoutMs, callTimeoutMs, repeatableTools, trusted } = server;
-  return { target: targetOf(server, inheritedEnv), disabled, startTimeoutMs, callTimeoutMs, repeatableTools, trusted };
+  const { disabled, problem, title, includeTools, excludeTools } = server;
+  const { startTimeoutMs, callTimeoutMs, repeatableTools, trusted } = server;
+  return {
+    target: targetOf(server, inheritedEnv),
+    ...{ disabled, problem, title, includeTools, excludeTools },
+    ...{ startTimeoutMs, callTimeoutMs, repeatableTools, trusted },
+  };
 }
 
 function targetOf(server: ResolvedMcpServer, inheritedEnv: Readonly<Record<string, string>>): McpTarget {
@@ -39,4 +52,13 @@ function targetOf(server: ResolvedMcpServer, inheritedEnv: Readonly<Record<strin
 /** Whether the operator allows that a call of this tool is repeated. The server's own hints do not count (T1). */
 export function isRepeatable(settings: McpServerSettings, toolName: string): boolean {
   return settings.repeatableTools.some((name) => name === "*" || name === toolName);
+}
+
+/** Whether the operator wants this tool at all. */
+export function isWanted({ includeTools, excludeTools }: McpServerSettings, toolName: string): boolean {
+  const fits = (pattern: string): boolean => {
+    const expression = pattern.split("*").map(RegExp.escape).join("[^]*");
+    return new RegExp(`^${expression}$`).test(toolName);
+  };
+  return (includeTools.length === 0 || includeTools.some(fits)) && !excludeTools.some(fits);
 }

@@ -10,7 +10,7 @@ import type { Log } from "../kernel/log.ts";
 import { connectMcp } from "./mcp/connect-mcp.ts";
 import type { McpConnection } from "./mcp/mcp-connection.ts";
 import { visibleProblem } from "./problem-text.ts";
-import type { McpServerSettings } from "./server-settings.ts";
+import { isWanted, type McpServerSettings } from "./server-settings.ts";
 import { type CatalogTool, describeTools } from "./tool-catalog.ts";
 
 const firstBackoffMs = 500;
@@ -64,6 +64,7 @@ export class ServerSupervisor {
   constructor(options: SupervisorOptions) {
     this.name = options.name;
     this.settings = options.settings;
+    this.#state = { kind: "stopped", problem: visibleProblem(options.settings.problem) };
     this.#log = options.log.child({ mcpServer: options.name });
     this.#clock = options.clock;
     this.#onChange = options.onChange;
@@ -193,7 +194,9 @@ export class ServerSupervisor {
   }
 
   async #listTools(connection: McpConnection, signal: AbortSignal): Promise<ReadonlyMap<string, CatalogTool>> {
-    return describeTools(this.name, this.settings, await connection.listTools(signal), this.#log);
+    const listed = await connection.listTools(signal);
+    const wanted = listed.filter(({ name }) => isWanted(this.settings, name));
+    return describeTools(this.name, this.settings, wanted, this.#log);
   }
 
   #become(state: ServerState): void {
