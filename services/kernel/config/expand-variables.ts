@@ -35,10 +35,10 @@ export function expandVariables(text: string, variables: Variables): Expansion {
   return expand(text, variables, 0);
 }
 
-/** The names behind a bare `$` that the environment knows: they were meant, and are not put in. */
-export function bareVariables(text: string, env: Environment): string[] {
-  const found = [...text.matchAll(new RegExp(`\\$(${name})`, "g"))].map(([, bare = ""]) => bare);
-  return [...new Set(found)].filter((bare) => variable(env, bare) !== undefined);
+/** Whether a name stands behind a bare `$` that the environment or `more` knows: it was meant, and is not put in. */
+export function hasBareVariable(text: string, env: Environment, more: ReadonlySet<string>): boolean {
+  const found = text.matchAll(new RegExp(`\\$(${name})`, "g"));
+  return found.some(([, bare = ""]) => more.has(bare) || variable(env, bare) !== undefined);
 }
 
 function expand(text: string, variables: Variables, depth: number): Expansion {

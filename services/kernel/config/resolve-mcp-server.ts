@@ -9,7 +9,7 @@ import type { McpServer } from "../../../gen/atoll/config/v1/mcp_server_pb.ts";
 import { parseUrl } from "./addresses.ts";
 import type { ConfigSource } from "./config-error.ts";
 import { keyPath } from "./config-node.ts";
-import { bareVariables, expandVariables, type Variables } from "./expand-variables.ts";
+import { expandVariables, hasBareVariable, type Variables } from "./expand-variables.ts";
 import { filesystemCommand, filesystemServerName } from "./filesystem-server.ts";
 import { expandHome } from "./home-folder.ts";
 import { readEnvFile } from "./read-env-file.ts";
@@ -40,7 +40,7 @@ export interface ServerReading {
 export function resolveMcpServer(name: string, message: McpServer, context: McpServerContext): ServerReading {
   const problems: ServerNote[] = [];
   const warnings: ServerNote[] = [];
-  const texts = new ServerTexts(context.variables, problems, warnings);
+  const texts = new ServerTexts(context.variables, new Set(Object.keys(message.env)), problems, warnings);
   findWrongParts(name, message, problems, warnings);
   const server =
     message.url === ""
@@ -141,17 +141,20 @@ function baseOf(name: string, server: McpServer) {
 /** Texts of a server with variables and `~` put in; what can't be put in is noted and stays as it is written. */
 class ServerTexts {
   readonly #variables: Variables;
+  /** Variables that the server itself gets. */
+  readonly #ownNames: ReadonlySet<string>;
   readonly #problems: ServerNote[];
   readonly #warnings: ServerNote[];
 
-  constructor(variables: Variables, problems: ServerNote[], warnings: ServerNote[]) {
+  constructor(variables: Variables, ownNames: ReadonlySet<string>, problems: ServerNote[], warnings: ServerNote[]) {
     this.#variables = variables;
+    this.#ownNames = ownNames;
     this.#problems = problems;
     this.#warnings = warnings;
   }
 
   expand(key: string, text: string): string {
-    if (bareVariables(text, this.#variables.env).length > 0) {
+    if (hasBareVariable(text, this.#variables.env, this.#ownNames)) {
       this.#warnings.push({ key, text: `a \`$\` without braces is left as it is: \`\${NAME}\` is a variable` });
     }
     const expansion = expandVariables(text, this.#variables);

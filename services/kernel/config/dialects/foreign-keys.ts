@@ -92,6 +92,14 @@ export const bearerWords: ReadonlySet<string> = new Set([
   "accesstoken",
 ]);
 
+/** Words for variables that a server, or a header of it, gets from the mesh's own environment. */
+export const environmentWords: ReadonlySet<string> = new Set([
+  "envkeys",
+  "envvars",
+  "envhttpheaders",
+  "bearertokenenvvar",
+]);
+
 /** Words for people and shops: nothing depends on them. */
 export const wordsWithoutEffect: ReadonlySet<string> = new Set([
   "",
@@ -127,6 +135,9 @@ export const wordsWithoutEffect: ReadonlySet<string> = new Set([
   "id",
 ]);
 
+/** Whether a server starts by itself. */
+export const startWords: ReadonlySet<string> = new Set(["startup", "autostart", "autorestart", "startonlaunch"]);
+
 const noApproval = "tools of configured servers need no approval each; `trusted: false` would ask for it";
 const noOAuth = "no OAuth is done here: give a token in `headers`";
 const startsWithMesh = "a server starts with the mesh and is started again when it ends";
@@ -155,6 +166,7 @@ export const unusedWords: Readonly<Record<string, string>> = {
   settings: "settings of an extension are not given to its server: use `args` or `env`",
   startup: startsWithMesh,
   autostart: startsWithMesh,
+  startonlaunch: startsWithMesh,
   autorestart: startsWithMesh,
   restart: startsWithMesh,
   maxrestarts: startsWithMesh,

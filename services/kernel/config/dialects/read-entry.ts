@@ -14,7 +14,9 @@ import { coerceFields } from "./coerce-fields.ts";
 import {
   bearerWords,
   enabledWords,
+  environmentWords,
   lettersOf,
+  startWords,
   synonyms,
   timeoutWords,
   transportWords,
@@ -51,7 +53,7 @@ export function readEntry(value: ConfigNode, source: ConfigSource, context: Entr
     const rank = ({ key }: ConfigEntry): number => {
       if (key === "httpUrl") return 0;
       // Where a secret goes depends on all the others.
-      return ownFields.has(key) ? 1 : bearerWords.has(lettersOf(key)) ? 3 : 2;
+      return ownFields.has(key) ? 1 : bearerWords.has(lettersOf(key)) || environmentWords.has(lettersOf(key)) ? 3 : 2;
     };
     for (const entry of entries.toSorted((a, b) => rank(a) - rank(b))) readKey(entry, draft);
   } else if (!empty) draft.fail("", "it is not a map with `command` or `url`", value.source);
@@ -63,12 +65,12 @@ export function readEntry(value: ConfigNode, source: ConfigSource, context: Entr
   return { map: draft.toMap(), problems: draft.problems };
 }
 
-/** `transport: {type, …}` and Zed's `command: {path, args, env}` hold what stands beside them elsewhere. */
+/** `transport: {type, …}`, `requestInit: {headers}` and Zed's `command: {path, args, env}` hold what stands beside them elsewhere. */
 function flatten(entries: readonly ConfigEntry[], draft: ServerDraft): ConfigEntry[] {
   return entries.flatMap((entry): readonly ConfigEntry[] => {
     const { key, value } = entry;
     if (value.kind !== "map") return [entry];
-    if (key === "transport") return value.entries;
+    if (key === "transport" || key === "requestInit" || key === "requestOptions") return value.entries;
     if (key === "command") {
       return value.entries.map((inner) => (inner.key === "path" ? { ...inner, key: "command" } : inner));
     }
@@ -100,7 +102,7 @@ function warnUnused(key: string, letters: string, value: ConfigNode, source: Con
     (value.kind === "scalar" && value.value === false) || (value.kind === "list" && value.items.length === 0);
   const known = unusedWords[letters];
   if (known !== undefined) {
-    if (!isOff) draft.warn(inPath(key), `it is not used: ${known}`, source);
+    if (!isUsual) draft.warn(inPath(key), `it is not used: ${known}`, source);
     return;
   }
   const meant = nearMiss(key, [...ownFields.keys()]);

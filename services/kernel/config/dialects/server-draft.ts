@@ -1,7 +1,7 @@
 // A server's entry on its way from another program's words to ours: what was understood so far, under our keys.
 
 import type { ConfigSource } from "../config-error.ts";
-import type { ConfigEntry, ConfigMap, ConfigNode } from "../config-node.ts";
+import { type ConfigEntry, type ConfigMap, type ConfigNode, keyPath } from "../config-node.ts";
 import type { ReportWarning } from "../config-warning.ts";
 
 /** What is wrong with a server, so that it is switched off; the rest of the configuration is used. */
@@ -32,11 +32,16 @@ export class ServerDraft {
     return this.#fields.get(key)?.entry.value;
   }
 
-  /** Gives a key of ours its value; the first one counts. `written` is the key as it stands. */
+  /** Gives a key of ours its value; the first one counts, of maps each entry's. `written` is the key as it stands. */
   set(key: string, value: ConfigNode, written: string = key): void {
     const earlier = this.#fields.get(key);
     if (earlier === undefined) this.replace(key, value, written);
-    else if (!isSame(earlier.entry.value, value)) {
+    else if ((key === "env" || key === "headers") && earlier.entry.value.kind === "map" && value.kind === "map") {
+      for (const entry of value.entries) {
+        const text = `it is not used, because \`${earlier.written}\` says it`;
+        if (!this.put(key, entry)) this.warn(keyPath(written, entry.key), text, entry.source);
+      }
+    } else if (!isSame(earlier.entry.value, value)) {
       this.warn(written, `it is not used, because \`${earlier.written}\` says it`, value.source);
     }
   }
