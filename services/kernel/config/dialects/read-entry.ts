@@ -98,8 +98,11 @@ function readKey({ key, value, source }: ConfigEntry, draft: ServerDraft): void 
 }
 
 function warnUnused(key: string, letters: string, value: ConfigNode, source: ConfigSource, draft: ServerDraft): void {
-  const isOff =
-    (value.kind === "scalar" && value.value === false) || (value.kind === "list" && value.items.length === 0);
+  // What is off asks for nothing; starting by itself is what every server does here.
+  const isUsual =
+    value.kind === "scalar"
+      ? value.value === startWords.has(letters)
+      : value.kind === "list" && value.items.length === 0;
   const known = unusedWords[letters];
   if (known !== undefined) {
     if (!isUsual) draft.warn(inPath(key), `it is not used: ${known}`, source);
