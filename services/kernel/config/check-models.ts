@@ -1,16 +1,16 @@
 // Keeps: a model that nobody serves stops the start: no run of its agent could ever be answered.
-import type { ReportProblem } from "./config-error.ts";
+import type { ConfigProblem, ReportProblem } from "./config-error.ts";
 import { keyPath } from "./config-node.ts";
 import { nearMiss } from "./near-miss.ts";
 import type { ConfigReading } from "./read-config.ts";
 import { quoteText } from "./read-scalar.ts";
-import type { ResolvedAgent, ResolvedModels } from "./resolved-config.ts";
+import type { ResolvedAgent, ResolvedConfig, ResolvedModels } from "./resolved-config.ts";
 import { defaults } from "./settings.ts";
 
 const offline = defaults.defaultModel.withoutKey;
 
 /** Whether a name has a provider: the offline model, or Anthropic for its own names and those that are listed. */
-export function hasProvider(model: string, listed: readonly string[]): boolean {
+function hasProvider(model: string, listed: readonly string[]): boolean {
   return model === offline || model.startsWith("claude") || listed.includes(model);
 }
 
@@ -41,9 +41,26 @@ export function checkModels(
   }
 }
 
-/** The models of agents that need a key when there is none; empty when every one can be called. */
-export function modelsWithoutKey(models: ResolvedModels, agents: ReadonlyMap<string, ResolvedAgent>): string[] {
-  if (models.anthropic.apiKey !== undefined) return [];
-  const used = new Set([...agents.values()].map(({ model }) => model));
-  return [...used].filter((model) => model !== offline);
+/**
+ * The models of agents that need a key when there is none: each of their runs would fail. Only the process that calls models
+ * needs the key; that is why reading the configuration does not ask for it.
+ */
+export function findModelsWithoutKey(config: ResolvedConfig): ConfigProblem[] {
+  const { defaultModel, anthropic } = config.models;
+  if (anthropic.apiKey !== undefined) return [];
+  const paths = new Map(
+    [...config.agents.values()]
+      .filter(({ model }) => model !== offline)
+      .map(({ id, model }) => [
+        model === defaultModel ? "models.defaultModel" : `${keyPath("agents", id)}.model`,
+        model,
+      ]),
+  );
+  return [...paths].map(([path, model]) => ({
+    path,
+    found: `${quoteText(model)} and no key for it`,
+    expected: "a key in ANTHROPIC_API_KEY",
+    hint: `The model \`${offline}\` needs none.`,
+    source: config.configFile === undefined ? { from: "default" } : { from: "file", file: config.configFile },
+  }));
 }
