@@ -95,7 +95,7 @@ async function ask(api: ModelApi, path: string, body?: object): Promise<ApiAnswe
       return { problem: `does not answer within ${maxWaitMs} ms` };
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
-    return { problem: `is not reachable (${code})` };
+    return { problem: `is not reachable (${code.replace(/\/\/[^/@\s]*@/g, "//…@")})` };
   }
 }
 
