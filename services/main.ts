@@ -8,6 +8,12 @@
 import { setFlagsFromString } from "node:v8";
 import { keepCompiledModules } from "./kernel/config/compile-cache.ts";
 
+const leastNodeMajor = 24;
+if (Number(process.versions.node.split(".")[0]) < leastNodeMajor) {
+  // Where npm brings no Node of its own (macOS), an old one would fail somewhere in the middle.
+  process.stderr.write(`atoll: Node ${leastNodeMajor} or newer is needed, and this is ${process.versions.node}\n`);
+  process.exit(2);
+}
 keepCompiledModules();
 // What the start allocates is garbage by the time it is ready: a young generation that does not grow meanwhile keeps it
 // from staying in memory for good.
