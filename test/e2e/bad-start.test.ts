@@ -3,11 +3,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { verifies } from "../requirements.ts";
 import { runCommand, startMeshProcess } from "../support/mesh-process.ts";
 import { clientOver, endsOf, readUntilEnd, say } from "./mesh-client.fixture.ts";
+
+// Each test runs commands, and each command is a start of Node on a machine that may be busy.
+vi.setConfig({ testTimeout: 120_000 });
 
 describe("a mesh that can't start says why and what to do", () => {
   let folder: string;
