@@ -18,7 +18,7 @@ import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import type { AgentDeps, AgentSettings } from "./agent/agent-deps.ts";
 import { createModels } from "./agent/models/create-models.ts";
 import { createAgent } from "./agent/register.ts";
-import { LinkDesk } from "./gateway/link-desk.ts";
+import { LinkDesk, linkTtlMs } from "./gateway/link-desk.ts";
 import { readStatus } from "./gateway/read-status.ts";
 import { startGateway } from "./gateway/register.ts";
 import { createWebPage } from "./gateway/web-page.ts";
@@ -29,6 +29,7 @@ import { createSignedTokens, createTokenVerifier } from "./kernel/auth/signed-to
 import { MemoryBus } from "./kernel/bus/memory/memory-bus.ts";
 import { type Clock, systemClock } from "./kernel/clock.ts";
 import { makeDataDir, makeWorkspaceDir } from "./kernel/config/data-dir.ts";
+import { partFolders } from "./kernel/config/part-folders.ts";
 import { redactConfig } from "./kernel/config/redact-config.ts";
 import type { ResolvedAgent, ResolvedConfig } from "./kernel/config/resolved-config.ts";
 import { newId } from "./kernel/id.ts";
@@ -107,6 +108,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
   const nowMs = (): number => clock.nowMs();
   const startedAtMs = clock.nowMs();
   const names = new Set<ServiceName>(options.services ?? serviceNames);
+  await partFolders(config.dataDir, config.workspaceDir);
   await makeDataDir(config.dataDir);
   // Who gives out runs or lets people in signs; workers and tool routers only check, and hold nothing to sign with.
   const signs = names.has("session") || names.has("gateway");
@@ -336,16 +338,13 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
         origin: undefined,
         run: undefined,
       };
-      return links.create(principal, startLinkTtlMs).url;
+      return links.create(principal, linkTtlMs).url;
     },
   };
 }
 
 /** How long answers that are on their way may take to leave when everything else has drained. */
 const lastAnswersMs = 1_000;
-
-/** The link that is printed at the start works for so long. */
-const startLinkTtlMs = 3_600_000;
 
 const queueModes = {
   followup: QueueMode.FOLLOWUP,

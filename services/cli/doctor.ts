@@ -1,19 +1,28 @@
-/** `atoll doctor`: what is wrong and what to do. Every check says one line. Makes and changes nothing. */
-import { constants, existsSync } from "node:fs";
-import { access, stat } from "node:fs/promises";
+/**
+ * `atoll doctor`: what is wrong and what to do, one line a check. It calls what it checks: a running mesh is asked, and when
+ * none runs each MCP server is started for a moment. It makes and changes nothing of its own.
+ */
+import { existsSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { createClient } from "@connectrpc/connect";
+import { createClient, type Transport } from "@connectrpc/connect";
 import { AdminService, Health } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
+import type { Model } from "../../gen/atoll/agent/v1/agent_pb.ts";
 import { AgentService } from "../../gen/atoll/agent/v1/agent_service_pb.ts";
 import { ConfigError } from "../kernel/config/config-error.ts";
+import { describeWarning } from "../kernel/config/config-warning.ts";
 import type { ResolvedConfig } from "../kernel/config/resolved-config.ts";
 import { checkLogs } from "../kernel/store/open-stores.ts";
+import { addressFile } from "../mesh.ts";
 import type { Command, CommandInput } from "./command.ts";
-import { connectMesh, meshUrl } from "./connect-mesh.ts";
+import { connectMesh, MeshNotRunning, meshUrl } from "./connect-mesh.ts";
+import { checkFolders } from "./doctor/check-folders.ts";
+import { checkModels } from "./doctor/check-models.ts";
+import { checkPort } from "./doctor/check-port.ts";
+import { checkTools } from "./doctor/check-tools.ts";
+import type { Say, Verdict } from "./doctor/findings.ts";
+import { askMeshForTools, tryServers } from "./doctor/tool-facts.ts";
 import { packageFolder, readVersion } from "./version.ts";
-
-type Verdict = "ok" | "note" | "wrong";
 
 const marks: Readonly<Record<Verdict, string>> = { ok: "✓", note: "·", wrong: "✗" };
 const leastNodeMajor = 24;
@@ -22,72 +31,51 @@ const probeTimeoutMs = 2_000;
 export const doctor: Command = {
   usage: "",
   summary: "Say what is wrong with this installation or the running mesh, and what to do.",
-  flags: ["url", "listen"],
+  flags: ["url", "listen", "json"],
   async run(input) {
     let wrong = 0;
-    const say = (verdict: Verdict, text: string): void => {
+    const say: Say = (check, verdict, text) => {
       if (verdict === "wrong") wrong += 1;
-      input.output.line(`${marks[verdict]} ${text}`);
+      input.output.line(
+        input.flags.json === true ? JSON.stringify({ check, verdict, text }) : `${marks[verdict]} ${text}`,
+      );
     };
-    say("ok", `atoll ${readVersion()}`);
+    say("version", "ok", `atoll ${readVersion()}`);
     checkNode(say);
     const config = readConfig(input, say);
     if (config !== undefined) {
       await checkFolders(config, say);
       await checkStoredLogs(config.dataDir, say);
-      checkModel(config, say);
       await checkMesh(input, config, say);
     }
     if (!existsSync(join(packageFolder(), "web", "dist", "index.html"))) {
-      say("note", "the web page is not built: the first start builds it, or `npm run build:web`");
+      say("page", "note", "the web page is not built: the first start builds it, or `npm run build:web`");
     }
-    input.output.line(wrong === 0 ? "Nothing is wrong." : `${wrong} ${wrong === 1 ? "thing is" : "things are"} wrong.`);
+    if (input.flags.json !== true) {
+      input.output.line(
+        wrong === 0 ? "Nothing is wrong." : `${wrong} ${wrong === 1 ? "thing is" : "things are"} wrong.`,
+      );
+    }
     return wrong === 0 ? 0 : 1;
   },
 };
 
-type Say = (verdict: Verdict, text: string) => void;
-
 function checkNode(say: Say): void {
-  const major = Number(process.versions.node.split(".")[0]);
-  if (major >= leastNodeMajor) say("ok", `Node ${process.versions.node}`);
-  else
-    say(
-      "wrong",
-      `Node ${process.versions.node} is too old: run through npm or npx, which brings Node ${leastNodeMajor}`,
-    );
+  const { node } = process.versions;
+  if (Number(node.split(".")[0]) >= leastNodeMajor) say("node", "ok", `Node ${node}`);
+  else say("node", "wrong", `Node ${node} is too old: run through npm or npx, which brings Node ${leastNodeMajor}`);
 }
 
 function readConfig(input: CommandInput, say: Say): ResolvedConfig | undefined {
   try {
     const config = input.config();
-    say("ok", `configuration: ${config.configFile ?? "defaults (no atoll.yaml)"}`);
+    say("configuration", "ok", `configuration: ${config.configFile ?? "defaults (no atoll.yaml)"}`);
+    for (const warning of config.warnings) say("configuration", "note", describeWarning(warning));
     return config;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    say("wrong", error.message);
+    say("configuration", "wrong", error.message);
     return undefined;
-  }
-}
-
-const groupAndOthers = 0o077;
-
-async function checkFolders({ dataDir, workspaceDir }: ResolvedConfig, say: Say): Promise<void> {
-  for (const [name, folder] of [
-    ["data folder", dataDir],
-    ["workspace", workspaceDir],
-  ] as const) {
-    try {
-      const { mode } = await stat(folder);
-      await access(folder, constants.W_OK | constants.X_OK);
-      const isOpen = folder === dataDir && process.platform !== "win32" && (mode & groupAndOthers) !== 0;
-      if (isOpen) say("wrong", `${name}: other users of this machine can enter ${folder}: chmod 700 it`);
-      else say("ok", `${name}: ${folder}`);
-    } catch (error) {
-      const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
-      if (isMissing) say("note", `${name}: ${folder} is not there yet; the first start makes it`);
-      else say("wrong", `${name}: ${error instanceof Error ? error.message : String(error)}`);
-    }
   }
 }
 
@@ -95,57 +83,109 @@ async function checkStoredLogs(dataDir: string, say: Say): Promise<void> {
   const check = await checkLogs(dataDir);
   switch (check.kind) {
     case "absent":
-      return say("note", "logs: none are stored here yet");
+      return say("logs", "note", "logs: none are stored here yet");
     case "in-use":
-      return say("note", "logs: not checked, because a mesh has them open: stop it, then run `atoll doctor` again");
+      return say(
+        "logs",
+        "note",
+        "logs: not checked, because a mesh has them open: stop it, then run `atoll doctor` again",
+      );
     case "unreadable":
-      return say("wrong", `logs: ${check.problem}`);
+      return say("logs", "wrong", `logs: ${check.problem}`);
     case "checked":
       break;
   }
   for (const { tenant, sessionId, seq, problem } of check.findings) {
     const event = seq === 0 ? "" : `event ${seq}: `;
-    say(
-      "wrong",
-      sessionId === "" ? `logs: ${problem}` : `session ${sessionId} of tenant ${tenant}: ${event}${problem}`,
-    );
+    const where = sessionId === "" ? "logs: " : `session ${sessionId} of tenant ${tenant}: ${event}`;
+    say("logs", "wrong", `${where}${problem}`);
   }
-  if (check.more > 0) say("wrong", `logs: ${check.more} more like these`);
-  if (check.findings.length === 0) say("ok", `logs: ${check.sessions} sessions with ${check.events} events are sound`);
-}
-
-function checkModel(config: ResolvedConfig, say: Say): void {
-  const { anthropic, defaultModel } = config.models;
-  if (anthropic.apiKey !== undefined) say("ok", `model ${defaultModel}, with an Anthropic key`);
-  else say("note", `model ${defaultModel}: scripted; set ANTHROPIC_API_KEY for Claude`);
+  if (check.more > 0) say("logs", "wrong", `logs: ${check.more} more like these`);
+  if (check.findings.length > 0) return;
+  say("logs", "ok", `logs: ${check.sessions} sessions with ${check.events} events are sound`);
 }
 
 async function checkMesh(input: CommandInput, config: ResolvedConfig, say: Say): Promise<void> {
-  const url = meshUrl(input);
-  const holder = await probe(url);
-  if (holder === "free") {
-    say("note", `no mesh runs at ${url}: \`npm start\` starts one`);
+  const url = urlOf(input);
+  if (url === undefined || (await probe(url)) === "free") {
+    say("mesh", "note", `no mesh runs${url === undefined ? "" : ` at ${url}`}: \`npm start\` starts one`);
+    // With --url another mesh is meant, and the port here is not looked at.
+    if (input.flags.url === undefined) await checkPort(config.listen, say);
+    await checkModels(config, undefined, say);
+    checkTools(config, await tryServers(config, existsSync), say);
     return;
   }
+  let transport: Transport;
   try {
-    const transport = connectMesh(input);
-    const status = await createClient(AdminService, transport).getStatus({}, { timeoutMs: 10_000 });
+    transport = connectMesh(input);
+    await sayStatus(transport, url, say);
+  } catch (error) {
+    const advice = "Another program may have the port: choose one with --listen or ATOLL_LISTEN";
     say(
-      "ok",
-      `mesh ${status.version} at ${url}: ${status.services.join(", ")}; ${Math.round(Number(status.rssBytes) / 1e6)} MB`,
+      "mesh",
+      "wrong",
+      `something answers at ${url}, but not as the mesh of ${config.dataDir}: ${String(error)}. ${advice}`,
     );
-    for (const { name, health, problem } of status.components) {
-      say(health === Health.OK ? "ok" : "wrong", problem === "" ? name : `${name}: ${problem}`);
-    }
-    const { models } = await createClient(AgentService, transport).listModels({}, { timeoutMs: 10_000 });
-    for (const model of models) {
-      say(model.available ? "ok" : "note", `model ${model.model}${model.problem === "" ? "" : `: ${model.problem}`}`);
-    }
+    return;
+  }
+  const models = await tryTo("model", say, async () => listModels(transport));
+  if (models !== undefined) sayModels(models, config, say);
+  await checkModels(config, models, say);
+  const facts = await tryTo("tools", say, async () => askMeshForTools(transport));
+  if (facts !== undefined) checkTools(config, facts, say);
+}
+
+/** Undefined when no mesh of this data folder wrote down where it is: the token goes to no stranger who has the port. */
+function urlOf(input: CommandInput): string | undefined {
+  if (input.flags.url === undefined && !existsSync(addressFile(input.config().dataDir))) return undefined;
+  try {
+    return meshUrl(input);
+  } catch (error) {
+    if (error instanceof MeshNotRunning) return undefined;
+    throw error;
+  }
+}
+
+async function sayStatus(transport: Transport, url: string, say: Say): Promise<void> {
+  const status = await createClient(AdminService, transport).getStatus({}, { timeoutMs: 10_000 });
+  const megabytes = Math.round(Number(status.rssBytes) / 1e6);
+  say("mesh", "ok", `mesh ${status.version} at ${url}: ${status.services.join(", ")}; ${megabytes} MB`);
+  for (const { name, health, problem } of status.components) {
+    // The servers are asked for one by one.
+    if (name.startsWith("mcp/")) continue;
+    say("mesh", health === Health.OK ? "ok" : "wrong", problem === "" ? name : `${name}: ${problem}`);
+  }
+}
+
+async function listModels(transport: Transport): Promise<Model[]> {
+  const client = createClient(AgentService, transport);
+  const models: Model[] = [];
+  for (let pageToken = ""; ; ) {
+    const page = await client.listModels({ pageToken }, { timeoutMs: 10_000 });
+    models.push(...page.models);
+    pageToken = page.nextPageToken;
+    if (pageToken === "") return models;
+  }
+}
+
+/** Only what does not work: whether one works is asked of its address. */
+function sayModels(models: readonly Model[], config: ResolvedConfig, say: Say): void {
+  const used = new Set([...config.agents.values()].map(({ model }) => model));
+  for (const { model, available, problem } of models) {
+    if (!available) say("model", used.has(model) ? "wrong" : "note", `model ${model}, of the mesh: ${problem}`);
+  }
+}
+
+async function tryTo<T>(check: string, say: Say, run: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await run();
   } catch (error) {
     say(
+      check,
       "wrong",
-      `something answers at ${url}, but not as the mesh of ${config.dataDir}: ${String(error)}. Another program may have the port: choose one with --listen or ATOLL_LISTEN`,
+      `${check}: the mesh does not answer: ${error instanceof Error ? error.message : String(error)}`,
     );
+    return undefined;
   }
 }
 

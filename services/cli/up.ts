@@ -1,6 +1,10 @@
 /** `atoll up` and `atoll serve`: run a mesh, or a part of one, until a signal. */
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { findModelsWithoutKey } from "../kernel/config/check-models.ts";
+import { ConfigError } from "../kernel/config/config-error.ts";
+import { describeWarning } from "../kernel/config/config-warning.ts";
+import { partFolders } from "../kernel/config/part-folders.ts";
 import type { ResolvedConfig } from "../kernel/config/resolved-config.ts";
 import { createLog, type Log } from "../kernel/log.ts";
 import { onSignals } from "../kernel/signals.ts";
@@ -44,11 +48,17 @@ function isService(name: string): name is ServiceName {
 
 async function run({ config: readConfig, output }: CommandInput, services: readonly ServiceName[]): Promise<number> {
   const config = readConfig();
+  const withoutKey = services.includes("agent") ? findModelsWithoutKey(config) : [];
+  if (withoutKey.length > 0) throw new ConfigError(withoutKey);
   const log = createLog(config.log);
+  for (const { path, text, source } of config.warnings) log.warn({ path, ...source }, text);
   const webFolder = join(packageFolder(), "web", "dist");
   const hasGateway = services.includes("gateway");
   if (hasGateway && !existsSync(join(webFolder, "index.html"))) await buildWebPage(packageFolder(), output);
-  if (services.includes("toolrouter")) seedWorkspace(config.workspaceDir);
+  if (services.includes("toolrouter")) {
+    await partFolders(config.dataDir, config.workspaceDir);
+    seedWorkspace(config.workspaceDir);
+  }
   const startedAtMs = performance.now();
   const mesh = await startMesh({
     ...{ config, services, log, version: readVersion(), webFolder },
@@ -57,7 +67,9 @@ async function run({ config: readConfig, output }: CommandInput, services: reado
   const watch = onSignals(mesh.lifecycle, { log, drainTimeoutMs: config.lifecycle.drainTimeoutMs });
   if (hasGateway) writeFileSync(addressFile(config.dataDir), `${mesh.url}\n`, { mode: 0o600 });
   log.info({ url: mesh.url, services, inMs: Math.round(performance.now() - startedAtMs) }, "ready");
-  output.line(hasGateway ? describeMesh(mesh, config) : `atoll ${services.join(", ")} ready at ${mesh.url}`);
+  output.line(
+    hasGateway ? describeMesh(mesh, config, output.isTerminal) : `atoll ${services.join(", ")} ready at ${mesh.url}`,
+  );
   trimMemoryWhenIdle(() => mesh.connections() === 0);
   const { exitCode } = await watch.stopped;
   if (hasGateway) rmSync(addressFile(config.dataDir), { force: true });
@@ -82,7 +94,10 @@ function leaveInAnyCase(exitCode: number, log: Log): void {
   setTimeout(leave, leaveWithinMs).unref();
 }
 
-function describeMesh(mesh: Mesh, config: ResolvedConfig): string {
+const maxShownWarnings = 8;
+
+/** The link lets whoever reads it in as the administrator: it is for a person's eyes, and never for a log. */
+function describeMesh(mesh: Mesh, config: ResolvedConfig, isTerminal: boolean): string {
   const model = config.agents.get(config.defaultAgent)?.model ?? "";
   const token =
     config.dataDir === join(process.cwd(), ".atoll") ? "npx atoll token" : `npx atoll token --data ${config.dataDir}`;
@@ -91,11 +106,20 @@ function describeMesh(mesh: Mesh, config: ResolvedConfig): string {
     `  Atoll is ready at ${mesh.url}`,
     `  model        ${model}${model === "offline" ? " (scripted; set ANTHROPIC_API_KEY for Claude)" : ""}`,
     "",
-    `  web page     ${mesh.createLink()}`,
+    `  web page     ${isTerminal ? mesh.createLink() : `${mesh.url}, with a link from: ${token} --link`}`,
     '  chat         npx atoll chat "which files are in the workspace, and what does notes.md say?"',
     `  buf curl     npx buf curl --http2-prior-knowledge -H "authorization: Bearer $(${token})" \\`,
     `                 -d '{"requestId":"r1","message":{"content":[{"text":{"text":"hello"}}]}}' \\`,
     `                 ${mesh.url}/atoll.gateway.v1.GatewayService/SendMessage`,
     "",
+    ...describeWarnings(config),
   ].join("\n");
+}
+
+function describeWarnings({ warnings }: ResolvedConfig): string[] {
+  if (warnings.length === 0) return [];
+  const shown = warnings.slice(0, maxShownWarnings).map((warning) => `    ${describeWarning(warning)}`);
+  const more = warnings.length - shown.length;
+  const head = `  configuration: ${warnings.length} ${warnings.length === 1 ? "warning" : "warnings"}`;
+  return [head, ...shown, ...(more > 0 ? [`    … and ${more} more: npx atoll doctor`] : []), ""];
 }

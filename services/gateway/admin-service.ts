@@ -11,7 +11,7 @@ import {
 } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
 import type { MeshConfig } from "../../gen/atoll/config/v1/mesh_config_pb.ts";
 import { principalOf } from "../kernel/rpc/call-context.ts";
-import type { LinkDesk } from "./link-desk.ts";
+import { type LinkDesk, linkTtlMs } from "./link-desk.ts";
 
 export interface AdminDeps {
   readonly links: LinkDesk;
@@ -20,14 +20,12 @@ export interface AdminDeps {
   readonly config: () => MeshConfig;
 }
 
-const defaultLinkTtlS = 600;
-
 export function createAdminService({ links, status, config }: AdminDeps): Partial<ServiceImpl<typeof AdminService>> {
   return {
     getStatus: () => status(),
     getConfig: () => create(GetConfigResponseSchema, { config: config(), revision: 1n }),
     createLink({ ttlS }, context) {
-      const { url, expiresAtMs } = links.create(principalOf(context), (ttlS || defaultLinkTtlS) * 1000);
+      const { url, expiresAtMs } = links.create(principalOf(context), ttlS === 0 ? linkTtlMs : ttlS * 1000);
       return create(CreateLinkResponseSchema, { url, expiresAt: timestampFromMs(expiresAtMs) });
     },
     async redeemLink({ code }, context) {

@@ -12,6 +12,9 @@ import { ErrorReason, failure } from "../kernel/errors.ts";
 
 const maxOpenLinks = 1_000;
 
+/** How long a link works when nobody says otherwise: a few minutes, because whoever sees it first is let in. */
+export const linkTtlMs = 600_000;
+
 export class LinkDesk {
   readonly #tokens: SignedTokens;
   readonly #clock: Clock;

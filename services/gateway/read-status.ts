@@ -48,7 +48,9 @@ export async function readStatus(parts: {
     const { servers } = await createClient(ToolRouterService, parts.transports.toolRouter).listServers({}, call);
     addComponent(status, "toolrouter", HealthState.OK, "");
     for (const { name, state, problem } of servers) {
-      const isFine = state === ServerState.READY || state === ServerState.STOPPED || state === ServerState.STARTING;
+      // One that a person switched off has no problem; one that the configuration can't use has.
+      const isOff = state === ServerState.STOPPED && problem === "";
+      const isFine = state === ServerState.READY || isOff || state === ServerState.STARTING;
       addComponent(status, `mcp/${name}`, isFine ? HealthState.OK : HealthState.DEGRADED, problem);
     }
   } catch (error) {

@@ -2,13 +2,15 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type Server, ServerSchema, ServerState, ServerTransport } from "../../gen/atoll/tool/v1/tool_pb.ts";
-import { adviceFor } from "./problem-text.ts";
+import { adviceFor, visibleProblem } from "./problem-text.ts";
 import type { ServerSupervisor } from "./server-supervisor.ts";
 
 export function describeServer(supervisor: ServerSupervisor): Server {
   const { name, settings, restarts } = supervisor;
   const transport = settings.target.kind === "stdio" ? ServerTransport.STDIO : ServerTransport.HTTP;
-  return create(ServerSchema, { name, transport, restarts, ...describeState(supervisor) });
+  const state = describeState(supervisor);
+  const serverTitle = settings.title === "" ? (state.serverTitle ?? "") : visibleProblem(settings.title);
+  return create(ServerSchema, { name, transport, restarts, ...state, serverTitle });
 }
 
 function describeState({ name, settings, state }: ServerSupervisor): MessageInitShape<typeof ServerSchema> {

@@ -68,6 +68,7 @@ export class ServerSupervisor {
   constructor(options: SupervisorOptions) {
     this.name = options.name;
     this.settings = options.settings;
+    this.#state = { kind: "stopped", problem: visibleProblem(options.settings.problem) };
     this.#log = options.log.child({ mcpServer: options.name });
     this.#clock = options.clock;
     this.#onChange = options.onChange;

@@ -130,7 +130,8 @@ export function http(url: string, settings: Partial<McpServerSettings> = {}): Mc
 
 function withDefaults(target: McpServerSettings["target"], settings: Partial<McpServerSettings>): McpServerSettings {
   const limits = { startTimeoutMs: 20_000, callTimeoutMs: 20_000, callMaxDurationMs: 60_000 };
-  return { target, disabled: false, ...limits, repeatableTools: [], trusted: true, ...settings };
+  const uses = { problem: "", title: "", includeTools: [], excludeTools: [] };
+  return { target, disabled: false, ...uses, ...limits, repeatableTools: [], trusted: true, ...settings };
 }
 
 /** The probe as a process of its own that serves Streamable HTTP. */

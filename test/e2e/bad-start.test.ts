@@ -3,11 +3,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { verifies } from "../requirements.ts";
 import { runCommand, startMeshProcess } from "../support/mesh-process.ts";
 import { clientOver, endsOf, readUntilEnd, say } from "./mesh-client.fixture.ts";
+
+// Each test runs commands, and each command is a start of Node on a machine that may be busy.
+vi.setConfig({ testTimeout: 120_000 });
 
 describe("a mesh that can't start says why and what to do", () => {
   let folder: string;
@@ -93,12 +96,12 @@ describe("a mesh that can't start says why and what to do", () => {
 
   test(`a broken configuration: exit code 2 and every problem with its path ${verifies("L9")}`, async () => {
     const file = join(folder, "atoll.yaml");
-    writeFileSync(file, 'listen: "127.0.0.1:99999"\nruns:\n  leaseTtlMs: soon\nmcpServers:\n  files:\n    comand: x\n');
+    writeFileSync(file, 'listen: "127.0.0.1:99999"\nruns:\n  leaseTtlMs: soon\nagents:\n  main:\n    modle: x\n');
     const { code, errors } = await runCommand(up.slice(0, 1), folder);
     expect(code).toBe(2);
     expect(errors).toMatch(/atoll\.yaml:1\S*: listen: /);
     expect(errors).toMatch(/atoll\.yaml:3\S*: runs\.leaseTtlMs: found .*soon/);
-    expect(errors).toMatch(/mcpServers\.files\.comand: .*did you mean `command`/i);
+    expect(errors).toMatch(/agents\.main\.modle: .*did you mean `model`/i);
     expect(errors).not.toMatch(/\n\s+at /);
     const { code: codeOfNone, errors: errorsOfNone } = await runCommand(["up", "--config", "not-there.yaml"], folder);
     expect(codeOfNone).toBe(2);

@@ -2,12 +2,15 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { ErrorReason, failureFacts } from "../../services/kernel/errors.ts";
 import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
 import { verifies } from "../requirements.ts";
 import { runCommand, startMeshProcess } from "../support/mesh-process.ts";
 import { clientOver, readUntilEnd, say } from "./mesh-client.fixture.ts";
+
+// Each test runs several commands, and each command is a start of Node on a machine that may be busy.
+vi.setConfig({ testTimeout: 120_000 });
 
 const config = JSON.stringify({ mcpServers: { filesystem: { disabled: true } } });
 const words = "a sentence that stands in the log";

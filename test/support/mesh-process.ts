@@ -31,6 +31,8 @@ export interface ServiceProcess {
   readonly url: string;
   readonly pid: number;
   readonly child: ChildProcess;
+  /** Everything that it wrote to standard output so far, which is no terminal. */
+  readonly output: () => string;
   /** Everything that it wrote to standard error so far. */
   readonly log: () => string;
   /** Sends the signal and resolves with the exit code, or the signal that ended it. */
@@ -188,6 +190,7 @@ export async function startService(
       url,
       pid: child.pid ?? 0,
       child,
+      output: () => output,
       log: () => errors,
       async end(signal) {
         if (child.exitCode === null && child.signalCode === null) child.kill(signal);

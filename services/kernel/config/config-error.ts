@@ -59,7 +59,7 @@ function describeProblem({ path, found, expected, hint, source }: ConfigProblem)
 }
 
 /** Where a value was written, for people: `/etc/atoll.yaml:12:3`, `ATOLL_LISTEN`, `--listen`. */
-function describeSource(source: ConfigSource): string {
+export function describeSource(source: ConfigSource): string {
   switch (source.from) {
     case "file":
       return [source.file, source.line, source.column].filter((part) => part !== undefined).join(":");

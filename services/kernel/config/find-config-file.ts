@@ -7,16 +7,21 @@
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import path from "node:path";
 import type { ConfigSource, ReportProblem } from "./config-error.ts";
+import { decodeText } from "./decode-text.ts";
+import { expandHome } from "./home-folder.ts";
 import { type ConfigFlags, configFileVariable, type Environment } from "./settings.ts";
 
-const usualNames = ["atoll.yaml", "atoll.yml", "atoll.json"];
+export const usualNames: readonly string[] = ["atoll.yaml", "atoll.yml", "atoll.json"];
 const maxFileBytes = 4 * 1024 * 1024;
 const ways = `Name a file with --config or ${configFileVariable}; default ${usualNames.join(", ")} in the current folder.`;
 
 export interface ConfigFile {
   /** Absolute. */
   readonly file: string;
+  /** Its lines end with LF. */
   readonly text: string;
+  /** Whether a flag or variable named it. */
+  readonly isNamed: boolean;
 }
 
 /** The file, or undefined when there is none or a problem was reported. */
@@ -27,10 +32,15 @@ export function findConfigFile(
   report: ReportProblem,
 ): ConfigFile | undefined {
   const variable = env[configFileVariable];
-  if (flags.config !== undefined)
-    return read(path.resolve(cwd, flags.config), { from: "flag", name: "config" }, report);
+  const readNamed = (name: string, source: ConfigSource): ConfigFile | undefined => {
+    const expanded = expandHome(name, env);
+    if ("value" in expanded) return read(path.resolve(cwd, expanded.value), source, report);
+    report({ path: "", found: name, ...expanded, source });
+    return undefined;
+  };
+  if (flags.config !== undefined) return readNamed(flags.config, { from: "flag", name: "config" });
   if (variable !== undefined && variable !== "") {
-    return read(path.resolve(cwd, variable), { from: "environment", name: configFileVariable }, report);
+    return readNamed(variable, { from: "environment", name: configFileVariable });
   }
   const [first, second] = usualNames.map((name) => path.join(cwd, name)).filter((file) => existsSync(file));
   if (first === undefined) return undefined;
@@ -58,11 +68,9 @@ function read(file: string, source: ConfigSource, report: ReportProblem): Config
     );
   }
   if (bytes.length > maxFileBytes) return fail(`more than ${maxFileBytes} bytes in ${file}`, `at most ${maxFileBytes}`);
-  try {
-    return { file, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
-  } catch {
-    return fail(`bytes in ${file} that are not UTF-8`, "UTF-8 text");
-  }
+  const decoded = decodeText(bytes);
+  if ("problem" in decoded) return fail(`${decoded.problem} in ${file}`, "UTF-8 or UTF-16 text");
+  return { file, text: decoded.text, isNamed: source.from !== "file" };
 }
 
 /** Up to one byte more than is allowed, so that the caller sees that there was more. */

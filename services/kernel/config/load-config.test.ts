@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { verifies } from "../../../test/requirements.ts";
 import { ConfigError, type ConfigProblem } from "./config-error.ts";
 import { type LoadConfigOptions, loadConfig } from "./load-config.ts";
 
@@ -125,13 +126,13 @@ describe("the order of sources", () => {
 
 describe("a wrong configuration", () => {
   it("names file, line, path and the key that was meant", async () => {
-    const problem = await problemOf("mcpServers:\n  files:\n    command: node\n    comand: npx\n");
+    const problem = await problemOf("agents:\n  main:\n    model: offline\n    modle: offline\n");
     expect(problem).toMatchObject({
-      path: "mcpServers.files.comand",
-      hint: "Did you mean `command`?",
+      path: "agents.main.modle",
+      hint: "Did you mean `model`?",
       source: { from: "file", file: path.join(cwd, "atoll.yaml"), line: 4, column: 5 },
     });
-    expect(problem.expected).toContain("command, args, env");
+    expect(problem.expected).toContain("displayName, description, model");
   });
 
   it("reports all problems at once", async () => {
@@ -152,15 +153,6 @@ describe("a wrong configuration", () => {
     ["agents: {main: {model: 5}}", "agents.main.model", "5", "text"],
     ["agents: {Main: {}}", "agents.Main", "a name that can't be used", "^[a-z0-9]"],
     ["agents: {main: x}", "agents.main", '"x"', "a map"],
-    ["mcpServers: {a: {command: x, args: y}}", "mcpServers.a.args", '"y"', "a list"],
-    ["mcpServers: {a: {command: x, args: [8080]}}", "mcpServers.a.args[0]", "8080", "text"],
-    ["mcpServers: {a: {command: x, disabled: yes}}", "mcpServers.a.disabled", '"yes"', "true or false"],
-    ["mcpServers: {a: {command: x, url: 'http://h'}}", "mcpServers.a", "both `command` and `url`", "one of them"],
-    ["mcpServers: {a: {}}", "mcpServers.a", "neither `command` nor `url`", "one of them"],
-    ["mcpServers: {a: }", "mcpServers.a", "neither `command` nor `url`", "one of them"],
-    ["mcpServers: {a: {url: 'ftp://h'}}", "mcpServers.a.url", '"ftp://h"', "an http:// or https:// address"],
-    ["mcpServers: {a: {url: 'http://h', type: stdio}}", "mcpServers.a.type", '"stdio"', "http or streamable-http"],
-    ["mcpServers: {a: {type: sse, url: 'http://h'}}", "mcpServers.a.type", '"sse"', "stdio, http, streamable-http"],
     ["listen: 127.0.0.1", "listen", '"127.0.0.1"', "host:port"],
     ["listen: 127.0.0.1:65536", "listen", '"127.0.0.1:65536"', "port 0 to 65535"],
     ["listen: 999.0.0.1:1", "listen", '"999.0.0.1:1"', "host:port"],
@@ -182,12 +174,6 @@ describe("a wrong configuration", () => {
     [`access: {allowedHosts: [${"h,".repeat(65)}]}`, "access.allowedHosts", "65 items", "at most 64"],
     ['workspace: "a\\0b"', "workspace", "text with a NUL character", "text without one"],
     ["__proto__: {listen: x}", "__proto__", "a key that does not exist", "one of listen"],
-    [
-      "mcpServers: {a: {command: x, env: {__proto__: y}}}",
-      "mcpServers.a.env.__proto__",
-      "a name that can't be used",
-      "another",
-    ],
     ["agents: {constructor: {}}", "agents.constructor", "a name that can't be used", "another name"],
     ["listen: h:1\nlisten: h:2", "listen", "the key a second time", "first on line 1"],
     ["- a\n- b", "", "a list", "a map of keys and values"],
@@ -198,7 +184,13 @@ describe("a wrong configuration", () => {
     ["data: !!binary aGk=", "", "Unresolved tag", "YAML 1.2 or JSON"],
     ["data: *nowhere", "data", "*nowhere", "an anchor before it"],
     ["agents: &a {main: *a}", "agents.main", "*a", "an anchor before it"],
-    ["<<: {data: x}", '["<<"]', "a key that does not exist", "one of listen"],
+    ["mcpServers: x", "mcpServers", '"x"', "a map"],
+    ['"<<": {data: x}', '["<<"]', "a key that does not exist", "one of listen"],
+    ["<<: x", '["<<"]', "a merge of what is no map", "an alias of a map"],
+    ["data: ~nobody/x", "data", '"~nobody/x"', "a path without another user's home"],
+    ["workspace: ~root", "workspace", '"~root"', "a path without another user's home"],
+    ["tls: {certFile: ~a/c, keyFile: k}", "tls.certFile", '"~a/c"', "a path without another user's home"],
+    ["agents:\n\tmain: {}", "", "Tabs are not allowed as indentation", "YAML 1.2 or JSON"],
   ])("refuses %s", async (text, at, found, expected) => {
     const problem = await problemOf(text);
     expect(problem.path).toBe(at);
@@ -211,8 +203,10 @@ describe("a wrong configuration", () => {
     expect((await failureOf("[".repeat(20_000))).problems.length).toBeLessThanOrEqual(3);
     const deep = await failureOf(`data: ${"[".repeat(33)}${"]".repeat(33)}`);
     expect(deep.problems[0]?.expected).toBe("at most 32 levels");
-    await writeFile(path.join(cwd, "latin"), Buffer.from([0xff, 0xfe, 0x41]));
+    await writeFile(path.join(cwd, "latin"), Buffer.from([0x61, 0xe9, 0x62]));
     expect(() => loadConfig({ cwd, env: { ATOLL_CONFIG: "latin" } })).toThrow(/not UTF-8/);
+    await writeFile(path.join(cwd, "half"), Buffer.from([0xff, 0xfe, 0x41]));
+    expect(() => loadConfig({ cwd, env: { ATOLL_CONFIG: "half" } })).toThrow(/not UTF-16/);
   });
 
   it("is not blown up by aliases", async () => {
@@ -232,14 +226,8 @@ describe("a wrong configuration", () => {
   });
 
   it("never shows a secret", async () => {
-    const { message } = await failureOf(
-      `models: {anthropic: {apiKey: [s3cret], baseUrl: "ftp://me:s3cret@h"}}
-mcpServers:
-  a: {command: x, env: {TOKEN: {k: s3cret}}, enviroment: {K: s3cret}}
-  b: {url: "http://h", headers: {Authorization: [s3cret], "a b": s3cret}}
-  c: {command: x, env: {PIN: 53719}}`,
-    );
-    expect(message).not.toMatch(/s3cret|53719/);
+    const { message } = await failureOf(`models: {anthropic: {apiKey: [s3cret], baseUrl: "ftp://me:s3cret@h"}}`);
+    expect(message).not.toMatch(/s3cret/);
     expect((await failureOf(`models: {anthropic: {apiKey: ${"s3cret".repeat(999)}}}`)).message).not.toContain("s3cret");
   });
 
@@ -341,45 +329,23 @@ describe("sessions", () => {
   });
 });
 
-describe("MCP servers", () => {
-  it("take the familiar shape as it is pasted, with variables from the environment", async () => {
-    const pasted = JSON.stringify({
-      mcpServers: {
-        github: { command: "npx", args: ["-y", "server"], env: { TOKEN: `x-\${GH}-\${GH}`, PLAIN: "$5" } },
-        docs: { type: "streamable-http", url: "https://h/mcp/", headers: { Authorization: `Bearer \${GH}` } },
-        filesystem: { trusted: false },
-      },
-    });
-    const { mcpServers } = await load(pasted, { env: { GH: `\${HOME}` } });
-    expect(mcpServers.get("github")).toMatchObject({
-      transport: "stdio",
-      command: "npx",
-      args: ["-y", "server"],
-      env: { TOKEN: `x-\${HOME}-\${HOME}`, PLAIN: "$5" },
-      cwd: path.join(cwd, "workspace"),
-      callTimeoutMs: 60_000,
-      callMaxDurationMs: 900_000,
-    });
-    const headers = { Authorization: `Bearer \${HOME}` };
-    expect(mcpServers.get("docs")).toMatchObject({ transport: "http", url: "https://h/mcp/", headers });
-    expect(mcpServers.get("filesystem")).toMatchObject({ command: process.execPath, trusted: false });
+describe("models", () => {
+  it.each([
+    ["models: {defaultModel: gpt-9}", "models.defaultModel", '"gpt-9", which no provider serves'],
+    ["models: {defaultModel: ofline}", "models.defaultModel", '"ofline"'],
+    ["agents: {main: {model: claud-x}}", "agents.main.model", '"claud-x"'],
+    ["agents: {coder: {model: llama}, main: {model: offline}}", "agents.coder.model", '"llama"'],
+    ["models: {defaultModel: m, anthropic: {models: [n]}}", "models.defaultModel", '"m"'],
+  ])(`without a provider stop the start: %s ${verifies("F1")}`, async (text, at, found) => {
+    const problem = await problemOf(text);
+    expect(problem.path).toBe(at);
+    expect(problem.found).toContain(found);
+    expect(problem.hint).toContain("models.anthropic.models");
   });
 
-  it("name the variable that is missing, unless they are switched off", async () => {
-    expect(await problemOf(`mcpServers: {a: {command: x, env: {T: 'a\${NOWHERE}'}}}`)).toMatchObject({
-      path: "mcpServers.a.env.T",
-      found: `\${NOWHERE}`,
-    });
-    expect(await problemOf(`mcpServers: {a: {command: x, env: {T: '\${a-b}'}}}`)).toMatchObject({
-      path: "mcpServers.a.env.T",
-    });
-    expect(await problemOf(`mcpServers: {a: {command: x, env: {T: '\${toString}'}}}`)).toBeDefined();
-    const off = await load(`mcpServers: {a: {command: x, disabled: true, env: {T: '\${NOWHERE}'}}}`);
-    expect(off.mcpServers.get("a")).toMatchObject({ disabled: true, env: { T: `\${NOWHERE}` } });
-  });
-
-  it("refuse a header that would break out of its line", async () => {
-    const text = `mcpServers: {a: {url: 'http://h', headers: {X: '\${V}'}}}`;
-    expect((await problemOf(text, { env: { V: "a\r\nB: c" } })).path).toBe("mcpServers.a.headers.X");
+  it("that are listed, Claude's own and the offline one have a provider", async () => {
+    const text =
+      "models: {defaultModel: glm, anthropic: {models: [glm]}}\nagents: {a: {model: claude-x}, b: {model: offline}}";
+    expect((await load(text)).agents.get("main")?.model).toBe("glm");
   });
 });

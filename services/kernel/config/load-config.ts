@@ -2,14 +2,17 @@
  * The configuration of a mesh, read once at the start. The only folder that reads `process.env` is this one.
  *
  * Keeps: a flag beats the environment, the environment beats the file, the file beats the default. A wrong key or value
- * stops the start with all problems at once.
+ * stops the start with all problems at once; what is wrong with an MCP server costs that server alone (F1).
  */
+import path from "node:path";
 import { ConfigError, type ConfigProblem } from "./config-error.ts";
 import type { ConfigMap } from "./config-node.ts";
-import { findConfigFile } from "./find-config-file.ts";
+import type { ConfigWarning } from "./config-warning.ts";
+import { findServers, isInServers } from "./dialects/find-servers.ts";
+import { findConfigFile, usualNames } from "./find-config-file.ts";
 import { overlaySettings } from "./overlay-settings.ts";
 import { parseDocument } from "./parse-document.ts";
-import { readConfig } from "./read-config.ts";
+import { ownKeyKinds, readConfig } from "./read-config.ts";
 import { resolveConfig } from "./resolve-config.ts";
 import type { ResolvedConfig } from "./resolved-config.ts";
 import type { ConfigFlags, Environment } from "./settings.ts";
@@ -19,7 +22,7 @@ export interface LoadConfigOptions {
   readonly flags?: ConfigFlags;
   /** Default: the environment of the process. */
   readonly env?: Environment;
-  /** What relative paths start from, wherever they are written. Default: the current folder. */
+  /** What relative paths start from, but those of MCP servers in a file. Default: the current folder. */
   readonly cwd?: string;
   /** Whether the log goes to a terminal, which makes it pretty by default. Default: whether stderr is one. */
   readonly terminal?: boolean;
@@ -29,13 +32,18 @@ export interface LoadConfigOptions {
 export function loadConfig(options: LoadConfigOptions = {}): ResolvedConfig {
   const { flags = {}, env = process.env, cwd = process.cwd(), terminal = process.stderr.isTTY } = options;
   const problems: ConfigProblem[] = [];
+  const warnings: ConfigWarning[] = [];
   const report = (problem: ConfigProblem): void => void problems.push(problem);
+  const warn = (warning: ConfigWarning): void => void warnings.push(warning);
   const file = findConfigFile(flags, env, cwd, report);
-  const tree = file === undefined ? emptyTree : parseDocument(file.text, file.file, report);
-  const reading = readConfig(overlaySettings(tree ?? emptyTree, flags, env), report);
-  const config = resolveConfig(reading, { configFile: file?.file, cwd, env, terminal, report });
+  const reports = { report, warn, isLenient: isInServers };
+  const tree = (file === undefined ? undefined : parseDocument(file.text, file.file, reports)) ?? emptyTree;
+  const mayBeForeign = file?.isNamed === true && !usualNames.includes(path.basename(file.file));
+  const found = findServers(tree, { ownKeys: ownKeyKinds, mayBeForeign, warn });
+  const reading = readConfig(overlaySettings(found.rest, flags, env), report);
+  const config = resolveConfig(reading, { found, configFile: file?.file, cwd, env, terminal, report, warn });
   if (problems.length > 0) throw new ConfigError(problems);
-  return config;
+  return { ...config, warnings };
 }
 
 const emptyTree: ConfigMap = { kind: "map", source: { from: "default" }, entries: [] };

@@ -4,7 +4,7 @@
  * Keeps L6: names, types and bounds come from the contract alone. Every problem is reported, not only the first. A key
  * without a value counts as not given.
  */
-import { create, type DescField, type DescMessage } from "@bufbuild/protobuf";
+import { create, type DescField, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { type MeshConfig, MeshConfigSchema } from "../../../gen/atoll/config/v1/mesh_config_pb.ts";
 import type { ConfigSource, ReportProblem } from "./config-error.ts";
@@ -34,6 +34,13 @@ const dangerousKeys = new Set(["__proto__", "constructor", "prototype"]);
 // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point
 const unusableKey = /^$|[\u0000-\u001f\u007f=]/;
 
+/** The keys of the whole configuration but `mcpServers`, with the kind of value that each takes. */
+export const ownKeyKinds: ReadonlyMap<string, ConfigNode["kind"]> = new Map(
+  MeshConfigSchema.fields
+    .filter(({ jsonName }) => jsonName !== "mcpServers")
+    .map(({ jsonName, fieldKind }) => [jsonName, fieldKind === "scalar" ? "scalar" : "map"]),
+);
+
 /** Reads the tree; what is wrong is reported and left out of the message. */
 export function readConfig(tree: ConfigMap, report: ReportProblem): ConfigReading {
   const sources = new Map<string, ConfigSource>();
@@ -47,6 +54,16 @@ export function readConfig(tree: ConfigMap, report: ReportProblem): ConfigReadin
     message: reflected.message as MeshConfig,
     sourceOf: (path) => sources.get(path) ?? { from: "default" },
   };
+}
+
+/** Reads a part of the contract on its own; `path` is where it stands. What is wrong is reported and left out. */
+export function readPart<Desc extends DescMessage>(
+  desc: Desc,
+  map: ConfigMap,
+  path: string,
+  report: ReportProblem,
+): MessageShape<Desc> {
+  return readMessage(desc, map, path, { sources: new Map(), report }).message as MessageShape<Desc>;
 }
 
 interface Walk {

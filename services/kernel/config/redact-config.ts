@@ -63,21 +63,26 @@ function showAgent({ id: _, ...agent }: ResolvedAgent) {
 
 /** One server as its message, without its secrets. */
 function redactMcpServer(server: ResolvedMcpServer): MessageInitShape<typeof McpServerSchema> {
-  const { disabled, startTimeoutMs, callTimeoutMs, callMaxDurationMs, trusted } = server;
-  const limits = { startTimeoutMs, callTimeoutMs, callMaxDurationMs };
-  const base = { disabled, ...limits, trusted, repeatableTools: [...server.repeatableTools] };
+  const { disabled, startTimeoutMs, callTimeoutMs, callMaxDurationMs, trusted, title, written } = server;
+  const base = {
+    ...{ disabled, startTimeoutMs, callTimeoutMs, callMaxDurationMs, trusted, title },
+    repeatableTools: [...server.repeatableTools],
+    includeTools: [...server.includeTools],
+    excludeTools: [...server.excludeTools],
+  };
   switch (server.transport) {
     case "stdio":
       return {
         ...base,
         type: "stdio",
-        command: server.command,
-        args: redactArgs(server.args),
+        // As written: what a variable put in can be a secret.
+        command: written.command,
+        args: redactArgs(written.args),
         env: redactValues(server.env),
         cwd: server.cwd,
       };
     case "http":
-      return { ...base, type: "http", url: redactUrl(server.url), headers: redactValues(server.headers) };
+      return { ...base, type: "http", url: redactUrl(written.url), headers: redactValues(server.headers) };
   }
 }
 

@@ -6,24 +6,25 @@
  */
 import path from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { McpServerSchema } from "../../../gen/atoll/config/v1/mcp_server_pb.ts";
 import { type AgentConfig, AgentConfigSchema, type MeshConfig } from "../../../gen/atoll/config/v1/mesh_config_pb.ts";
 import type { LogFormat, LogLevel } from "../log.ts";
 import { type Parsed, parseHost, parseListen, parseOrigin, parseUrl } from "./addresses.ts";
+import { checkModels } from "./check-models.ts";
 import type { ConfigProblem, ReportProblem } from "./config-error.ts";
 import { keyPath } from "./config-node.ts";
-import { filesystemServerName } from "./filesystem-server.ts";
+import type { ReportWarning } from "./config-warning.ts";
+import type { FoundServers } from "./dialects/find-servers.ts";
+import { expandHome } from "./home-folder.ts";
 import { inheritedEnv } from "./inherited-env.ts";
 import type { ConfigReading } from "./read-config.ts";
 import { quoteText } from "./read-scalar.ts";
 import { resolveBindings } from "./resolve-bindings.ts";
-import { resolveMcpServer } from "./resolve-mcp-server.ts";
+import { resolveMcpServers } from "./resolve-mcp-servers.ts";
 import type {
   DirectScope,
   QueueMode,
   ResolvedAgent,
   ResolvedConfig,
-  ResolvedMcpServer,
   ResolvedModels,
   ResolvedSessions,
 } from "./resolved-config.ts";
@@ -31,30 +32,35 @@ import { defaults, describeWays, type Environment } from "./settings.ts";
 import { parseTimeZone } from "./time-zone.ts";
 
 export interface ResolveContext {
+  readonly found: Pick<FoundServers, "servers" | "inputs">;
   readonly configFile: string | undefined;
   readonly cwd: string;
   readonly env: Environment;
   /** Whether the log goes to a terminal. */
   readonly terminal: boolean;
   readonly report: ReportProblem;
+  readonly warn: ReportWarning;
 }
 
 /** Resolves a configuration that was read. */
-export function resolveConfig(reading: ConfigReading, context: ResolveContext): ResolvedConfig {
+export function resolveConfig(reading: ConfigReading, context: ResolveContext): Omit<ResolvedConfig, "warnings"> {
   const { message } = reading;
   const check = createCheck(reading, context.report);
-  const workspaceDir = path.resolve(context.cwd, message.workspace || defaults.workspace);
+  const home = (text: string): Parsed<string> => expandHome(text, context.env);
+  const folder = (at: string, text: string): string => path.resolve(context.cwd, check(at, text, home) ?? "");
+  const workspaceDir = folder("workspace", message.workspace || defaults.workspace);
   const listen = check("listen", message.listen || defaults.listen, parseListen);
   const models = resolveModels(message, check);
   const agents = resolveAgents(reading, models);
   const runs = withDefaults(message.runs, defaults.runs);
   checkRules(message, runs, agents, reading, context.report);
+  checkModels(models, agents, reading, context.report);
   return {
     configFile: context.configFile,
     listen: listen ?? { host: "", port: 0 },
-    dataDir: path.resolve(context.cwd, message.data || defaults.data),
+    dataDir: folder("data", message.data || defaults.data),
     workspaceDir,
-    tls: resolveTls(reading, context),
+    tls: resolveTls(reading, folder, context.report),
     access: {
       allowedHosts: checkAll("access.allowedHosts", message.access?.allowedHosts, parseHost, check),
       allowedOrigins: checkAll("access.allowedOrigins", message.access?.allowedOrigins, parseOrigin, check),
@@ -66,7 +72,7 @@ export function resolveConfig(reading: ConfigReading, context: ResolveContext): 
     models,
     agents,
     defaultAgent: message.defaultAgent || defaults.defaultAgent,
-    mcpServers: resolveMcpServers(reading, context, workspaceDir),
+    mcpServers: resolveMcpServers(context.found, { ...context, workspaceDir }),
     inheritedEnv: inheritedEnv(context.env),
     // The walk over the contract has let through only these words, here as for `rpc`.
     log: {
@@ -125,7 +131,11 @@ function withDefaults<D extends Readonly<Record<string, number>>>(
   return Object.fromEntries(entries) as { readonly [K in keyof D]: number };
 }
 
-function resolveTls({ message, sourceOf }: ConfigReading, { cwd, report }: ResolveContext): ResolvedConfig["tls"] {
+function resolveTls(
+  { message, sourceOf }: ConfigReading,
+  folder: (at: string, text: string) => string,
+  report: ReportProblem,
+): ResolvedConfig["tls"] {
   const { certFile = "", keyFile = "" } = message.tls ?? {};
   if (certFile === "" && keyFile === "") return undefined;
   if (certFile === "" || keyFile === "") {
@@ -140,7 +150,7 @@ function resolveTls({ message, sourceOf }: ConfigReading, { cwd, report }: Resol
     });
     return undefined;
   }
-  return { certFile: path.resolve(cwd, certFile), keyFile: path.resolve(cwd, keyFile) };
+  return { certFile: folder("tls.certFile", certFile), keyFile: folder("tls.keyFile", keyFile) };
 }
 
 function resolveSessions(
@@ -197,19 +207,6 @@ function resolveAgent(id: string, agent: AgentConfig, models: ResolvedModels, na
     maxDurationMs: Number(agent.maxDurationMs) || defaults.agentMaxDurationMs,
     queueMode: (agent.queueMode || defaults.agentQueueMode) as QueueMode,
   };
-}
-
-function resolveMcpServers(
-  { message, sourceOf }: ConfigReading,
-  { cwd, env, report }: ResolveContext,
-  workspaceDir: string,
-): Map<string, ResolvedMcpServer> {
-  const given = Object.entries(message.mcpServers);
-  const servers = given.length > 0 ? given : [[filesystemServerName, create(McpServerSchema)] as const];
-  const resolved = servers.map(([name, server]) =>
-    resolveMcpServer(name, server, { cwd, workspaceDir, env, report, sourceOf }),
-  );
-  return new Map(resolved.filter((server) => server !== undefined).map((server) => [server.name, server]));
 }
 
 /** Rules between settings. */

@@ -12,6 +12,7 @@ import type {
 } from "../../../gen/atoll/config/v1/mesh_config_pb.ts";
 import type { LogFormat, LogLevel } from "../log.ts";
 import type { ScopeBinding } from "../scope-bindings.ts";
+import type { ConfigWarning } from "./config-warning.ts";
 
 /** The fields of a message, each present. */
 type Complete<M> = { readonly [K in Exclude<keyof M, "$typeName" | "$unknown">]-?: NonNullable<M[K]> };
@@ -26,6 +27,8 @@ export type QueueMode = "followup" | "steer" | "collect" | "interrupt" | "reject
 export interface ResolvedConfig {
   /** The file that was read, absolute; undefined when there was none. */
   readonly configFile: string | undefined;
+  /** What a person should know of the file and nothing stops. */
+  readonly warnings: readonly ConfigWarning[];
   readonly listen: ListenAddress;
   readonly dataDir: string;
   readonly workspaceDir: string;
@@ -38,7 +41,7 @@ export interface ResolvedConfig {
   /** By id; `main` and `defaultAgent` are always among them. */
   readonly agents: ReadonlyMap<string, ResolvedAgent>;
   readonly defaultAgent: string;
-  /** By name; those that are switched off too. */
+  /** By the mesh's names; those that are switched off too. */
   readonly mcpServers: ReadonlyMap<string, ResolvedMcpServer>;
   /** What every MCP server inherits from the mesh's environment; its own `env` goes over it. */
   readonly inheritedEnv: Readonly<Record<string, string>>;
@@ -116,7 +119,16 @@ export type ResolvedMcpServer = StdioMcpServer | HttpMcpServer;
 
 interface McpServerBase {
   readonly name: string;
+  /** For people; empty for what the server calls itself. */
+  readonly title: string;
   readonly disabled: boolean;
+  /** Why it can't be used; then it is `disabled`, and the rest is as much as could be read. Empty when nothing is wrong. */
+  readonly problem: string;
+  /** Names of its tools, in which `*` stands for any letters; empty for all. */
+  readonly includeTools: readonly string[];
+  readonly excludeTools: readonly string[];
+  /** As it is written, for showing: what variables put in can be a secret. */
+  readonly written: { readonly command: string; readonly args: readonly string[]; readonly url: string };
   readonly startTimeoutMs: number;
   readonly callTimeoutMs: number;
   readonly callMaxDurationMs: number;

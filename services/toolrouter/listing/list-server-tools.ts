@@ -7,7 +7,7 @@ import { setImmediate as letOthersRun } from "node:timers/promises";
 import type { Clock } from "../../kernel/clock.ts";
 import type { Log } from "../../kernel/log.ts";
 import type { McpConnection } from "../mcp/mcp-connection.ts";
-import type { McpServerSettings } from "../server-settings.ts";
+import { isWanted, type McpServerSettings } from "../server-settings.ts";
 import { type JudgedTools, ToolJudge } from "./judge-tools.ts";
 
 const sliceMs = 8;
@@ -39,6 +39,7 @@ export async function listServerTools(
     sliceBeganMs = clock.monotonicMs();
     for (const entry of page.entries) {
       if (spentMs > maxJudgingMs) break;
+      if (isUnwanted(settings, entry)) continue;
       judge.add(entry);
       const tookMs = clock.monotonicMs() - sliceBeganMs;
       if (tookMs < sliceMs) continue;
@@ -57,4 +58,10 @@ export async function listServerTools(
   if (judged.problem !== "")
     log.warn({ problem: judged.problem, unusable }, "a list of tools is not usable as a whole");
   return { ...judged, isIncomplete: listProblem !== "" };
+}
+
+/** What the operator left out is not judged: it is nobody's problem. */
+function isUnwanted(settings: McpServerSettings, entry: unknown): boolean {
+  const name: unknown = typeof entry === "object" && entry !== null && "name" in entry ? entry.name : undefined;
+  return typeof name === "string" && !isWanted(settings, name);
 }

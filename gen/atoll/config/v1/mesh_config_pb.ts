@@ -33,7 +33,8 @@ export type MeshConfig = Message<"atoll.config.v1.MeshConfig"> & {
   listen: string;
 
   /**
-   * The folder for the stores, the token and the keys. Default `.atoll` in the current folder.
+   * The folder for the stores, the token and the keys. Default `.atoll` in the current folder. It belongs to this user, is
+   * closed to others, and neither lies in the workspace nor holds it: agents read and write there. `~/` is the home folder.
    * Environment: ATOLL_DATA. Flag: --data.
    *
    * @generated from field: string data = 2;
@@ -41,7 +42,7 @@ export type MeshConfig = Message<"atoll.config.v1.MeshConfig"> & {
   data: string;
 
   /**
-   * The folder that agents work in. Default `workspace` in the current folder; made when it is missing.
+   * The folder that agents work in. Default `workspace` in the current folder; made when it is missing. `~/` is the home folder.
    *
    * @generated from field: string workspace = 3;
    */
@@ -97,7 +98,10 @@ export type MeshConfig = Message<"atoll.config.v1.MeshConfig"> & {
   defaultAgent: string;
 
   /**
-   * MCP servers by name; the familiar shape works when pasted. Default: `filesystem` on the workspace.
+   * MCP servers by name, at most 256. Default: `filesystem` on the workspace. The familiar shapes work when pasted, also as
+   * `servers` with `inputs`, `mcp`, `context_servers`, `extensions` or a list with names inside. A name that does not match
+   * the pattern gets one that does, and stays as the server's title. Another program's whole file can be named with --config:
+   * then only its servers are used.
    *
    * @generated from field: map<string, atoll.config.v1.McpServer> mcp_servers = 11;
    */
@@ -478,7 +482,8 @@ export const SessionsConfigSchema: GenMessage<SessionsConfig> = /*@__PURE__*/
  */
 export type ModelsConfig = Message<"atoll.config.v1.ModelsConfig"> & {
   /**
-   * The model of agents that name none. Default: `claude-sonnet-5-5` with a key, else `offline`.
+   * The model of agents that name none. Default: `claude-sonnet-5-5` with a key, else `offline`. A model that nobody serves
+   * stops the start, here and of an agent: served are `offline`, what begins with `claude` and what `anthropic.models` lists.
    *
    * @generated from field: string default_model = 1;
    */
@@ -541,7 +546,7 @@ export type AnthropicConfig = Message<"atoll.config.v1.AnthropicConfig"> & {
   timeoutMs: number;
 
   /**
-   * Models to list besides the agents' own. At most 64.
+   * Models that the address serves under other names than `claude…`, and models to list. At most 64.
    *
    * @generated from field: repeated string models = 5;
    */

@@ -202,7 +202,7 @@ export type Server = Message<"atoll.tool.v1.Server"> & {
   toolCount: number;
 
   /**
-   * Its own name.
+   * What the configuration calls it for people, else its own name.
    *
    * @generated from field: string server_title = 6;
    */
