@@ -23,6 +23,7 @@ import { readStatus } from "./gateway/read-status.ts";
 import { startGateway } from "./gateway/register.ts";
 import { createWebPage } from "./gateway/web-page.ts";
 import { createAuthenticate } from "./kernel/auth/authenticate.ts";
+import { createMeshProver } from "./kernel/auth/mesh-proof.ts";
 import { openMeshSecrets } from "./kernel/auth/mesh-secrets.ts";
 import { localTenant } from "./kernel/auth/principal.ts";
 import { createSignedTokens } from "./kernel/auth/signed-tokens.ts";
@@ -238,6 +239,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
       {
         links: desk,
         config: () => redactConfig(config),
+        prove: createMeshProver(secrets.localToken),
         status: () =>
           readStatus({
             transports,

@@ -14,7 +14,8 @@ import {
   createContextValues,
 } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { addressKey } from "./call-context.ts";
+import { connectionEndsOf } from "../auth/mesh-proof.ts";
+import { addressKey, connectionEndsKey } from "./call-context.ts";
 import { canonicalAddress } from "./canonical-address.ts";
 import { clientStreamingPaths } from "./client-streaming-paths.ts";
 import { createFastUnary } from "./fast-unary.ts";
@@ -49,7 +50,10 @@ export async function openEdge(options: EdgeOptions): Promise<Listener> {
   let hosts: ReadonlySet<string> = new Set();
   const fast = createFastUnary(options.server);
   const contextValues = (request: EdgeRequest): ContextValues =>
-    createContextValues().set(addressKey, addressOf(request)).set(readerPlaceKey, placeOf(request));
+    createContextValues()
+      .set(addressKey, addressOf(request))
+      .set(connectionEndsKey, () => connectionEndsOf(request.socket, "server"))
+      .set(readerPlaceKey, placeOf(request));
   const rpc = connectNodeAdapter({
     ...options.server,
     routes: (router) => options.routes(fast.noting(router)),
