@@ -1,13 +1,14 @@
 /** `atoll up` and `atoll serve`: run a mesh, or a part of one, until a signal. */
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ResolvedConfig } from "../kernel/config/resolved-config.ts";
 import { createLog, type Log } from "../kernel/log.ts";
 import { onSignals } from "../kernel/signals.ts";
 import type { StoreUnavailable } from "../kernel/store/store-errors.ts";
-import { addressFile, type Mesh, type ServiceName, serviceNames, startMesh } from "../mesh.ts";
+import { addressFile, type ServiceName, serviceNames, startMesh } from "../mesh.ts";
+import { describeMesh } from "./banner.ts";
 import { buildWebPage } from "./build-web-page.ts";
 import { type Command, type CommandInput, UsageError } from "./command.ts";
+import { noMoreWords } from "./parse-command-line.ts";
 import { seedWorkspace } from "./seed-workspace.ts";
 import { trimMemoryWhenIdle } from "./trim-memory.ts";
 import { packageFolder, readVersion } from "./version.ts";
@@ -42,7 +43,11 @@ function isService(name: string): name is ServiceName {
   return (serviceNames as readonly string[]).includes(name);
 }
 
-async function run({ config: readConfig, output }: CommandInput, services: readonly ServiceName[]): Promise<number> {
+async function run(
+  { config: readConfig, output, words }: CommandInput,
+  services: readonly ServiceName[],
+): Promise<number> {
+  noMoreWords(services === serviceNames ? "up" : "serve", words);
   const config = readConfig();
   const log = createLog(config.log);
   const webFolder = join(packageFolder(), "web", "dist");
@@ -57,7 +62,9 @@ async function run({ config: readConfig, output }: CommandInput, services: reado
   const watch = onSignals(mesh.lifecycle, { log, drainTimeoutMs: config.lifecycle.drainTimeoutMs });
   if (hasGateway) writeFileSync(addressFile(config.dataDir), `${mesh.url}\n`, { mode: 0o600 });
   log.info({ url: mesh.url, services, inMs: Math.round(performance.now() - startedAtMs) }, "ready");
-  output.line(hasGateway ? describeMesh(mesh, config) : `atoll ${services.join(", ")} ready at ${mesh.url}`);
+  if (hasGateway) {
+    for (const line of describeMesh({ url: mesh.url, link: mesh.createLink() }, config)) output.line(line);
+  } else output.line(`atoll ${services.join(", ")} ready at ${mesh.url}`);
   trimMemoryWhenIdle(() => mesh.connections() === 0);
   const { exitCode } = await watch.stopped;
   if (hasGateway) rmSync(addressFile(config.dataDir), { force: true });
@@ -80,22 +87,4 @@ function leaveInAnyCase(exitCode: number, log: Log): void {
     process.exit(exitCode);
   };
   setTimeout(leave, leaveWithinMs).unref();
-}
-
-function describeMesh(mesh: Mesh, config: ResolvedConfig): string {
-  const model = config.agents.get(config.defaultAgent)?.model ?? "";
-  const token =
-    config.dataDir === join(process.cwd(), ".atoll") ? "npx atoll token" : `npx atoll token --data ${config.dataDir}`;
-  return [
-    "",
-    `  Atoll is ready at ${mesh.url}`,
-    `  model        ${model}${model === "offline" ? " (scripted; set ANTHROPIC_API_KEY for Claude)" : ""}`,
-    "",
-    `  web page     ${mesh.createLink()}`,
-    '  chat         npx atoll chat "which files are in the workspace, and what does notes.md say?"',
-    `  buf curl     npx buf curl --http2-prior-knowledge -H "authorization: Bearer $(${token})" \\`,
-    `                 -d '{"requestId":"r1","message":{"content":[{"text":{"text":"hello"}}]}}' \\`,
-    `                 ${mesh.url}/atoll.gateway.v1.GatewayService/SendMessage`,
-    "",
-  ].join("\n");
 }

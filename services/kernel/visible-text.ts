@@ -8,9 +8,9 @@ export function visibleText(text: string): string {
 
 /** The same, but line feeds and tabs stay; a CRLF is a line feed. `before`: what was shown right before, if anything. */
 export function visibleLines(text: string, before = ""): string {
-  const escape = (character: string): string =>
+  const show = (character: string): string =>
     character === "\n" || character === "\t" ? character : escapeUnits(character);
-  return replaceHidden(text.replaceAll("\r\n", "\n"), escape, before);
+  return replaceHidden(text.replaceAll("\r\n", "\n"), show, before);
 }
 
 /** `\uXXXX` for each UTF-16 code unit, as JSON has it. */

@@ -233,7 +233,7 @@ export async function runCommand(
   return { code, output, errors };
 }
 
-function spawnCommand(
+export function spawnCommand(
   args: readonly string[],
   folder: string,
   env: Readonly<Record<string, string>>,
