@@ -48,7 +48,11 @@ describe("printing an answer to a terminal", () => {
 
   it("shows text as it comes, and what is void on standard error", () => {
     const { print, out, err } = openPrinter({ isTerminal: true });
-    print(decode(stepsOf([1, begin], [1, delta(0, "wrong")], [1, discard], [1, begin], [1, delta(0, "right")], [1, finish])));
+    print(
+      decode(
+        stepsOf([1, begin], [1, delta(0, "wrong")], [1, discard], [1, begin], [1, delta(0, "right")], [1, finish]),
+      ),
+    );
     expect(out()).toBe("wrong\nright");
     expect(err()).toBe("(what this step had shown is void; it is made again)\n");
   });
@@ -58,7 +62,9 @@ describe("printing an answer to a terminal", () => {
     ["no escape sequence where they are not", { isPlain: true }, false],
   ])(`has %s ${verifies("FP10")}`, (_what, options, hasColours) => {
     const { print, out, err } = openPrinter({ isTerminal: true, ...options });
-    print(decode(logOf({ case: "thinkingDelta", value: { blockId: "1.1.0", offset: 0n, text: "hm" } }, discard, finish)));
+    print(
+      decode(logOf({ case: "thinkingDelta", value: { blockId: "1.1.0", offset: 0n, text: "hm" } }, discard, finish)),
+    );
     expect(`${out()}${err()}`.includes("\u001b")).toBe(hasColours);
   });
 });

@@ -12,7 +12,10 @@ export interface MeshFacts {
 }
 
 /** Lines. They are for a second terminal in the same folder. */
-export function describeMesh({ url, link }: MeshFacts, config: Pick<ResolvedConfig, "dataDir" | "agents" | "defaultAgent">): string[] {
+export function describeMesh(
+  { url, link }: MeshFacts,
+  config: Pick<ResolvedConfig, "dataDir" | "agents" | "defaultAgent">,
+): string[] {
   const model = config.agents.get(config.defaultAgent)?.model ?? "";
   const data = config.dataDir === join(process.cwd(), ".atoll") ? "" : ` --data ${shellWord(config.dataDir)}`;
   return [

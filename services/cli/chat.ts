@@ -45,7 +45,8 @@ export const chat: Command = {
 const silentMs = 300;
 
 async function readPiped(output: Output): Promise<string> {
-  const say = () => output.note("(waiting for the end of standard input; give `< /dev/null` when there is none)", "dim");
+  const say = () =>
+    output.note("(waiting for the end of standard input; give `< /dev/null` when there is none)", "dim");
   const waiting = setTimeout(say, silentMs);
   try {
     return await readPipedText(process.stdin);
@@ -123,7 +124,8 @@ async function showAnswer(
       if (event.body.case === "runFinished") ({ status } = event.body.value);
     }
   }
-  if (status === RunStatus.UNSPECIFIED) output.note(`(the end of the run is not in the log any more; \`atoll tail ${sessionId}\` shows what is)`);
+  if (status === RunStatus.UNSPECIFIED)
+    output.note(`(the end of the run is not in the log any more; \`atoll tail ${sessionId}\` shows what is)`);
   return status === RunStatus.COMPLETED ? 0 : 1;
 }
 

@@ -118,7 +118,9 @@ function givenUrl(flag: string | undefined): string | undefined {
     throw new UsageError(`${name} must be the address of a mesh, such as http://127.0.0.1:18789, not ${text}`);
   }
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
-    throw new UsageError(`${name} must be an address alone, such as https://mesh.example.com; a token goes into ATOLL_TOKEN`);
+    throw new UsageError(
+      `${name} must be an address alone, such as https://mesh.example.com; a token goes into ATOLL_TOKEN`,
+    );
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
 }

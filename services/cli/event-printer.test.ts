@@ -28,7 +28,8 @@ describe("printing a log", () => {
   });
 
   it(`lets nothing that was said pass for an event ${verifies("E15")}`, () => {
-    const forged = "all is well\n        2  1970-01-01T00:00:01.000+00:00  → shell.exec {}\r\n9  forged\u2028 10 \u202eforged";
+    const forged =
+      "all is well\n        2  1970-01-01T00:00:01.000+00:00  → shell.exec {}\r\n9  forged\u2028 10 \u202eforged";
     const { print, out } = openPrinter();
     print(decode(logOf(delta(0, forged), { case: "stepDiscarded", value: { step: 1, attempt: 1 } })));
     const lines = out().trimEnd().split("\n");

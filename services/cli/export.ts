@@ -33,7 +33,8 @@ export const exportSession: Command = {
     if (format !== "jsonl" && format !== "markdown") {
       throw new UsageError(`--format must be jsonl or markdown, not ${format}`);
     }
-    if (flags.json === true && format === "markdown") throw new UsageError("--json and --format markdown exclude each other");
+    if (flags.json === true && format === "markdown")
+      throw new UsageError("--json and --format markdown exclude each other");
     const client = createClient(SessionService, connectMesh({ flags, config }));
     const session = await getSession(client, name);
     const pages = readWholeLog(client, session.sessionId);
@@ -52,7 +53,9 @@ export const exportSession: Command = {
 
 async function* writeLines(pages: AsyncIterable<readonly Event[]>) {
   for await (const events of pages) {
-    yield events.map((event) => `${visibleText(toJsonString(EventSchema, event, { registry: jsonRegistry }))}\n`).join("");
+    yield events
+      .map((event) => `${visibleText(toJsonString(EventSchema, event, { registry: jsonRegistry }))}\n`)
+      .join("");
   }
 }
 

@@ -55,11 +55,7 @@ export const flagRules = {
 
 export type FlagName = keyof typeof flagRules;
 
-type ValueOf<R> = R extends { multiple: true }
-  ? readonly string[]
-  : R extends { type: "boolean" }
-    ? boolean
-    : string;
+type ValueOf<R> = R extends { multiple: true } ? readonly string[] : R extends { type: "boolean" } ? boolean : string;
 
 /** Those that were given. */
 export type CommandFlags = { readonly [Name in FlagName]?: ValueOf<(typeof flagRules)[Name]> | undefined };

@@ -19,7 +19,13 @@ const rules: Readonly<Record<string, FlagRule>> = flagRules;
 
 /** Throws UsageError. */
 export function parseCommandLine(argv: readonly string[]): CommandLine {
-  const { tokens } = parseArgs({ args: [...argv], options: flagRules, allowPositionals: true, strict: false, tokens: true });
+  const { tokens } = parseArgs({
+    args: [...argv],
+    options: flagRules,
+    allowPositionals: true,
+    strict: false,
+    tokens: true,
+  });
   const words: string[] = [];
   const flags: Record<string, string | boolean | string[]> = {};
   for (const token of tokens) {
@@ -41,16 +47,16 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
 export function checkFlags(name: string, flags: CommandFlags, taken: readonly FlagName[]): void {
   for (const flag of Object.keys(flags)) {
     if ((taken as readonly string[]).includes(flag)) continue;
-    throw new UsageError(
-      `atoll ${name} takes no --${flag}; it takes ${taken.map((each) => `--${each}`).join(", ")}`,
-    );
+    throw new UsageError(`atoll ${name} takes no --${flag}; it takes ${taken.map((each) => `--${each}`).join(", ")}`);
   }
 }
 
 /** Throws UsageError: there are more words than the command takes. */
 export function noMoreWords(name: string, words: readonly string[]): void {
   if (words.length > 0) {
-    throw new UsageError(`atoll ${name} takes no ${JSON.stringify(words[0])}; \`atoll help ${name}\` says what it takes`);
+    throw new UsageError(
+      `atoll ${name} takes no ${JSON.stringify(words[0])}; \`atoll help ${name}\` says what it takes`,
+    );
   }
 }
 

@@ -26,7 +26,11 @@ describe("what is pasted", () => {
     ["what one read brought", ["one\rtwo\rthree\r"], "one\ntwo\nthree"],
     ["what one read brought without an end", ["one\rtwo", "\r"], "one\ntwo"],
     ["tabs", [`${open}\tone\r\ttwo${close}`, "\r"], "    one\n    two"],
-    ["a letter that is cut by a read", [Buffer.from(`${open}ä`).subarray(0, -1), Buffer.from("ä").subarray(1), `\rb${close}`, "\r"], "ä\nb"],
+    [
+      "a letter that is cut by a read",
+      [Buffer.from(`${open}ä`).subarray(0, -1), Buffer.from("ä").subarray(1), `\rb${close}`, "\r"],
+      "ä\nb",
+    ],
     ["the mark itself", [`${open}⏎ one\rtwo${close}`, "\r"], "⏎ one\ntwo"],
     ["keys in a paste", [`${open}a\u001b[A\u0003\rb${close}`, "\r"], "a[A\nb"],
     ["a line that is typed", ["h", "i", "\r"], "hi"],
@@ -50,7 +54,10 @@ describe("what is pasted", () => {
         const reads: Buffer[] = [];
         let at = open.length;
         reads.push(bytes.subarray(0, at));
-        for (const size of sizes) reads.push(bytes.subarray(at, (at += size)));
+        for (const size of sizes) {
+          reads.push(bytes.subarray(at, at + size));
+          at += size;
+        }
         reads.push(bytes.subarray(at));
         expect(messageOf(...reads)).toBe(pasted.replaceAll("\r", "\n"));
       }),

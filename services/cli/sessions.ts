@@ -56,7 +56,8 @@ export const sessions: Command = {
   run(input) {
     const [name = "list", ...words] = input.words;
     const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
-    if (action === undefined) throw new UsageError(describeUnknown(name, Object.keys(actions)).replace("atoll ", "atoll sessions "));
+    if (action === undefined)
+      throw new UsageError(describeUnknown(name, Object.keys(actions)).replace("atoll ", "atoll sessions "));
     if (input.flags.label !== undefined && name !== "list" && name !== "search") {
       throw new UsageError(`--label finds sessions; to label one: atoll sessions label SESSION NAME=VALUE`);
     }
@@ -82,7 +83,11 @@ async function list(client: Sessions, query: string, { output, flags }: CommandI
 
 async function update(
   client: Sessions,
-  change: { readonly sessionId: string; readonly session: Partial<Pick<Session, "title" | "labels">>; readonly path: string },
+  change: {
+    readonly sessionId: string;
+    readonly session: Partial<Pick<Session, "title" | "labels">>;
+    readonly path: string;
+  },
   { flags, output }: Pick<CommandInput, "flags" | "output">,
 ): Promise<number> {
   const { session } = await client.updateSession({
@@ -103,7 +108,10 @@ const states: Readonly<Record<number, string>> = {
 };
 
 function show(session: Session, output: Output, isJson: boolean): void {
-  if (isJson) return output.json(toJsonString(SessionSchema, session));
+  if (isJson) {
+    output.json(toJsonString(SessionSchema, session));
+    return;
+  }
   const { sessionId, key, updatedAt, activeRunId, state, headSeq, labels } = session;
   const changed = updatedAt === undefined ? "" : zonedTime(timestampMs(updatedAt));
   const busy = activeRunId === "" ? (states[state] ?? "") : "running";

@@ -67,12 +67,17 @@ async function showOne(client: ToolRouter, name: string, { output, flags }: Comm
     names.push(tool.name);
     if (tool.name !== name) continue;
     if (flags.json === true) output.json(toJsonString(ToolSchema, tool));
-    else describe(tool).forEach((line) => output.line(line));
+    else for (const line of describe(tool)) output.line(line);
     return 0;
   }
   const meant = nearMiss(name, names);
   const advice = meant === undefined ? "`atoll tools` lists them" : `did you mean ${meant}?`;
-  output.failure({ code: "not_found", reason: "TOOL_NOT_FOUND", message: `there is no tool ${name}; ${advice}`, isOwnWords: true });
+  output.failure({
+    code: "not_found",
+    reason: "TOOL_NOT_FOUND",
+    message: `there is no tool ${name}; ${advice}`,
+    isOwnWords: true,
+  });
   return 1;
 }
 
@@ -88,7 +93,12 @@ function describe({ name, title, description, inputSchema }: Tool): string[] {
   ];
 }
 
-async function callOne(client: ToolRouter, tool: string, json: string, { output, flags }: CommandInput): Promise<number> {
+async function callOne(
+  client: ToolRouter,
+  tool: string,
+  json: string,
+  { output, flags }: CommandInput,
+): Promise<number> {
   const answer = await client.invokeTool({ call: { callId: newId("call"), tool, arguments: readArguments(json) } });
   const { result } = answer;
   if (flags.json === true) output.json(toJsonString(InvokeToolResponseSchema, answer, { registry: jsonRegistry }));

@@ -3,7 +3,6 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createLog, type Log } from "../kernel/log.ts";
 import { onSignals } from "../kernel/signals.ts";
-import type { StoreUnavailable } from "../kernel/store/store-errors.ts";
 import { addressFile, type ServiceName, serviceNames, startMesh } from "../mesh.ts";
 import { describeMesh } from "./banner.ts";
 import { buildWebPage } from "./build-web-page.ts";
@@ -11,7 +10,7 @@ import { type Command, type CommandInput, UsageError } from "./command.ts";
 import { noMoreWords } from "./parse-command-line.ts";
 import { seedWorkspace } from "./seed-workspace.ts";
 import { trimMemoryWhenIdle } from "./trim-memory.ts";
-import { packageFolder, readVersion } from "./version.ts";
+import { builtPage, packageFolder } from "./version.ts";
 
 export const up: Command = {
   usage: "[flags]",
@@ -50,14 +49,12 @@ async function run(
   noMoreWords(services === serviceNames ? "up" : "serve", words);
   const config = readConfig();
   const log = createLog(config.log);
-  const webFolder = join(packageFolder(), "web", "dist");
   const hasGateway = services.includes("gateway");
-  if (hasGateway && !existsSync(join(webFolder, "index.html"))) await buildWebPage(packageFolder(), output);
+  if (hasGateway && !existsSync(join(builtPage(), "index.html"))) await buildWebPage(packageFolder(), output);
   if (services.includes("toolrouter")) seedWorkspace(config.workspaceDir);
   const startedAtMs = performance.now();
   const mesh = await startMesh({
-    ...{ config, services, log, version: readVersion(), webFolder },
-    onStoreBroken: (error) => stopAtOnce(error, log),
+    ...{ config, services, log },
   });
   const watch = onSignals(mesh.lifecycle, { log, drainTimeoutMs: config.lifecycle.drainTimeoutMs });
   if (hasGateway) writeFileSync(addressFile(config.dataDir), `${mesh.url}\n`, { mode: 0o600 });
@@ -70,12 +67,6 @@ async function run(
   if (hasGateway) rmSync(addressFile(config.dataDir), { force: true });
   leaveInAnyCase(exitCode, log);
   return exitCode;
-}
-
-/** Nothing may be written, answered or drained any more: the next start reads what the disk really has. */
-function stopAtOnce(error: StoreUnavailable, log: Log): never {
-  log.error({ error }, "the disk did not confirm a write: the process stops at once; check the disk, then start again");
-  process.exit(1);
 }
 
 const leaveWithinMs = 2_000;

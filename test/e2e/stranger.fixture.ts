@@ -1,8 +1,9 @@
 /** Programs that listen where a mesh is expected, and write down every byte that they are sent. */
+
+import { once } from "node:events";
 import { createServer as createHttp1Server } from "node:http";
 import { connect as connectHttp2, createServer as createHttp2Server, type ServerHttp2Session } from "node:http2";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { once } from "node:events";
 import { onTestFinished } from "vitest";
 
 export interface Stranger {

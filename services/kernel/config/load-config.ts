@@ -19,6 +19,8 @@ export interface LoadConfigOptions {
   readonly flags?: ConfigFlags;
   /** Default: the environment of the process. */
   readonly env?: Environment;
+  /** What stands for the file; then none is looked for. `file` is its name in messages. */
+  readonly document?: { readonly file: string; readonly text: string };
   /** What relative paths start from, wherever they are written. Default: the current folder. */
   readonly cwd?: string;
   /** Whether the log goes to a terminal, which makes it pretty by default. Default: whether stderr is one. */
@@ -30,7 +32,7 @@ export function loadConfig(options: LoadConfigOptions = {}): ResolvedConfig {
   const { flags = {}, env = process.env, cwd = process.cwd(), terminal = process.stderr.isTTY } = options;
   const problems: ConfigProblem[] = [];
   const report = (problem: ConfigProblem): void => void problems.push(problem);
-  const file = findConfigFile(flags, env, cwd, report);
+  const file = options.document ?? findConfigFile(flags, env, cwd, report);
   const tree = file === undefined ? emptyTree : parseDocument(file.text, file.file, report);
   const reading = readConfig(overlaySettings(tree ?? emptyTree, flags, env), report);
   const config = resolveConfig(reading, { configFile: file?.file, cwd, env, terminal, report });
