@@ -40,7 +40,7 @@ function isAtItsPlace(character: string, previous: string): boolean {
 
 /** Behind a letter or mark of a script that joins, an emoji, its skin tone or its variation selector. */
 function isJoinable(previous: string): boolean {
-  return (previous.codePointAt(0) ?? 0) > lastLatin && /[\p{L}\p{M}\p{S}\ufe0f]/u.test(previous);
+  return (previous.codePointAt(0) ?? 0) > lastLatin && /[\p{L}\p{M}\p{S}]|\ufe0f/u.test(previous);
 }
 
 function lastCharacter(text: string): string {

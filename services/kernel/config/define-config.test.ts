@@ -24,6 +24,7 @@ describe("a configuration that a program makes", () => {
       ANTHROPIC_API_KEY: "key",
       GREETING: "hello",
     };
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration fills it in
     const server = { url: "https://mcp.example.com", headers: { authorization: "Bearer ${GREETING}" } };
     const config = defineConfig({ mcpServers: { files: server } }, { cwd: "/srv/app", env });
     expect(config.listen.port).toBe(18789);
