@@ -146,11 +146,12 @@ describe("README.md", { timeout }, () => {
 
       const installed = await typeThere(command("npm install /path/to/"));
       expect([installed.code, installed.shown]).toEqual([0, expect.not.stringContaining("EBADENGINE")]);
-      const mesh = startShell("npx --no atoll up --listen 127.0.0.1:0", empty.path);
+      const mesh = startShell("npx --no atoll up --listen 127.0.0.1:0 --data 'other data'", empty.path);
       try {
         await mesh.until(/Atoll is ready at/);
         const url = /ready at (\S+)/.exec(mesh.shown())?.[1] ?? "";
-        expect(await typeThere('npx --no atoll chat "hi"')).toMatchObject({ code: 0 });
+        const printed = /^ {2}chat {9}(.*)$/m.exec(mesh.shown())?.[1] ?? "false";
+        expect(await typeThere(printed)).toMatchObject({ code: 0 });
         expect(await (await fetch(url)).text()).toContain("<script");
       } finally {
         await mesh.interrupt();
