@@ -10,7 +10,7 @@ import { type Command, type CommandInput, type Output, UsageError } from "./comm
 import { connectMesh, meshUrl } from "./connect-mesh.ts";
 import { factsOf } from "./explain-failure.ts";
 import { clientFlags } from "./flags.ts";
-import { type LineHistory, promptLine } from "./prompt-line.ts";
+import { createPromptMemory, promptLine } from "./prompt-line.ts";
 import { readPipedText } from "./read-piped-text.ts";
 import { defaultKey, recipientNamed } from "./session-name.ts";
 
@@ -69,9 +69,9 @@ function recipientOf({ flags }: CommandInput): Recipient {
 
 async function talk(client: Gateway, to: Recipient, input: CommandInput): Promise<number> {
   input.output.note("Talk to the mesh; Ctrl-C cancels an answer, Ctrl-D ends.");
-  const history: LineHistory = [];
+  const memory = createPromptMemory();
   for (;;) {
-    const message = await promptLine("\n> ", history);
+    const message = await promptLine("\n> ", memory);
     if (message === undefined) return 0;
     if (message.trim() !== "") await sendOne(client, to, message, input);
   }

@@ -78,10 +78,12 @@ export function connectMesh(input: MeshInput): Transport {
     },
     explain(error, wasOpen) {
       if (wasOpen || (error instanceof ConnectError && error.cause instanceof MeshNotTrusted)) return error;
-      const why = ConnectError.from(error).rawMessage;
-      const isRefused = /ECONNREFUSED|EADDRNOTAVAIL/.test(why);
+      const { cause, rawMessage } = ConnectError.from(error);
+      const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+      const why = rawMessage || code;
+      const isRefused = code === "ECONNREFUSED" || code === "EADDRNOTAVAIL";
       if (!isRefused && !isGiven) {
-        return wrap(new MeshNotTrusted(describeStranger(url, dataDir, isGiven)), Code.FailedPrecondition);
+        return wrap(new MeshNotTrusted(describeStranger(url, dataDir, isGiven, why)), Code.FailedPrecondition);
       }
       const what = isRefused ? "" : ` (${why})`;
       return wrap(
@@ -100,8 +102,8 @@ function wrap(cause: Error, code: Code): ConnectError {
   return new ConnectError(cause.message, code, undefined, undefined, cause);
 }
 
-function describeStranger(url: string, dataDir: string, isGiven: boolean): string {
-  const who = `who answers at ${url} did not prove to be the mesh of the data folder ${dataDir}, and was sent no token`;
+function describeStranger(url: string, dataDir: string, isGiven: boolean, why = ""): string {
+  const who = `who answers at ${url} did not prove to be the mesh of the data folder ${dataDir}, and was sent no token${why === "" ? "" : ` (${why})`}`;
   return isGiven
     ? `${who}: if it is the mesh that you mean, give its token with ATOLL_TOKEN or --token`
     : `${who}: no mesh of this folder runs there, another program has its port. To start it elsewhere: \`npx --no atoll up --listen 127.0.0.1:0\``;

@@ -10,15 +10,22 @@ import { StringDecoder } from "node:string_decoder";
 const pasteStart = "\u001b[200~";
 const pasteEnd = "\u001b[201~";
 
-/** Shown for a line break; the first that the paste itself does not have. */
+/** Shown for a line break; the first that the first paste of a conversation itself does not have. */
 const marks = ["⏎", "↵", "␤"];
 
 export class PastedLines {
-  readonly #decoder = new StringDecoder("utf8");
+  #decoder = new StringDecoder("utf8");
   #isPasting = false;
   /** The beginning of a bracket whose rest has not come yet. */
   #partial = "";
   #mark = "";
+
+  /** A new prompt: what came for another one is forgotten, but the mark stays, because earlier lines have it. */
+  begin(): void {
+    this.#decoder = new StringDecoder("utf8");
+    this.#isPasting = false;
+    this.#partial = "";
+  }
 
   /** What the line editor is to be given for bytes that were read. */
   take(bytes: Buffer): string {

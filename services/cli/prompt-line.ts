@@ -10,16 +10,24 @@ import { PassThrough } from "node:stream";
 import { readClientEnvironment } from "../kernel/config/client-environment.ts";
 import { PastedLines } from "./pasted-lines.ts";
 
-/** Lines that were said before, newest first; the arrow keys bring them back. */
-export type LineHistory = string[];
+/** What the prompts of one conversation share. */
+export interface PromptMemory {
+  /** Lines that were said before, newest first; the arrow keys bring them back. */
+  readonly history: string[];
+  readonly pasted: PastedLines;
+}
+
+export function createPromptMemory(): PromptMemory {
+  return { history: [], pasted: new PastedLines() };
+}
 
 const bracketedPasteOn = "\u001b[?2004h";
 const bracketedPasteOff = "\u001b[?2004l";
 
 /** Asks on standard error. Resolves to undefined on Ctrl-C, Ctrl-D or the end of the input. */
-export async function promptLine(prompt: string, history: LineHistory): Promise<string | undefined> {
+export async function promptLine(prompt: string, { history, pasted }: PromptMemory): Promise<string | undefined> {
   const { stdin, stderr } = process;
-  const pasted = new PastedLines();
+  pasted.begin();
   // Where standard error is no terminal there is no raw mode either, and the terminal itself edits the line.
   const isEditor = stderr.isTTY && stdin.isTTY;
   const asksForBrackets = isEditor && !readClientEnvironment().isDumb;
@@ -37,7 +45,7 @@ export async function promptLine(prompt: string, history: LineHistory): Promise<
   process.once("SIGINT", leave);
   terminal.on("history", (lines) => history.splice(0, history.length, ...lines));
   if (asksForBrackets) stderr.write(bracketedPasteOn);
-  stdin.on("data", read).once("end", end);
+  stdin.on("data", read).once("end", end).resume();
   try {
     const line = await Promise.race([terminal.question(prompt), left.promise]);
     return line === undefined ? undefined : pasted.messageOf(line);

@@ -126,7 +126,14 @@ describe.runIf(process.platform === "linux")("talking in a terminal", { timeout 
     terminal.type("four\rfive\rsix\r");
     await terminal.until("All is well on the atoll.");
     await terminal.until("> ");
-    expect(await messagesOf("agent:main:paste", 2)).toEqual(["one\ntwo\n  three and more", "four\nfive\nsix"]);
+    // The arrow key brings it back with its lines.
+    terminal.type("\u001b[A");
+    await terminal.until("six");
+    terminal.type("\r");
+    await terminal.until("All is well on the atoll.");
+    await terminal.until("> ");
+    const [pasted, ...others] = await messagesOf("agent:main:paste", 3);
+    expect([pasted, ...others]).toEqual(["one\ntwo\n  three and more", "four\nfive\nsix", "four\nfive\nsix"]);
     terminal.type(ctrlD);
     expect(await terminal.ended).toBe(0);
     expect(terminal.shown().lastIndexOf("\u001b[?2004l")).toBeGreaterThan(
