@@ -4,7 +4,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { loadConfig } from "../../services/kernel/config/load-config.ts";
 import { repository } from "../support/source-files.ts";
 import { readBlocks, readCommands } from "./readme-commands.fixture.ts";
@@ -58,16 +58,20 @@ describe("README.md", { timeout }, () => {
     return shell;
   };
 
+  /** Ends what a test has started, in reverse order; also when it failed. */
+  const endAll = async () => {
+    for (const shell of shells.splice(0).toReversed()) await shell.interrupt();
+  };
+
+  afterEach(endAll, timeout);
+
   beforeAll(async () => {
     for (const port of ["18789", "18801", "18802", "18803"]) ports.set(port, await findFreePort());
     env = { ATOLL_LISTEN: `127.0.0.1:${ports.get("18789")}` };
     copyCheckout(checkout.path);
   }, timeout);
 
-  afterAll(async () => {
-    await Promise.all(shells.map((shell) => shell.interrupt()));
-    checkout.remove();
-  }, timeout);
+  afterAll(() => checkout.remove(), timeout);
 
   test("a checkout starts, answers, and everything that is printed or written works", async () => {
     const mesh = start(command("npm ci && npm start"));
@@ -128,7 +132,6 @@ describe("README.md", { timeout }, () => {
       await start(each).until(/ready at http/);
     }
     expect(await type("npx --no atoll chat 'hello'")).toMatchObject({ code: 0 });
-    for (const shell of shells.toReversed()) await shell.interrupt();
   });
 
   test("the package works in an empty folder, from its commands and from a program", async () => {
