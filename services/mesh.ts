@@ -18,11 +18,13 @@ import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import type { AgentDeps, AgentSettings } from "./agent/agent-deps.ts";
 import { createModels } from "./agent/models/create-models.ts";
 import { createAgent } from "./agent/register.ts";
+import { builtPage, readVersion } from "./cli/version.ts";
 import { LinkDesk, linkTtlMs } from "./gateway/link-desk.ts";
 import { readStatus } from "./gateway/read-status.ts";
 import { startGateway } from "./gateway/register.ts";
 import { createWebPage } from "./gateway/web-page.ts";
 import { createAuthenticate } from "./kernel/auth/authenticate.ts";
+import { createMeshProver } from "./kernel/auth/mesh-proof.ts";
 import { openMeshSecrets, openPeerSecrets } from "./kernel/auth/mesh-secrets.ts";
 import { localTenant } from "./kernel/auth/principal.ts";
 import { createSignedTokens, createTokenVerifier } from "./kernel/auth/signed-tokens.ts";
@@ -34,7 +36,7 @@ import { redactConfig } from "./kernel/config/redact-config.ts";
 import type { ResolvedAgent, ResolvedConfig } from "./kernel/config/resolved-config.ts";
 import { newId } from "./kernel/id.ts";
 import { createLifecycle, type Lifecycle } from "./kernel/lifecycle.ts";
-import type { Log } from "./kernel/log.ts";
+import { createLog, type Log } from "./kernel/log.ts";
 import { principalOf, scopeOf } from "./kernel/rpc/call-context.ts";
 import { connectPeer, type Peer } from "./kernel/rpc/directory.ts";
 import { Draining } from "./kernel/rpc/draining.ts";
@@ -64,18 +66,27 @@ export interface MeshOptions {
   readonly config: ResolvedConfig;
   /** The services of this process. Default: all. */
   readonly services?: readonly ServiceName[];
-  readonly log: Log;
+  /** Default: as the configuration says, to standard error. */
+  readonly log?: Log;
   readonly clock?: Clock;
-  readonly version: string;
-  /** Where the built web page is; it need not be there. */
-  readonly webFolder: string;
-  /** See StoreOptions.onBroken: must end the process. */
-  readonly onStoreBroken: (error: StoreUnavailable) => void;
+  /** Default: Atoll's. */
+  readonly version?: string;
+  /** Where the built web page is; it need not be there. Default: where the package has it. */
+  readonly webFolder?: string;
+  /** See StoreOptions.onBroken: must end the process. Default: says so in the log and ends it with exit code 1. */
+  readonly onStoreBroken?: (error: StoreUnavailable) => void;
 }
+
+type StartOptions = MeshOptions & Required<Pick<MeshOptions, "log" | "version" | "webFolder" | "onStoreBroken">>;
 
 export interface Mesh {
   /** Where a client on this machine reaches it. */
   readonly url: string;
+  /**
+   * The token of local programs, which may do everything: `authorization: Bearer <token>`. Empty in a process with neither
+   * gateway nor session service, which holds no secret of the mesh.
+   */
+  readonly token: string;
   readonly lifecycle: Lifecycle;
   /** Open connections to the port. */
   readonly connections: () => number;
@@ -93,16 +104,28 @@ const firstAttachMs = 2_000;
 
 /** Starts the services and opens the port. What it throws has stopped everything that it had started. */
 export async function startMesh(options: MeshOptions): Promise<Mesh> {
-  const lifecycle = createLifecycle({ log: options.log });
+  const log = options.log ?? createLog(options.config.log);
+  const lifecycle = createLifecycle({ log });
+  const defaults = { version: readVersion(), webFolder: builtPage(), onStoreBroken: exitAtOnce(log) };
   try {
-    return await start(options, lifecycle);
+    return await start({ ...defaults, ...options, log }, lifecycle);
   } catch (error) {
     await lifecycle.closeNow();
     throw error;
   }
 }
 
-async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> {
+function exitAtOnce(log: Log): (error: StoreUnavailable) => void {
+  return (error) => {
+    log.error(
+      { error },
+      "the disk did not confirm a write: the process ends at once; check the disk, then start again",
+    );
+    process.exit(1);
+  };
+}
+
+async function start(options: StartOptions, lifecycle: Lifecycle): Promise<Mesh> {
   const { config, log, version } = options;
   const clock = options.clock ?? systemClock;
   const nowMs = (): number => clock.nowMs();
@@ -240,7 +263,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
   let url = "";
   let connections = (): number => 0;
   let links: LinkDesk | undefined;
-  if (names.has("gateway") && signer !== undefined) {
+  if (names.has("gateway") && signer !== undefined && secrets !== undefined) {
     const transports = { session: peer("session"), agent: peer("agent"), toolRouter: peer("toolrouter") };
     const desk = new LinkDesk(signer, clock, () => config.access.publicUrl ?? url);
     links = desk;
@@ -256,6 +279,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
       {
         links: desk,
         config: () => redactConfig(config),
+        prove: createMeshProver(secrets.localToken),
         status: () =>
           readStatus({
             transports,
@@ -327,6 +351,7 @@ async function start(options: MeshOptions, lifecycle: Lifecycle): Promise<Mesh> 
   health.set(wholeProcess, "serving");
   return {
     url,
+    token: secrets?.localToken ?? "",
     lifecycle,
     connections,
     createLink() {

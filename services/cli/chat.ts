@@ -3,60 +3,100 @@ import { ConnectError, createClient } from "@connectrpc/connect";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { GatewayService, type SendMessageResponse } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { sendMessage } from "../../web/client/send-message.ts";
-import { subscribeEvents } from "../../web/client/subscribe.ts";
+import { type ConnectionState, subscribeEvents } from "../../web/client/subscribe.ts";
 import { newId } from "../kernel/id.ts";
+import { AnswerPrinter } from "./answer-printer.ts";
 import { type Command, type CommandInput, type Output, UsageError } from "./command.ts";
-import { connectMesh } from "./connect-mesh.ts";
-import { describeFailure } from "./describe-failure.ts";
-import { EventPrinter } from "./event-printer.ts";
-import { type LineHistory, promptLine } from "./prompt-line.ts";
-
-const defaultKey = "agent:main:cli";
+import { connectMesh, meshUrl } from "./connect-mesh.ts";
+import { factsOf } from "./explain-failure.ts";
+import { clientFlags } from "./flags.ts";
+import { createPromptMemory, promptLine } from "./prompt-line.ts";
+import { readPipedText } from "./read-piped-text.ts";
+import { defaultKey, recipientNamed } from "./session-name.ts";
 
 export const chat: Command = {
-  usage: '["MESSAGE"] [--to SESSION]',
-  summary: "Send a message and show the answer as it comes; without one, talk until Ctrl-D; Ctrl-C cancels an answer.",
-  flags: ["to", "model", "json", "url"],
+  usage: '["MESSAGE"] [--to SESSION | --new]',
+  summary: "Send a message and show the answer as it comes; without one, talk.",
+  details: [
+    "",
+    'What is piped in stands behind the message: cat notes.md | atoll chat "summarise this".',
+    "The answer goes to standard output, everything else to standard error. Exit code 1 when the run did not complete.",
+    "In a conversation, Ctrl-C cancels an answer and Ctrl-D ends; what is pasted is one message.",
+  ],
+  flags: ["to", "new", "model", ...clientFlags],
   async run(input) {
-    const client = createClient(GatewayService, connectMesh(input));
-    const message = input.words.join(" ");
-    if (message !== "") return sendOne(client, message, input);
-    if (!process.stdin.isTTY) {
-      const piped = await readAll(process.stdin);
-      if (piped.trim() === "")
-        throw new UsageError("there is no message: write one behind `atoll chat`, or pipe one in");
-      return sendOne(client, piped, input);
+    const { flags, words } = input;
+    if (flags.to !== undefined && flags.new === true) {
+      throw new UsageError("--to names a session and --new begins one without a name: give one of them");
     }
-    return talk(client, input);
+    const message = [words.join(" "), process.stdin.isTTY ? "" : await readPiped(input.output)]
+      .filter((part) => part.trim() !== "")
+      .join("\n\n");
+    if (message === "" && !process.stdin.isTTY) {
+      throw new UsageError("there is no message: write one behind `atoll chat`, or pipe one in");
+    }
+    const client = createClient(GatewayService, connectMesh(input));
+    const place = recipientOf(input);
+    return message === "" ? talk(client, place, input) : sendOne(client, place, message, input);
   },
 };
 
-type Gateway = ReturnType<typeof createClient<typeof GatewayService>>;
+/** How long the other side may be silent before a person is told who is waited for. */
+const silentMs = 300;
 
-async function talk(client: Gateway, input: CommandInput): Promise<number> {
-  input.output.note("Talk to the mesh; Ctrl-C cancels an answer, Ctrl-D ends.");
-  const history: LineHistory = [];
-  for (;;) {
-    const message = await promptLine("\n> ", history);
-    if (message === undefined) return 0;
-    if (message.trim() !== "") await sendOne(client, message, input);
+async function readPiped(output: Output): Promise<string> {
+  const say = () =>
+    output.note("(waiting for the end of standard input; give `< /dev/null` when there is none)", "dim");
+  const waiting = setTimeout(say, silentMs);
+  try {
+    return await readPipedText(process.stdin);
+  } finally {
+    clearTimeout(waiting);
   }
 }
 
-async function sendOne(client: Gateway, text: string, { flags, output }: CommandInput): Promise<number> {
-  const to = flags.to ?? defaultKey;
+type Gateway = ReturnType<typeof createClient<typeof GatewayService>>;
+
+/** Which session the messages of one conversation go to. */
+interface Recipient {
+  /** Undefined for one that is made by the first message. */
+  name: string | undefined;
+}
+
+function recipientOf({ flags }: CommandInput): Recipient {
+  return { name: flags.new === true ? undefined : (flags.to ?? defaultKey) };
+}
+
+async function talk(client: Gateway, to: Recipient, input: CommandInput): Promise<number> {
+  input.output.note("Talk to the mesh; Ctrl-C cancels an answer, Ctrl-D ends.");
+  const memory = createPromptMemory();
+  for (;;) {
+    const message = await promptLine("\n> ", memory);
+    if (message === undefined) return 0;
+    if (message.trim() !== "") await sendOne(client, to, message, input);
+  }
+}
+
+async function sendOne(client: Gateway, to: Recipient, text: string, input: CommandInput): Promise<number> {
+  const { flags, output } = input;
   const sent = sendMessage({
     client,
     request: {
-      session: to.startsWith("ses_") ? { case: "sessionId", value: to } : { case: "sessionKey", value: to },
+      ...(to.name === undefined ? {} : { session: recipientNamed(to.name) }),
       message: { content: [{ block: { case: "text", value: { text } } }], origin: { channel: "cli" } },
       ...(flags.model === undefined ? {} : { options: { model: flags.model } }),
     },
   });
+  const waiting = setTimeout(() => output.note(`(waiting for the mesh at ${meshUrl(input)})`, "dim"), silentMs);
   const stopCancelling = cancelOnInterrupt(client, sent, output);
   try {
-    return await showAnswer(client, await sent, { flags, output });
+    const accepted = await sent;
+    if (to.name === undefined) output.note(`(new session ${accepted.sessionId})`, "dim");
+    to.name ??= accepted.sessionId;
+    clearTimeout(waiting);
+    return await showAnswer(client, accepted, { flags, output });
   } finally {
+    clearTimeout(waiting);
     stopCancelling();
   }
 }
@@ -67,10 +107,12 @@ async function showAnswer(
   { sessionId, runId, seq, logId }: SendMessageResponse,
   { flags, output }: Pick<CommandInput, "flags" | "output">,
 ): Promise<number> {
-  const printer = new EventPrinter(output, flags.json === true);
+  output.note("(accepted; waiting for the answer)", "dim");
+  const printer = new AnswerPrinter(output, flags.json === true);
   let status: RunStatus = RunStatus.UNSPECIFIED;
   const cursor = { logId, afterSeq: Number(seq) - 1 };
-  for await (const delivery of subscribeEvents({ client, sessionId, cursor, untilRunId: runId })) {
+  const onState = (state: ConnectionState): void => sayWait(state, output);
+  for await (const delivery of subscribeEvents({ client, sessionId, cursor, untilRunId: runId, onState })) {
     if (delivery.kind === "startOver") {
       printer.startOver();
       output.note(`(the log starts over: ${delivery.message})`);
@@ -82,7 +124,15 @@ async function showAnswer(
       if (event.body.case === "runFinished") ({ status } = event.body.value);
     }
   }
+  if (status === RunStatus.UNSPECIFIED)
+    output.note(`(the end of the run is not in the log any more; \`atoll tail ${sessionId}\` shows what is)`);
   return status === RunStatus.COMPLETED ? 0 : 1;
+}
+
+function sayWait(state: ConnectionState, output: Output): void {
+  if (state.kind !== "waiting") return;
+  const seconds = Math.max(1, Math.round(state.retryInMs / 1000));
+  output.note(`(the connection broke: ${state.reason}; it is opened again within ${seconds} s)`, "dim");
 }
 
 /** The first Ctrl-C cancels the run, as soon as there is one; the second one leaves. */
@@ -93,17 +143,10 @@ function cancelOnInterrupt(client: Gateway, sent: Promise<SendMessageResponse>, 
       ({ runId }) =>
         client
           .cancelRun({ requestId: newId("req"), runId })
-          .catch((error: unknown) => output.note(describeFailure(ConnectError.from(error)))),
+          .catch((error: unknown) => output.failure(factsOf(ConnectError.from(error)))),
       () => {}, // Without a run there is nothing to cancel; sendOne says why there is none.
     );
   };
   process.once("SIGINT", cancel);
   return () => void process.off("SIGINT", cancel);
-}
-
-async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
-  let text = "";
-  stream.setEncoding("utf8");
-  for await (const chunk of stream) text += String(chunk);
-  return text;
 }

@@ -1,135 +1,89 @@
 /**
- * Events on a terminal: the answer as it is, everything else as short lines.
+ * A log as lines: the seq of each event, its time, and what it says.
  *
- * Keeps S2 for who reads along: what a resumed stream tells once more is not printed once more.
+ * Keeps: every line that begins with a seq is an event; what a text has behind a line break is indented (output.ts), so
+ * that nothing that was said looks like another event. Keeps S2 for who reads along: what a resumed stream tells once
+ * more is not printed once more.
  */
 import { toJsonString } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
-import { RunStatus, RunStatusSchema } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import { ToolOutcome, ToolOutcomeSchema } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { jsonRegistry } from "../kernel/event/json-registry.ts";
-import type { Output } from "./command.ts";
-import { plain } from "./plain-text.ts";
+import type { Output, TextStyle } from "./command.ts";
+import { describeEvent, type OpenCalls } from "./describe-event.ts";
+import { deltaOf } from "./rest-of-delta.ts";
 import { ShownBlocks } from "./shown-blocks.ts";
+import { zonedTime } from "./zoned-time.ts";
 
-const maxResultCharacters = 200;
+interface OpenText {
+  readonly first: Event;
+  readonly blockId: string;
+  readonly kind: "textDelta" | "thinkingDelta";
+  lastSeq: bigint;
+  text: string;
+}
 
 export class EventPrinter {
   readonly #output: Output;
   readonly #isJson: boolean;
   readonly #shown = new ShownBlocks();
-  readonly #tools = new Map<string, string>();
-  #openLine: "text" | "thinking" | undefined;
+  readonly #calls: OpenCalls = new Map();
+  #open: OpenText | undefined;
 
   constructor(output: Output, isJson: boolean) {
     this.#output = output;
     this.#isJson = isJson;
   }
 
-  /** Prints the next event of the log, as subscribeEvents() delivers it. */
+  /** Takes the next event of the log, as subscribeEvents() delivers it; a text is held until `flush` or another event. */
   print(received: Event): void {
     const { event, takenBackBytes } = this.#shown.take(received);
     if (this.#isJson) {
-      this.#output.line(toJsonString(EventSchema, event, { registry: jsonRegistry }));
+      this.#output.json(toJsonString(EventSchema, event, { registry: jsonRegistry }));
       return;
     }
-    if (takenBackBytes > 0) this.#line(`(the last ${takenBackBytes} bytes of this text were taken back)`);
-    const { body } = event;
-    switch (body.case) {
-      case "textDelta":
-        this.#stream("text", body.value.text);
-        return;
-      case "thinkingDelta":
-        this.#stream("thinking", body.value.text);
-        return;
-      case "blockCompleted":
-        this.#closeLine();
-        return;
-      case "messageReceived":
-        this.#line(
-          `> ${body.value.content.map(({ block }) => (block.case === "text" ? block.value.text : `[${block.case}]`)).join(" ")}`,
-        );
-        return;
-      case "toolCallProposed":
-        this.#tools.set(body.value.callId, body.value.tool);
-        this.#line(`→ ${body.value.tool} ${JSON.stringify(body.value.arguments ?? {})}`);
-        return;
-      case "toolCallFinished": {
-        const { callId, outcome, content } = body.value;
-        const text = content
-          .map(({ block }) => (block.case === "text" ? block.value.text : `[${block.case}]`))
-          .join(" ");
-        const shown = text.replace(/\s+/g, " ").trim();
-        const cut = shown.length > maxResultCharacters ? `${shown.slice(0, maxResultCharacters)} …` : shown;
-        const mark = outcome === ToolOutcome.SUCCEEDED ? "←" : `✗ ${ToolOutcomeSchema.value[outcome]?.localName ?? ""}`;
-        this.#line(`${mark} ${this.#tools.get(callId) ?? callId} ${cut}`);
-        this.#tools.delete(callId);
-        return;
-      }
-      case "stepDiscarded":
-        this.#line("(what this step had shown is void; it is made again)");
-        return;
-      case "modelWaiting": {
-        const { waitMs, retry, of, reason } = body.value;
-        const seconds = Math.ceil(Number(waitMs) / 1_000);
-        this.#line(`(waiting for the model, ${seconds} s; retry ${retry} of ${of}: ${reason})`);
-        return;
-      }
-      case "historyMended":
-        this.#line(`(${body.value.reason})`);
-        return;
-      case "toolLeftOut":
-        this.#line(`(the tool ${body.value.tool} was left out: ${body.value.reason})`);
-        return;
-      case "runResumed":
-        this.#line(body.value.reason === "" ? "(taken up again)" : `(taken up again: ${body.value.reason})`);
-        return;
-      case "runFinished": {
-        const { status, failure } = body.value;
-        // Calls of a step that was discarded have no outcome.
-        this.#tools.clear();
-        if (status === RunStatus.COMPLETED) {
-          this.#closeLine();
-          return;
-        }
-        const name = RunStatusSchema.value[status]?.localName.toLowerCase() ?? "ended";
-        this.#line(failure === undefined ? `(${name})` : `(${name}: ${failure.message})`);
-        return;
-      }
-      case "historyTrimmed":
-        this.#line(`(the first ${body.value.count} events of this log are gone: retention removed them)`);
-        return;
-      case "logTruncated":
-        this.#line(`(events of this log are gone: ${body.value.reason})`);
-        return;
-      default:
-        return;
+    if (takenBackBytes > 0) {
+      this.flush();
+      this.#line(event, `(the last ${takenBackBytes} bytes of this text were taken back)`);
     }
+    const { body } = event;
+    if (body.case === "textDelta" || body.case === "thinkingDelta") {
+      this.#gather(event, body.case, body.value.text, deltaOf(event)?.blockId ?? "");
+      return;
+    }
+    this.flush();
+    const words = describeEvent(event, this.#calls);
+    if (words !== undefined) this.#line(event, words, "dim");
+  }
+
+  /** Prints the text that is held. */
+  flush(): void {
+    if (this.#open === undefined) return;
+    const { first, lastSeq, text, kind } = this.#open;
+    this.#open = undefined;
+    this.#line({ ...first, seq: lastSeq }, text, kind === "thinkingDelta" ? "dim" : undefined);
   }
 
   /** The log comes again from its beginning, or another one does: all of it is printed. */
   startOver(): void {
-    this.#closeLine();
+    this.flush();
     this.#shown.clear();
   }
 
-  #stream(kind: "text" | "thinking", text: string): void {
-    if (this.#openLine !== kind) this.#closeLine();
-    this.#openLine = kind;
-    this.#output.write(kind === "text" ? plain(text) : this.#dim(plain(text)));
+  /** Deltas of one block that come together are one text. */
+  #gather(event: Event, kind: OpenText["kind"], text: string, blockId: string): void {
+    if (this.#open?.blockId === blockId && this.#open.kind === kind) {
+      this.#open.text += text;
+      this.#open.lastSeq = event.seq;
+      return;
+    }
+    this.flush();
+    this.#open = { first: event, blockId, kind, lastSeq: event.seq, text };
   }
 
-  #line(text: string): void {
-    this.#closeLine();
-    this.#output.line(this.#dim(plain(text)));
-  }
-
-  #closeLine(): void {
-    if (this.#openLine !== undefined) this.#output.line();
-    this.#openLine = undefined;
-  }
-
-  #dim(text: string): string {
-    return this.#output.isTerminal ? `\u001b[2m${text}\u001b[22m` : text;
+  #line({ firstSeq, seq, time }: Pick<Event, "firstSeq" | "seq" | "time">, text: string, style?: TextStyle): void {
+    const range = firstSeq === seq ? String(seq) : `${firstSeq}–${seq}`;
+    const when = time === undefined ? "" : zonedTime(timestampMs(time), "milliseconds");
+    this.#output.line(`${range.padStart(9)}  ${when}  ${text}`, style);
   }
 }

@@ -13,16 +13,19 @@ import { createClient } from "@connectrpc/connect";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { jsonRegistry } from "../kernel/event/json-registry.ts";
+import { visibleText } from "../kernel/visible-text.ts";
 import { type Command, UsageError } from "./command.ts";
 import { connectMesh } from "./connect-mesh.ts";
+import { clientFlags } from "./flags.ts";
 import { LogBroken, readWholeLog } from "./read-whole-log.ts";
-import { sessionNamed } from "./session-name.ts";
+import { getSession } from "./session-name.ts";
 import { writeTranscript } from "./transcript.ts";
 
 export const exportSession: Command = {
   usage: "SESSION [--format jsonl|markdown] [--output FILE]",
   summary: "Write a session's whole log as JSON lines, or as a transcript.",
-  flags: ["format", "output", "url"],
+  details: ["", "SESSION is an id (ses_…) or a key."],
+  flags: ["format", "output", ...clientFlags],
   async run({ words, flags, output, config }) {
     const [name, ...others] = words;
     if (name === undefined || others.length > 0) throw new UsageError("atoll export SESSION: one id (ses_…) or key");
@@ -30,18 +33,19 @@ export const exportSession: Command = {
     if (format !== "jsonl" && format !== "markdown") {
       throw new UsageError(`--format must be jsonl or markdown, not ${format}`);
     }
+    if (flags.json === true && format === "markdown")
+      throw new UsageError("--json and --format markdown exclude each other");
     const client = createClient(SessionService, connectMesh({ flags, config }));
-    const { session } = await client.getSession({ by: sessionNamed(name) });
-    if (session === undefined) return 1;
+    const session = await getSession(client, name);
     const pages = readWholeLog(client, session.sessionId);
     const text = format === "jsonl" ? writeLines(pages) : writeParagraphs(writeTranscript(session, pages));
     try {
-      if (flags.output === undefined) await pipeline(Readable.from(text), process.stdout, { end: false });
+      if (flags.output === undefined) await output.pipe(text);
       else await writeToFile(text, flags.output);
       return 0;
     } catch (error) {
       if (!(error instanceof LogBroken)) throw error;
-      output.note(`atoll: ${error.message}`);
+      output.failure({ code: "data_loss", reason: "LOG_BROKEN", message: error.message, isOwnWords: true });
       return 1;
     }
   },
@@ -49,7 +53,9 @@ export const exportSession: Command = {
 
 async function* writeLines(pages: AsyncIterable<readonly Event[]>) {
   for await (const events of pages) {
-    yield events.map((event) => `${toJsonString(EventSchema, event, { registry: jsonRegistry })}\n`).join("");
+    yield events
+      .map((event) => `${visibleText(toJsonString(EventSchema, event, { registry: jsonRegistry }))}\n`)
+      .join("");
   }
 }
 

@@ -5,11 +5,11 @@
  * picture, or move what a terminal shows. Fences and code spans are CommonMark's: a fence ends only with as many
  * backticks as it began with.
  */
-import { plain } from "./plain-text.ts";
+import { visibleLines } from "../kernel/visible-text.ts";
 
 /** A fenced block that its text can't end; `language` is a word of ours. */
 export function fenced(text: string, language: string): string {
-  const body = plain(text.replace(/\r\n?/g, "\n"));
+  const body = visibleLines(text.replace(/\r\n?/g, "\n"));
   const fence = "`".repeat(Math.max(3, longestRun(body) + 1));
   const end = body === "" || body.endsWith("\n") ? "" : "\n";
   return `${fence}${language}\n${body}${end}${fence}`;
@@ -39,7 +39,7 @@ export function cutAt(text: string, maxCharacters: number): string {
 }
 
 function oneLine(text: string): string {
-  return plain(text.replace(/\s+/gu, " ").trim());
+  return visibleLines(text.replace(/\s+/gu, " ").trim());
 }
 
 function longestRun(text: string): number {

@@ -3,23 +3,25 @@ import { createClient } from "@connectrpc/connect";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { subscribeEvents } from "../../web/client/subscribe.ts";
-import { type Command, type CommandInput, UsageError } from "./command.ts";
+import { type Command, UsageError } from "./command.ts";
 import { connectMesh } from "./connect-mesh.ts";
 import { EventPrinter } from "./event-printer.ts";
-import { sessionNamed } from "./session-name.ts";
-
-const defaultKey = "agent:main:cli";
+import { clientFlags } from "./flags.ts";
+import { noMoreWords } from "./parse-command-line.ts";
+import { defaultKey, getSession } from "./session-name.ts";
 
 export const tail: Command = {
   usage: "[SESSION] [--after SEQ] [--follow]",
-  summary: "Show a session's events; with --follow, go on with what comes.",
-  flags: ["after", "follow", "json", "url"],
+  summary: "Show a session's events with seq and time; with --follow, go on with what comes.",
+  details: ["", `SESSION is an id (ses_…) or a key; default ${defaultKey}.`],
+  flags: ["after", "follow", ...clientFlags],
   async run(input) {
-    const { flags, output } = input;
-    const transport = connectMesh(input);
-    const { session } = await createClient(SessionService, transport).getSession({ by: sessionOf(input) });
-    if (session === undefined) return 1;
+    const { flags, output, words } = input;
+    const [name = defaultKey, ...others] = words;
+    noMoreWords("tail", others);
     const afterSeq = readSeq(flags.after);
+    const transport = connectMesh(input);
+    const session = await getSession(createClient(SessionService, transport), name);
     const headSeq = Number(session.headSeq);
     if (flags.follow !== true && headSeq <= afterSeq) return 0;
     const printer = new EventPrinter(output, flags.json === true);
@@ -32,18 +34,17 @@ export const tail: Command = {
         continue;
       }
       for (const event of delivery.events) printer.print(event);
-      if (flags.follow !== true && delivery.cursor.afterSeq >= headSeq) return 0;
+      const isAtEnd = flags.follow !== true && delivery.cursor.afterSeq >= headSeq;
+      // What comes live is shown as it comes.
+      if (isAtEnd || delivery.cursor.afterSeq >= delivery.headSeq) printer.flush();
+      if (isAtEnd) return 0;
     }
     return 0;
   },
 };
 
-function sessionOf({ words, flags }: CommandInput) {
-  return sessionNamed(words[0] ?? flags.to ?? defaultKey);
-}
-
 function readSeq(text: string | undefined): number {
-  const seq = Number(text ?? "0");
-  if (Number.isSafeInteger(seq) && seq >= 0) return seq;
+  const seq = text === undefined ? 0 : /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(seq)) return seq;
   throw new UsageError(`--after must be a whole number from 0, not ${text}`);
 }

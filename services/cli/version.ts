@@ -1,4 +1,4 @@
-/** Atoll's version, from the package that this file belongs to. */
+/** What the package that this file belongs to says and brings along. */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
@@ -11,6 +11,11 @@ export function packageFolder(): string {
     folder = above;
   }
   return folder;
+}
+
+/** Where the built web page is, if it was built. */
+export function builtPage(): string {
+  return join(packageFolder(), "web", "dist");
 }
 
 export function readVersion(): string {

@@ -7,10 +7,13 @@ import {
   CreateLinkResponseSchema,
   GetConfigResponseSchema,
   type GetStatusResponse,
+  ProveIdentityResponseSchema,
   RedeemLinkResponseSchema,
 } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
 import type { MeshConfig } from "../../gen/atoll/config/v1/mesh_config_pb.ts";
-import { principalOf } from "../kernel/rpc/call-context.ts";
+import type { MeshProver } from "../kernel/auth/mesh-proof.ts";
+import { ErrorReason, failure } from "../kernel/errors.ts";
+import { connectionEndsKey, principalOf } from "../kernel/rpc/call-context.ts";
 import { type LinkDesk, linkTtlMs } from "./link-desk.ts";
 
 export interface AdminDeps {
@@ -18,9 +21,15 @@ export interface AdminDeps {
   readonly status: () => Promise<GetStatusResponse>;
   /** The configuration in force, with secrets left out. */
   readonly config: () => MeshConfig;
+  readonly prove: MeshProver;
 }
 
-export function createAdminService({ links, status, config }: AdminDeps): Partial<ServiceImpl<typeof AdminService>> {
+export function createAdminService({
+  links,
+  status,
+  config,
+  prove,
+}: AdminDeps): Partial<ServiceImpl<typeof AdminService>> {
   return {
     getStatus: () => status(),
     getConfig: () => create(GetConfigResponseSchema, { config: config(), revision: 1n }),
@@ -31,6 +40,13 @@ export function createAdminService({ links, status, config }: AdminDeps): Partia
     async redeemLink({ code }, context) {
       const { token, expiresAtMs } = await links.redeem(code, context.requestHeader.get("origin") ?? undefined);
       return create(RedeemLinkResponseSchema, { token, expiresAt: timestampFromMs(expiresAtMs) });
+    },
+    proveIdentity({ nonce }, context) {
+      const ends = context.values.get(connectionEndsKey)();
+      if (ends === undefined) {
+        throw failure(ErrorReason.PEER_UNAVAILABLE, "the proof is about a connection, and this call came over none");
+      }
+      return create(ProveIdentityResponseSchema, { proof: prove(nonce, ends) });
     },
   };
 }

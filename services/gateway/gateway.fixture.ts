@@ -10,6 +10,7 @@ import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { localToken, type RunningSession } from "../../test/support/session-service.ts";
 import { createAuthenticate } from "../kernel/auth/authenticate.ts";
+import { createMeshProver } from "../kernel/auth/mesh-proof.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { createLog } from "../kernel/log.ts";
 import { openEdge } from "../kernel/rpc/edge.ts";
@@ -53,6 +54,7 @@ export async function startTestGateway(
     links,
     config: () => create(MeshConfigSchema),
     status: async () => create(GetStatusResponseSchema),
+    prove: createMeshProver(localToken),
   });
   const authenticate = createAuthenticate({
     localToken,

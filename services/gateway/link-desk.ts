@@ -48,7 +48,7 @@ export class LinkDesk {
     if (link === undefined || link.untilMs <= this.#clock.monotonicMs() || origin === undefined) {
       throw failure(
         ErrorReason.LINK_INVALID,
-        "the link was used already, has expired or is not one of ours: `npx atoll token --link` makes a new one",
+        "the link was used already, has expired or is not one of ours: `npx --no atoll token --link` makes a new one",
       );
     }
     const token = await this.#tokens.sign("web", { ...link.principal, origin });

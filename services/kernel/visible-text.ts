@@ -1,12 +1,25 @@
 // Keeps: text from outside can't move a terminal's cursor, forge a line or turn its reading direction when it is shown.
+import { replaceHidden } from "./hidden-characters.ts";
 
-// C0, DEL and C1 controls, line and paragraph separators, bidirectional controls.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point
-const invisible = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-
-/** The text with every control character written as `\uXXXX`. */
+/** The text on one line: every hidden character, line breaks and tabs too, written as `\uXXXX`; JSON stays the same JSON. */
 export function visibleText(text: string): string {
-  return text.replace(invisible, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return replaceHidden(text, escapeUnits);
+}
+
+/** The same, but line feeds and tabs stay; a CRLF is a line feed. `before`: what was shown right before, if anything. */
+export function visibleLines(text: string, before = ""): string {
+  const show = (character: string): string =>
+    character === "\n" || character === "\t" ? character : escapeUnits(character);
+  return replaceHidden(text.replaceAll("\r\n", "\n"), show, before);
+}
+
+/** `\uXXXX` for each UTF-16 code unit, as JSON has it. */
+function escapeUnits(character: string): string {
+  let escaped = "";
+  for (let at = 0; at < character.length; at += 1) {
+    escaped += `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`;
+  }
+  return escaped;
 }
 
 /** The text cut to at most `maxBytes` of UTF-8, never inside a character, with a mark that says how much is missing. */

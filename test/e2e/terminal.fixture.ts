@@ -18,6 +18,8 @@ export interface Terminal {
    * echoes what is typed. Ctrl-C takes that away again.
    */
   untilReleased(): Promise<void>;
+  /** Everything that was shown so far, escape sequences and all. */
+  shown(): string;
   /** The exit code; a signal counts as 128 and its number. */
   readonly ended: Promise<number>;
   /** Ends the command, if it has not ended by itself. */
@@ -25,11 +27,17 @@ export interface Terminal {
 }
 
 /** Runs the command in a folder; `script` of util-linux makes the terminal. */
-export function openTerminal(args: readonly string[], folder: string): Terminal {
+export function openTerminal(
+  args: readonly string[],
+  folder: string,
+  env: Readonly<Record<string, string>> = {},
+): Terminal {
   const words = [process.execPath, ...nodeFlags, main, ...args].map((word) => `'${word}'`);
+  // Colours are the test's own business.
+  const { NO_COLOR: _none, FORCE_COLOR: _forced, ...inherited } = process.env;
   const child = spawn("script", ["-qec", `exec ${words.join(" ")}`, "/dev/null"], {
     cwd: folder,
-    env: { ...process.env, SHELL: "/bin/sh", TERM: "xterm" },
+    env: { ...inherited, SHELL: "/bin/sh", TERM: "xterm", ...env },
     stdio: ["pipe", "pipe", "inherit"],
   });
   let shown = "";
@@ -55,6 +63,7 @@ export function openTerminal(args: readonly string[], folder: string): Terminal 
         child.stdin.write(".");
         return shown.indexOf(".", readTo) < 0 ? undefined : true;
       }).then(() => {}),
+    shown: () => shown,
     ended,
     close: () => void child.kill(),
   };

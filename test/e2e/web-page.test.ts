@@ -89,7 +89,7 @@ describe("the web page", () => {
     const second = await browser.newContext();
     const other = await second.newPage();
     await other.goto(mesh.url);
-    await expect.poll(() => bodyText(other), { timeout: answerTimeoutMs }).toContain("npx atoll token --link");
+    await expect.poll(() => bodyText(other), { timeout: answerTimeoutMs }).toContain("npx --no atoll token --link");
     await other.goto("about:blank");
     await other.goto(link);
     await expect.poll(() => bodyText(other), { timeout: answerTimeoutMs }).toMatch(/used|expired|new one/i);

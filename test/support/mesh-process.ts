@@ -64,7 +64,7 @@ const main = resolve(import.meta.dirname, "../../services/main.ts");
 /** As in the first line of main.ts. */
 export const nodeFlags: readonly string[] = ["--max-semi-space-size=8"];
 // Seconds on a machine at rest; a busy one may need many times as long.
-const startTimeoutMs = 90_000;
+const startTimeoutMs = 120_000;
 const endTimeoutMs = 40_000;
 
 export async function startMeshProcess(options: MeshProcessOptions = {}): Promise<MeshProcess> {
@@ -215,7 +215,7 @@ export interface CommandResult {
   readonly errors: string;
 }
 
-/** Runs a command of the command line until it ends by itself; after 30 s it is killed. */
+/** Runs a command of the command line until it ends by itself; after two minutes it is killed. */
 export async function runCommand(
   args: readonly string[],
   folder: string,
@@ -239,7 +239,7 @@ export async function runCommand(
   return { code, output, errors };
 }
 
-function spawnCommand(
+export function spawnCommand(
   args: readonly string[],
   folder: string,
   env: Readonly<Record<string, string>>,

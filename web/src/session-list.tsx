@@ -52,7 +52,7 @@ export function SessionList({ state, openId, firstWords, onOpen, onClose }: Sess
           </ul>
         )}
         {state.kind === "loaded" && state.more && (
-          <p className="sidebar-note">Older conversations: npx atoll sessions</p>
+          <p className="sidebar-note">Older conversations: npx --no atoll sessions</p>
         )}
       </div>
     </nav>

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { AtollMark } from "./icons.tsx";
 
-const command = "npx atoll token --link";
+const command = "npx --no atoll token --link";
 
 export function SignIn({ isBusy, problem }: { readonly isBusy: boolean; readonly problem: string }) {
   const [isCopied, setIsCopied] = useState(false);

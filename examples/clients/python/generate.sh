@@ -8,8 +8,8 @@ folder=${1:-$(dirname "$0")/gen}
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 cd "$(dirname "$0")/../../.."
-npx buf build --as-file-descriptor-set -o "$folder/atoll.binpb"
+npx --no buf build --as-file-descriptor-set -o "$folder/atoll.binpb"
 # The services of grpc/ come with their own Python packages, and a client does not need them.
-npx buf ls-files --format import | grep -v '^grpc/' | xargs "${PYTHON:-python3}" -c \
+npx --no buf ls-files --format import | grep -v '^grpc/' | xargs "${PYTHON:-python3}" -c \
   'import sys; from grpc_tools import protoc; sys.exit(protoc.main(sys.argv))' \
   "--descriptor_set_in=$folder/atoll.binpb" "--python_out=$folder" "--grpc_python_out=$folder"

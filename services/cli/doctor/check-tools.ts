@@ -1,6 +1,6 @@
 /** The MCP servers, and the patterns of tools that agents name. */
 import type { ResolvedConfig } from "../../kernel/config/resolved-config.ts";
-import { plain } from "../plain-text.ts";
+import { visibleText } from "../../kernel/visible-text.ts";
 import type { Say } from "./findings.ts";
 import type { ServerFacts, ToolFacts } from "./tool-facts.ts";
 
@@ -17,8 +17,8 @@ export function checkTools(config: ResolvedConfig, facts: ToolFacts, say: Say): 
 
 function sayServer({ name, state, tools, problem }: ServerFacts, config: ResolvedConfig, say: Say): void {
   const title = config.mcpServers.get(name)?.title ?? "";
-  const who = `server ${plain(name)}${title === "" ? "" : ` (${plain(title)})`}`;
-  const why = plain(problem);
+  const who = `server ${visibleText(name)}${title === "" ? "" : ` (${visibleText(title)})`}`;
+  const why = visibleText(problem);
   switch (state) {
     case "ready":
       if (tools > 0) say("server", "ok", `${who}: answers, ${tools} ${tools === 1 ? "tool" : "tools"}`);
@@ -42,7 +42,7 @@ function sayServer({ name, state, tools, problem }: ServerFacts, config: Resolve
 function sayPattern(agent: string, pattern: string, config: ResolvedConfig, facts: ToolFacts, say: Say): void {
   const matches = matcher(pattern);
   if (facts.toolNames.some(matches)) return;
-  const at = `agent ${agent}: no tool matches ${JSON.stringify(plain(pattern))}`;
+  const at = `agent ${agent}: no tool matches ${JSON.stringify(visibleText(pattern))}`;
   const dot = pattern.indexOf(".");
   const server = dot < 0 ? "" : pattern.slice(0, dot);
   const silent = facts.servers.filter(({ name, state }) => state !== "ready" && matcher(server || "*")(name));
@@ -53,7 +53,7 @@ function sayPattern(agent: string, pattern: string, config: ResolvedConfig, fact
   } else if (renamed !== undefined) {
     say("tools", "wrong", `${at}: the server is named ${renamed.name} here`);
   } else if (server !== "" && !server.includes("*") && !config.mcpServers.has(server)) {
-    say("tools", "wrong", `${at}: there is no server ${plain(server)}`);
+    say("tools", "wrong", `${at}: there is no server ${visibleText(server)}`);
   } else say("tools", "wrong", `${at}: \`atoll tools\` lists what there is`);
 }
 

@@ -22,6 +22,8 @@ export interface LoadConfigOptions {
   readonly flags?: ConfigFlags;
   /** Default: the environment of the process. */
   readonly env?: Environment;
+  /** What stands for the file; then none is looked for. `file` is its name in messages. */
+  readonly document?: { readonly file: string; readonly text: string };
   /** What relative paths start from, but those of MCP servers in a file. Default: the current folder. */
   readonly cwd?: string;
   /** Whether the log goes to a terminal, which makes it pretty by default. Default: whether stderr is one. */
@@ -35,13 +37,15 @@ export function loadConfig(options: LoadConfigOptions = {}): ResolvedConfig {
   const warnings: ConfigWarning[] = [];
   const report = (problem: ConfigProblem): void => void problems.push(problem);
   const warn = (warning: ConfigWarning): void => void warnings.push(warning);
-  const file = findConfigFile(flags, env, cwd, report);
+  const file = options.document ?? findConfigFile(flags, env, cwd, report);
   const reports = { report, warn, isLenient: isInServers };
   const tree = (file === undefined ? undefined : parseDocument(file.text, file.file, reports)) ?? emptyTree;
-  const mayBeForeign = file?.isNamed === true && !usualNames.includes(path.basename(file.file));
+  const isNamed = file !== undefined && "isNamed" in file && file.isNamed === true;
+  const mayBeForeign = isNamed && !usualNames.includes(path.basename(file.file));
   const found = findServers(tree, { ownKeys: ownKeyKinds, mayBeForeign, warn });
   const reading = readConfig(overlaySettings(found.rest, flags, env), report);
-  const config = resolveConfig(reading, { found, configFile: file?.file, cwd, env, terminal, report, warn });
+  const configFile = options.document === undefined ? file?.file : undefined;
+  const config = resolveConfig(reading, { found, configFile, cwd, env, terminal, report, warn });
   if (problems.length > 0) throw new ConfigError(problems);
   return { ...config, warnings };
 }

@@ -3,6 +3,7 @@
  * the next hop.
  */
 import { type CallOptions, type ContextValues, createContextKey, createContextValues } from "@connectrpc/connect";
+import type { ConnectionEnds } from "../auth/mesh-proof.ts";
 import type { Principal } from "../auth/principal.ts";
 import { ErrorReason, failure } from "../errors.ts";
 import type { Scope } from "../store/scope.ts";
@@ -15,6 +16,11 @@ export const credentialKey = createContextKey("", { description: "credential" })
 export const traceIdKey = createContextKey("", { description: "trace id" });
 /** The caller's canonical address; undefined inside the process. Set by the edge. */
 export const addressKey = createContextKey<string | undefined>(undefined, { description: "address" });
+
+/** The connection that the call came over; gives undefined inside the process. Set by the edge. */
+export const connectionEndsKey = createContextKey<() => ConnectionEnds | undefined>(() => undefined, {
+  description: "ends of the connection",
+});
 
 /** The part of a HandlerContext that this file reads. */
 export interface CallContext {

@@ -24,7 +24,7 @@ export type Peer =
   | { readonly kind: "remote"; readonly url: string };
 
 /** The largest message between our own services: 4 MiB of content and its frame. */
-const maxMessageBytes = 4_259_840;
+export const maxMessageBytes = 4_259_840;
 
 export function connectPeer(peer: Peer, hop: Interceptor, server: ConnectRouterOptions): Transport {
   switch (peer.kind) {

@@ -13,7 +13,8 @@ import {
   cors,
   createContextValues,
 } from "@connectrpc/connect";
-import { addressKey } from "./call-context.ts";
+import { connectionEndsOf } from "../auth/mesh-proof.ts";
+import { addressKey, connectionEndsKey } from "./call-context.ts";
 import { canonicalAddress } from "./canonical-address.ts";
 import { clientStreamingPaths } from "./client-streaming-paths.ts";
 import { exchangeKey, exchangeOf } from "./exchange.ts";
@@ -60,6 +61,7 @@ export async function openEdge(options: EdgeOptions): Promise<Listener> {
   const contextValues = (request: EdgeRequest): ContextValues =>
     createContextValues()
       .set(addressKey, addressOf(request))
+      .set(connectionEndsKey, () => connectionEndsOf(request.socket, "server"))
       .set(readerPlaceKey, placeOf(request))
       .set(exchangeKey, exchangeOf(request));
   const rpc = createNodeHandler({
