@@ -116,7 +116,11 @@ export class ArgumentChecks {
   }
 
   async #work(worker: CheckWorker, { schema, args, end }: Waiting): Promise<void> {
-    const ended = await worker.run({ hash: schema.hash, schema: schema.schema, args });
+    const ended = await worker.run({
+      hash: schema.hash,
+      schema: JSON.stringify(schema.schema),
+      args: JSON.stringify(args),
+    });
     this.#busy.delete(worker);
     if (ended.kind === "checked") this.#idle.push(worker);
     else worker.close();
