@@ -1,7 +1,9 @@
 /** What an MCP server's schema and a model's arguments may do to a whole mesh: nothing, also after kill -9 and restart. */
+import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Event } from "../../gen/atoll/event/v1/event_pb.ts";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
@@ -12,6 +14,8 @@ import { verifies } from "../requirements.ts";
 import { type FakeAnthropic, startFakeAnthropic } from "../support/fake-anthropic/start-fake-anthropic.ts";
 import { type MeshProcess, startMeshProcess } from "../support/mesh-process.ts";
 
+const main = resolve(import.meta.dirname, "../../services/main.ts");
+const run = promisify(execFile);
 const rawServer = resolve(import.meta.dirname, "../support/mcp-raw-server.ts");
 /** V8's own engine would need 2^40 steps. */
 const evil = `${"a".repeat(40)}!`;
@@ -97,6 +101,9 @@ describe("a schema and arguments that would take for ever", () => {
       ["raw.pairs", true],
       ["raw.wide", false],
     ]);
+    const shown = await run(process.execPath, [main, "tools", "--url", mesh.url], { cwd: folder });
+    expect(shown.stdout).toMatch(/^raw\.backtracking +ready$/m);
+    expect(shown.stdout).toMatch(/^raw\.wide +unusable\n +its schema has more than 5000 parts$/m);
     expect((await refusalOf(client.tools.invokeTool({ call: { callId: "c", tool: "raw.wide" } }))).reason).toBe(
       "TOOL_UNUSABLE",
     );

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { verifies } from "../../../test/requirements.ts";
 import { ConfigError, type ConfigProblem } from "./config-error.ts";
 import { type LoadConfigOptions, loadConfig } from "./load-config.ts";
 
@@ -78,6 +79,20 @@ describe("without a file", () => {
     const config = loadConfig({ cwd, env: { ANTHROPIC_API_KEY: "k" }, terminal: true });
     expect(config.log.format).toBe("pretty");
     expect(config.models).toMatchObject({ defaultModel: "claude-sonnet-5-5", anthropic: { apiKey: "k" } });
+  });
+});
+
+describe("the tools of an agent", () => {
+  it.each<[string, readonly string[]]>([
+    ["{}", ["*"]],
+    ["{tools: }", ["*"]],
+    ["{tools: []}", []],
+    ["{tools: [files.*]}", ["files.*"]],
+    ['{tools: [""]}', [""]],
+  ])(`%s are %j: an empty list is not a missing one ${verifies("E13")}`, async (written, tools) => {
+    const config = await load(`agents: {main: ${written}, "my-agent2": ${written}}`);
+    expect(config.agents.get("main")?.tools).toEqual(tools);
+    expect(config.agents.get("my-agent2")?.tools).toEqual(tools);
   });
 });
 

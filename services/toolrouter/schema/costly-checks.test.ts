@@ -10,7 +10,14 @@ import { ToolState } from "../../../gen/atoll/tool/v1/tool_pb.ts";
 import { verifies } from "../../../test/requirements.ts";
 import { systemClock } from "../../kernel/clock.ts";
 import { ErrorReason, failureFacts, reasonName } from "../../kernel/errors.ts";
-import { probe, type RunningRouter, rawServer, startRouter, temporaryFolder } from "../toolrouter.fixture.ts";
+import {
+  probe,
+  type RunningRouter,
+  rawServer,
+  startRouter,
+  temporaryFolder,
+  whenReady,
+} from "../toolrouter.fixture.ts";
 
 /** A check in the wrong place takes minutes; a machine with twenty programs a core makes seconds of milliseconds. */
 const maxDelayMs = 5_000;
@@ -18,7 +25,7 @@ const maxDelayMs = 5_000;
 async function startCostly(inputSchema: unknown): Promise<RunningRouter> {
   const raw = rawServer(JSON.stringify({ tools: [{ name: "t", inputSchema }] }));
   const router = await startRouter({ raw: raw.settings, other: probe(`${temporaryFolder()}/history`) });
-  await router.client.listTools({});
+  await whenReady(router, "raw", "other");
   await router.client.invokeTool({ call: { callId: "warm", tool: "other.echo", arguments: { text: "" } } });
   return router;
 }
@@ -57,7 +64,7 @@ const many = (count: number, each: (n: number) => unknown): unknown[] =>
   Array.from({ length: count }, (_, n) => each(n));
 const evil = `${"a".repeat(60_000)}!`;
 
-describe("a check that could take long", () => {
+describe("a check that could take long", { timeout: 120_000 }, () => {
   it.each<[string, unknown, JsonObject, RegExp]>([
     [
       "a pattern that backtracks",
@@ -186,7 +193,7 @@ describe("a check that could take long", () => {
       rawServer(JSON.stringify({ tools: [{ name: "t", inputSchema: schema }] })),
     ];
     const router = await startRouter({ bad: bad.settings, fine: fine.settings });
-    await router.client.listTools({});
+    await whenReady(router, "bad", "fine");
     const call = (server: string, n: number, args: JsonObject) =>
       router.client.invokeTool({ call: { callId: `${server}-${n}`, tool: `${server}.t`, arguments: args } }).then(
         () => "answered",
