@@ -1,4 +1,7 @@
+import { type ConnectRouter, createClient, createRouterTransport } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
+import { ToolState } from "../../gen/atoll/tool/v1/tool_pb.ts";
+import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { createLog } from "../kernel/log.ts";
@@ -27,5 +30,32 @@ describe("a list of tools that is slow to come", () => {
     answer.resolve({ tools: [{ name: "files.read", description: "Reads." }], unavailable: [], nextPageToken: "" });
     expect((await other).map(({ name }) => name)).toEqual(["files.read"]);
     expect(reads).toBe(1);
+  });
+});
+
+describe("the tools that a model is shown", () => {
+  const all = [
+    { name: "files.read", state: ToolState.READY },
+    { name: "files.bad", state: ToolState.UNUSABLE },
+    { name: "files.new", state: ToolState.PENDING },
+    { name: "files.changed", state: ToolState.QUARANTINED },
+    { name: "web.get", state: ToolState.READY },
+  ];
+  const log = createLog({ level: "error", format: "json", destination: { write: () => undefined } });
+
+  it.each<[readonly string[], readonly string[]]>([
+    [["*"], ["files.read", "web.get"]],
+    [["files.*"], ["files.read"]],
+    [[], []],
+    [[""], []],
+    [["nobody.*"], []],
+    [["*.*e*"], ["files.read", "web.get"]],
+  ])(`of %j are %j: none that can't be called ${verifies("E13")}`, async (patterns, names) => {
+    const routes = ({ service }: ConnectRouter) =>
+      service(ToolRouterService, { listTools: ({ includeUnusable }) => ({ tools: includeUnusable ? [] : all }) });
+    const toolRouter = createClient(ToolRouterService, createRouterTransport(routes));
+    const tools = new ToolList({ toolRouter, clock: systemClock, log });
+    const shown = await tools.read("user:ada", { ...agent, tools: patterns }, {}, new AbortController().signal);
+    expect(shown.map(({ name }) => name)).toEqual(names);
   });
 });

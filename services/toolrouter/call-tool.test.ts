@@ -83,7 +83,7 @@ describe("a tool call", () => {
     }
     const context = { agentId: "main" };
     const hidden = await refusal(invoke(router, { callId: "c1", tool: "probe.fail", context }));
-    expect(hidden).toMatchObject({ reason: ErrorReason.TOOL_DENIED, metadata: { rule: "tools: probe.e*" } });
+    expect(hidden).toMatchObject({ reason: ErrorReason.TOOL_DENIED, metadata: { rule: "tools: [probe.e*]" } });
     const allowed = await invoke(router, { callId: "c1", tool: "probe.echo", arguments: { text: "" }, context });
     expect(allowed.outcome).toBe(ToolOutcome.SUCCEEDED);
   });

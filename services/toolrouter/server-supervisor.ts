@@ -187,30 +187,33 @@ export class ServerSupervisor {
     }
   }
 
+  /** Returns how many milliseconds the judging took. Never rejects. */
   async #relist(
     connection: McpConnection,
     readySinceMs: number,
     lists: ListingQueue,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<number> {
     try {
-      const { tools, unusable, problem, isIncomplete } = await this.#listTools(connection, signal);
+      const { tools, unusable, problem, isIncomplete, judgingMs } = await this.#listTools(connection, signal);
       const state = this.#state;
-      if (state.kind !== "ready" || state.connection !== connection) return;
+      if (state.kind !== "ready" || state.connection !== connection) return judgingMs;
       if (isIncomplete) lists.requestLater(this.#clock);
       if (isIncomplete && tools.size < state.tools.size) {
         // Half a list is no reason to take tools away.
         this.#become({ ...state, problem });
-        return;
+        return judgingMs;
       }
       this.#become({ kind: "ready", connection, tools, unusable, readySinceMs, problem });
       this.#log.info({ tools: tools.size }, "an MCP server changed its tools");
+      return judgingMs;
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) return 0;
       this.#log.warn({ error }, "an MCP server's changed tools can't be listed; the old list stays");
       const state = this.#state;
-      if (state.kind !== "ready" || state.connection !== connection) return;
+      if (state.kind !== "ready" || state.connection !== connection) return 0;
       this.#become({ ...state, problem: visibleProblem(`its changed tools can't be listed: ${String(error)}`) });
+      return 0;
     }
   }
 

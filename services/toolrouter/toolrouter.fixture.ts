@@ -8,6 +8,7 @@ import { create } from "@bufbuild/protobuf";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
 import { onTestFinished } from "vitest";
 import { GetRunResponseSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { ServerState } from "../../gen/atoll/tool/v1/tool_pb.ts";
 import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import type { Script, SloppyRequest } from "../../test/support/sloppy-mcp/script.ts";
 import { sloppyProgram } from "../../test/support/sloppy-mcp/sloppy-program.ts";
@@ -165,6 +166,17 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
   while (!(await condition())) {
     if (Date.now() > untilMs) throw new Error("what the test waited for did not happen");
     await systemClock.sleep(20);
+  }
+}
+
+/** Waits until the servers answer: a list waits 5 s for them, and a busy machine may take longer to start a process. */
+export async function whenReady({ client }: RunningRouter, ...names: readonly string[]): Promise<void> {
+  const untilMs = Date.now() + 60_000;
+  for (const name of names) {
+    while ((await client.getServer({ name })).server?.state !== ServerState.READY) {
+      if (Date.now() > untilMs) throw new Error(`the server ${name} is not ready after 60 s`);
+      await systemClock.sleep(20);
+    }
   }
 }
 

@@ -5,14 +5,18 @@
  * difference to now, and misses the states between.
  */
 import { create, equals } from "@bufbuild/protobuf";
-import { ServerSchema, ToolSchema } from "../../gen/atoll/tool/v1/tool_pb.ts";
+import { type Server, ServerSchema } from "../../gen/atoll/tool/v1/tool_pb.ts";
 import { type WatchToolsResponse, WatchToolsResponseSchema } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { describeServer } from "./describe-server.ts";
+import { maxPageBytes } from "./list-tools.ts";
+import type { CatalogTool } from "./tool-catalog.ts";
 import type { ToolServers } from "./tool-servers.ts";
 
 /** Changes that come together are told together. */
 const gatherMs = 20;
+/** What the wire adds to a name. */
+const entryOverhead = 8;
 
 /** The first response tells how things are. Ends when the signal aborts. */
 export async function* watchTools(
@@ -26,7 +30,7 @@ export async function* watchTools(
   signal.addEventListener("abort", stop, { once: true });
   try {
     let told = takeSnapshot(servers);
-    yield create(WatchToolsResponseSchema, { servers: [...told.servers.values()], tools: [...told.tools.values()] });
+    yield* split({ servers: [...told.servers.values()], tools: [...told.tools.values()], removedTools: [] });
     while (!signal.aborted) {
       await changed.promise;
       await clock.sleep(gatherMs, signal).catch(() => undefined);
@@ -35,7 +39,7 @@ export async function* watchTools(
       const now = takeSnapshot(servers);
       const difference = compare(told, now);
       told = now;
-      if (difference !== undefined) yield difference;
+      if (difference !== undefined) yield* split(difference);
       // An abort between the two lines above has resolved the promise that was thrown away.
       if (signal.aborted) return;
     }
@@ -47,23 +51,56 @@ export async function* watchTools(
 
 type Snapshot = ReturnType<typeof takeSnapshot>;
 
+interface Difference {
+  readonly servers: readonly Server[];
+  readonly tools: readonly CatalogTool[];
+  readonly removedTools: readonly string[];
+}
+
 function takeSnapshot(servers: ToolServers) {
   return {
     servers: new Map(servers.all.map((supervisor) => [supervisor.name, describeServer(supervisor)])),
-    tools: new Map(servers.tools().map(({ tool }) => [tool.name, tool])),
+    tools: new Map(servers.tools().map((entry) => [entry.tool.name, entry])),
   };
 }
 
-function compare(told: Snapshot, now: Snapshot): WatchToolsResponse | undefined {
+function compare(told: Snapshot, now: Snapshot): Difference | undefined {
   const servers = [...now.servers.values()].filter((server) => {
     const before = told.servers.get(server.name);
     return before === undefined || !equals(ServerSchema, before, server);
   });
-  const tools = [...now.tools.values()].filter((tool) => {
-    const before = told.tools.get(tool.name);
-    return before === undefined || !equals(ToolSchema, before, tool);
+  const tools = [...now.tools.values()].filter((entry) => {
+    const before = told.tools.get(entry.tool.name);
+    return before === undefined || !isSame(before, entry);
   });
   const removedTools = [...told.tools.keys()].filter((name) => !now.tools.has(name));
-  if (servers.length + tools.length + removedTools.length === 0) return undefined;
-  return create(WatchToolsResponseSchema, { servers, tools, removedTools });
+  return servers.length + tools.length + removedTools.length === 0 ? undefined : { servers, tools, removedTools };
+}
+
+/** Without a look into the schemas, which may be megabytes: the hash knows them. */
+function isSame(before: CatalogTool, now: CatalogTool): boolean {
+  if (before === now) return true;
+  const summaryOf = ({ tool }: CatalogTool): string => {
+    const { title, state, definitionHash, problem, repeatable, hints } = tool;
+    return JSON.stringify([title, state, definitionHash, problem, repeatable, hints]);
+  };
+  return summaryOf(before) === summaryOf(now);
+}
+
+/** In responses that a client reads by default; the first one has the servers. */
+function* split({ servers, tools, removedTools }: Difference): Generator<WatchToolsResponse> {
+  let response = create(WatchToolsResponseSchema, { servers: [...servers] });
+  let bytes = 0;
+  for (const entry of [...tools, ...removedTools]) {
+    const more = typeof entry === "string" ? Buffer.byteLength(entry) + entryOverhead : entry.bytes;
+    if (bytes > 0 && bytes + more > maxPageBytes) {
+      yield response;
+      response = create(WatchToolsResponseSchema);
+      bytes = 0;
+    }
+    bytes += more;
+    if (typeof entry === "string") response.removedTools.push(entry);
+    else response.tools.push(entry.tool);
+  }
+  yield response;
 }

@@ -82,6 +82,20 @@ describe("without a file", () => {
   });
 });
 
+describe("the tools of an agent", () => {
+  it.each<[string, readonly string[]]>([
+    ["{}", ["*"]],
+    ["{tools: }", ["*"]],
+    ["{tools: []}", []],
+    ["{tools: [files.*]}", ["files.*"]],
+    ['{tools: [""]}', [""]],
+  ])(`%s are %j: an empty list is not a missing one ${verifies("E13")}`, async (written, tools) => {
+    const config = await load(`agents: {main: ${written}, "my-agent2": ${written}}`);
+    expect(config.agents.get("main")?.tools).toEqual(tools);
+    expect(config.agents.get("my-agent2")?.tools).toEqual(tools);
+  });
+});
+
 describe("the order of sources", () => {
   it("is flag, environment, file, default", async () => {
     const text = "listen: 127.0.0.1:1\ndata: from-file\nlog: {level: error}\n";

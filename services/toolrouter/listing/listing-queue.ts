@@ -1,8 +1,8 @@
 /**
  * Runs one listing of a server's tools at a time; requests that come meanwhile make one more, however many they are.
  *
- * Keeps F4: between two listings there is a pause of ten times what the first one took, at most 60 s, so that a server that
- * changes its list all the time costs a tenth of the time at most. Keeps L7: a list that ended too early is asked for again
+ * Keeps F4: between two listings there is a pause of ten times what it took to judge the first one, at most 60 s, so that a
+ * server that changes its list all the time costs a tenth of the time at most. Keeps L7: a list that ended too early is asked for again
  * after 60 s.
  */
 import type { Clock, Timer } from "../../kernel/clock.ts";
@@ -12,14 +12,14 @@ const maxPauseMs = 60_000;
 const laterMs = 60_000;
 
 export class ListingQueue {
-  #work: { readonly list: () => Promise<void>; readonly clock: Clock } | undefined;
+  #work: { readonly list: () => Promise<number>; readonly clock: Clock } | undefined;
   #state: "idle" | "listing" | "listing-again" | "stopped" = "idle";
   #isRequested = false;
   #later: Timer | undefined;
   readonly #stop = new AbortController();
 
-  /** From now on requests are served with `list`, which never rejects. */
-  run(clock: Clock, list: () => Promise<void>): void {
+  /** From now on requests are served with `list`, which tells how many milliseconds the judging took and never rejects. */
+  run(clock: Clock, list: () => Promise<number>): void {
     this.#work = { list, clock };
     if (this.#isRequested) this.request();
   }
@@ -44,12 +44,10 @@ export class ListingQueue {
     this.#stop.abort();
   }
 
-  async #serve({ list, clock }: { readonly list: () => Promise<void>; readonly clock: Clock }): Promise<void> {
+  async #serve({ list, clock }: { readonly list: () => Promise<number>; readonly clock: Clock }): Promise<void> {
     do {
       this.#state = "listing";
-      const beganMs = clock.monotonicMs();
-      await list();
-      const pauseMs = Math.min(maxPauseMs, pauseFactor * (clock.monotonicMs() - beganMs));
+      const pauseMs = Math.min(maxPauseMs, pauseFactor * (await list()));
       await clock.sleep(pauseMs, this.#stop.signal).catch(() => undefined);
     } while (this.#mustRepeat());
     if (this.#state === "listing") this.#state = "idle";

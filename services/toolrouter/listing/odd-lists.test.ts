@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ServerState, ToolState } from "../../../gen/atoll/tool/v1/tool_pb.ts";
 import { verifies } from "../../../test/requirements.ts";
 import { ErrorReason, failureFacts } from "../../kernel/errors.ts";
-import { callsIn, type RunningRouter, rawServer, startRouter, until } from "../toolrouter.fixture.ts";
+import { callsIn, type RunningRouter, rawServer, startRouter, until, whenReady } from "../toolrouter.fixture.ts";
 
 const good = { name: "good", inputSchema: { type: "object", properties: { n: { type: "integer" } } } };
 
@@ -12,6 +12,7 @@ function page(tools: readonly unknown[], rest: object = {}): string {
 }
 
 async function namesOf(router: RunningRouter): Promise<readonly string[]> {
+  await whenReady(router, "raw");
   const names: string[] = [];
   for (let pageToken = ""; ; ) {
     const listed = await router.client.listTools({ pageSize: 1_000, pageToken });
@@ -32,7 +33,7 @@ async function call(router: RunningRouter, tool: string, args = {}) {
   return result?.content[0]?.block.value;
 }
 
-describe("a server's list with a tool that is wrong", () => {
+describe("a server's list with a tool that is wrong", { timeout: 90_000 }, () => {
   it.each<[string, unknown]>([
     ["a property whose schema is true", { name: "odd", inputSchema: { type: "object", properties: { p: true } } }],
     ["a property whose schema is null", { name: "odd", inputSchema: { type: "object", properties: { p: null } } }],
@@ -84,7 +85,7 @@ describe("a server's list with a tool that is wrong", () => {
   });
 });
 
-describe("a server whose list can't be read", () => {
+describe("a server whose list can't be read", { timeout: 90_000 }, () => {
   it.each<[string, string]>([
     ["no list", '{"tools":{"good":{}}}'],
     ["null", '{"tools":null}'],
@@ -115,7 +116,7 @@ describe("a server whose list can't be read", () => {
   });
 });
 
-describe("a list that comes in pages", () => {
+describe("a list that comes in pages", { timeout: 90_000 }, () => {
   const tools = (from: number, count: number): unknown[] =>
     Array.from({ length: count }, (_, n) => ({ ...good, name: `t${String(from + n).padStart(5, "0")}` }));
 
@@ -188,9 +189,18 @@ describe("a list that comes in pages", () => {
     const router = await startRouter({
       raw: rawServer(page(large.slice(0, 30), { nextCursor: "1" }), page(large.slice(30))).settings,
     });
+    await whenReady(router, "raw");
     const first = await router.client.listTools({ pageSize: 1_000 });
     expect(first.tools.length).toBeLessThan(60);
     expect(first.nextPageToken).not.toBe("");
     expect(await namesOf(router)).toHaveLength(60);
+    const watched: number[] = [];
+    const stop = new AbortController();
+    for await (const { tools: some } of router.client.watchTools({}, { signal: stop.signal })) {
+      watched.push(some.length);
+      if (watched.reduce((sum, count) => sum + count, 0) === 60) break;
+    }
+    stop.abort();
+    expect(watched.length).toBeGreaterThan(1);
   });
 });

@@ -8,7 +8,7 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Clock } from "../../kernel/clock.ts";
 import type { Log } from "../../kernel/log.ts";
-import { type CheckEnd, CheckWorker, checkTimeoutMs } from "./check-worker.ts";
+import { type CheckEnd, CheckWorker, checkTimeoutMs, compileTimeoutMs } from "./check-worker.ts";
 import { type ArgumentCheck, type CompiledSchema, compileSchema } from "./compile-schema.ts";
 import { isCheapToCheck } from "./estimate-check.ts";
 
@@ -21,6 +21,8 @@ const maxWorkers = 2;
 const maxWaiting = 32;
 const maxWaitingOfServer = 4;
 const maxRememberedSchemas = 1_000;
+/** A busy machine may have been the reason. */
+const retrySchemaMs = 60_000;
 
 /** A schema that was mended when its tool was listed. */
 export interface CheckedSchema {
@@ -49,8 +51,8 @@ export class ArgumentChecks {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #compiled = new Map<string, CompiledSchema>();
-  /** Hashes of schemas that could not be compiled in time. */
-  readonly #tooCostly = new Set<string>();
+  /** Hashes of schemas that could not be compiled in time → when that was, by the monotonic clock. */
+  readonly #tooCostly = new Map<string, number>();
   readonly #idle: CheckWorker[] = [];
   /** Worker → the server that it works for. */
   readonly #busy = new Map<CheckWorker, string>();
@@ -69,7 +71,8 @@ export class ArgumentChecks {
       const compiled = this.#compile(schema);
       return compiled.kind === "usable" ? compiled.check(args) : { kind: "broken-schema", problem: compiled.problem };
     }
-    if (this.#tooCostly.has(hash)) return slowSchema;
+    const triedAtMs = this.#tooCostly.get(hash);
+    if (triedAtMs !== undefined && this.#clock.monotonicMs() - triedAtMs < retrySchemaMs) return slowSchema;
     const ofServer = this.#waiting.filter((waiting) => waiting.schema.server === schema.server).length;
     if (ofServer >= maxWaitingOfServer) return { kind: "busy", limit: maxWaitingOfServer };
     if (this.#waiting.length >= maxWaiting || this.#isClosed) return { kind: "busy", limit: maxWaiting };
@@ -116,7 +119,11 @@ export class ArgumentChecks {
   }
 
   async #work(worker: CheckWorker, { schema, args, end }: Waiting): Promise<void> {
-    const ended = await worker.run({ hash: schema.hash, schema: schema.schema, args });
+    const ended = await worker.run({
+      hash: schema.hash,
+      schema: JSON.stringify(schema.schema),
+      args: JSON.stringify(args),
+    });
     this.#busy.delete(worker);
     if (ended.kind === "checked") this.#idle.push(worker);
     else worker.close();
@@ -135,7 +142,7 @@ export class ArgumentChecks {
         this.#log.warn({ mcpServer: server, while: ended.while }, "a check of arguments took too long and was ended");
         if (ended.while === "checking") return slowCheck;
         if (this.#tooCostly.size >= maxRememberedSchemas) this.#tooCostly.clear();
-        this.#tooCostly.add(hash);
+        this.#tooCostly.set(hash, this.#clock.monotonicMs());
         return slowSchema;
     }
   }
@@ -147,5 +154,5 @@ const slowCheck = {
 } as const;
 const slowSchema = {
   kind: "broken-schema",
-  problem: `it can't be made ready within ${checkTimeoutMs} ms`,
+  problem: `it can't be made ready within ${compileTimeoutMs} ms`,
 } as const;
