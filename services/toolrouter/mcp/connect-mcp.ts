@@ -5,12 +5,12 @@
  */
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
-import { ListToolsResultSchema, ToolListChangedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
+import { ListToolsResultSchema, McpError, ToolListChangedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import type { Clock } from "../../kernel/clock.ts";
 import type { Log } from "../../kernel/log.ts";
 import { HttpTransport } from "./http-transport.ts";
 import type { McpClosed, McpConnection, McpTarget, McpTool } from "./mcp-connection.ts";
-import type { McpTransport } from "./mcp-transport.ts";
+import { type McpTransport, RequestFault } from "./mcp-transport.ts";
 import { readTool } from "./read-answer.ts";
 import { StdioTransport } from "./stdio-transport.ts";
 import { ToolCalls } from "./tool-calls.ts";
@@ -78,8 +78,8 @@ function shareWith(calls: ToolCalls, transport: McpTransport): Transport {
   };
   transport.onfault = (id, fault) => {
     if (calls.fail(id, fault)) return;
-    const what = fault.kind === "unreadable" ? `it answered, but ${fault.message}` : fault.message;
-    seen.onmessage?.({ jsonrpc: "2.0", id, error: { code: -32000, message: what } });
+    // A code that no server gives: the fault is what counts.
+    seen.onmessage?.({ jsonrpc: "2.0", id, error: { code: 0, message: fault.message, data: fault } });
   };
   transport.onactivity = (id) => calls.sawSign(id);
   transport.onclose = () => {
@@ -164,7 +164,9 @@ function explain(error: unknown, transport: McpTransport, ended: TimeLimit["ende
     return `it did not answer within ${timeoutMs} ms${lastWords === "" ? "" : `; it wrote: ${lastWords}`}`;
   }
   if (ended === "cancelled") return "it was stopped while it was starting";
-  return messageOf(error);
+  if (!(error instanceof McpError && error.data instanceof RequestFault)) return messageOf(error);
+  const { kind, message } = error.data;
+  return kind === "unreadable" ? `its answer can't be read: ${message}` : message;
 }
 
 function messageOf(error: unknown): string {

@@ -2,8 +2,8 @@
  * What a transport does with what its server sends: count it, read it, and tell answers from the rest.
  *
  * Keeps FA8 and F3: an answer that is too long or can't be read ends its own request alone. Whose it is stands at its
- * ends (`findAnswered`), or it came in the response to that request, or only one request is in flight. With several in
- * flight nobody can know: the log says so, and that request ends by its own timeout.
+ * ends (`findAnswered`), or it came in the response to that request, or only one request is in flight and none was given
+ * up of late. Else nobody can know: the log says so, and that request ends by its own timeout.
  */
 import type { JSONRPCMessage, RequestId } from "@modelcontextprotocol/sdk/types.js";
 import type { Clock } from "../../kernel/clock.ts";
@@ -14,6 +14,8 @@ import { type McpTransport, maxMessageBytes, RequestFault } from "./mcp-transpor
 import { findAnswered, mayBeAnswer, type Received, readMessages } from "./read-message.ts";
 
 const shownNoiseLength = 200;
+/** How long a request that was given up may still be answered. */
+const lateAnswerMs = 60_000;
 
 type Listener = Pick<McpTransport, "onmessage" | "onfault" | "onerror">;
 
@@ -22,12 +24,15 @@ export class Inbox {
   readonly meter: InboundMeter;
   readonly #listener: Listener;
   readonly #onNoise: (text: string) => void;
+  readonly #clock: Clock;
   readonly #inFlight = new Set<RequestId>();
+  #lastGivenUpMs = Number.NEGATIVE_INFINITY;
 
   /** `onNoise` gets what is no message at all, cut and escaped. */
   constructor(listener: Listener, clock: Clock, onNoise: (text: string) => void = () => undefined) {
     this.meter = new InboundMeter(clock);
     this.#listener = listener;
+    this.#clock = clock;
     this.#onNoise = onNoise;
   }
 
@@ -37,7 +42,9 @@ export class Inbox {
     if ("id" in message) this.#inFlight.add(message.id);
     if (message.method !== "notifications/cancelled") return;
     const { requestId } = message.params ?? {};
-    if (typeof requestId === "number" || typeof requestId === "string") this.#inFlight.delete(requestId);
+    if (typeof requestId !== "number" && typeof requestId !== "string") return;
+    this.#lastGivenUpMs = this.#clock.monotonicMs();
+    this.#inFlight.delete(requestId);
   }
 
   isInFlight(id: RequestId): boolean {
@@ -112,6 +119,7 @@ export class Inbox {
 
   #soleRequest(request: RequestId | undefined): RequestId | undefined {
     if (request !== undefined) return request;
+    if (this.#clock.monotonicMs() - this.#lastGivenUpMs < lateAnswerMs) return undefined;
     return this.#inFlight.size === 1 ? this.#inFlight.values().next().value : undefined;
   }
 
