@@ -6,6 +6,7 @@ import { sloppyProgram } from "../../../test/support/sloppy-mcp/sloppy-program.t
 import { type SloppyHttp, startSloppyHttp } from "../../../test/support/sloppy-mcp/start-sloppy-http.ts";
 import { type Clock, systemClock } from "../../kernel/clock.ts";
 import { createLog } from "../../kernel/log.ts";
+import type { ManualClock } from "../../kernel/manual-clock.fixture.ts";
 import { connectMcp } from "./connect-mcp.ts";
 import type { McpCallEnd, McpConnection, McpProgress, McpTarget } from "./mcp-connection.ts";
 
@@ -36,7 +37,12 @@ export async function connect(target: McpTarget, clock: Clock = systemClock, tim
     log: createLog({ level: "error", format: "json", destination: { write: () => undefined } }),
     clock,
   });
-  onTestFinished(() => connection.close());
+  onTestFinished(async () => {
+    // A process is ended in its own time: nobody else moves a manual clock then.
+    const moving = setInterval(() => "advance" in clock && (clock as ManualClock).advance(100), 10);
+    await connection.close();
+    clearInterval(moving);
+  });
   const call = ({ name = "work", text = "", ...options }: CallOptions = {}): Promise<McpCallEnd> =>
     connection.callTool(name, text === "" ? {} : { text }, {
       signal: options.signal ?? new AbortController().signal,

@@ -53,6 +53,7 @@ describe(`the time of a call ${verifies("FA10", "L7")}`, () => {
       expect(await endOf(end)).toBe("running");
       clock.advance(59_000);
     }
+    await hear(connected);
     expect(reports > 0).toBe(what === "progress");
     clock.advance(900_000 - 885_000);
     expect(await end).toEqual(tooLate);
