@@ -147,7 +147,7 @@ export class ServerSupervisor {
 
   /** Connects and stays until the connection is over; returns the problem. Never rejects. */
   async #serve(signal: AbortSignal, lastProblem: string): Promise<string> {
-    const lists = new ToolListing();
+    const lists = new ToolListing(this.#clock);
     let connection: McpConnection | undefined;
     try {
       const { target, startTimeoutMs } = this.settings;
@@ -205,11 +205,20 @@ export class ServerSupervisor {
   }
 }
 
-/** Runs one listing at a time; requests that come meanwhile make one more, however many they are. */
+/** From one listing to the next: a server that says all the time that its tools change costs one listing a second. */
+const betweenListingsMs = 1_000;
+
+/** Runs one listing at a time; requests that come meanwhile, and for a second after it, make one more, however many. */
 class ToolListing {
+  readonly #clock: Clock;
+  readonly #stop = new AbortController();
   #list: (() => Promise<void>) | undefined;
   #state: "idle" | "listing" | "listing-again" | "stopped" = "idle";
   #requested = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** From now on requests are served with `list`, which never rejects. */
   run(list: () => Promise<void>): void {
@@ -226,12 +235,14 @@ class ToolListing {
 
   stop(): void {
     this.#state = "stopped";
+    this.#stop.abort();
   }
 
   async #work(list: () => Promise<void>): Promise<void> {
     do {
       this.#state = "listing";
       await list();
+      await this.#clock.sleep(betweenListingsMs, this.#stop.signal).catch(() => undefined);
     } while (this.#again());
     if (this.#state === "listing") this.#state = "idle";
   }
