@@ -1,49 +1,40 @@
-/** MCP servers that say too much, or read nothing: each costs only itself. Real programs, and the mesh in a process of its own. */
-import { readFileSync } from "node:fs";
-import { type Client, createClient } from "@connectrpc/connect";
-import { describe, expect, onTestFinished, test } from "vitest";
+/** MCP servers that say too much, or read nothing: each costs only itself. Real programs behind a real router. */
+import { describe, expect, test } from "vitest";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
-import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
+import type { McpServerSettings } from "../../services/toolrouter/server-settings.ts";
+import { http, type RunningRouter, sloppy, startRouter } from "../../services/toolrouter/toolrouter.fixture.ts";
 import { verifies } from "../requirements.ts";
-import { type MeshProcess, startMeshProcess } from "../support/mesh-process.ts";
 import type { Script } from "../support/sloppy-mcp/script.ts";
-import { sloppyProgram } from "../support/sloppy-mcp/sloppy-program.ts";
 import { startSloppyHttp } from "../support/sloppy-mcp/start-sloppy-http.ts";
 
 const MiB = 1024 * 1024;
 
-interface Meshed {
-  readonly mesh: MeshProcess;
-  readonly router: Client<typeof ToolRouterService>;
+interface Routed {
+  readonly router: RunningRouter["client"];
   /** Why the server was ended last; empty when it never was. */
   readonly problemOf: (name: string) => Promise<string>;
 }
 
 /** Each of the servers `bad` begins with its script when its tool `work` is called; the server `good` behaves. */
-async function start(bad: Readonly<Record<string, object>>): Promise<Meshed> {
-  const mcpServers = { ...bad, good: program({}), filesystem: { disabled: true } };
-  const mesh = await startMeshProcess({ config: JSON.stringify({ mcpServers }) });
-  onTestFinished(() => mesh.stop("SIGKILL"));
-  const router = createClient(ToolRouterService, mesh.transport());
+async function start(bad: Readonly<Record<string, McpServerSettings>>): Promise<Routed> {
+  const { client: router } = await startRouter({ ...bad, good: program({}) });
   const tools = Object.keys(bad).length + 1;
   await expect.poll(async () => (await router.listTools({})).tools.length, { timeout: 60_000 }).toBe(tools);
-  return { mesh, router, problemOf: async (name) => (await router.getServer({ name })).server?.problem ?? "" };
+  return { router, problemOf: async (name) => (await router.getServer({ name })).server?.problem ?? "" };
 }
 
-function program(script: Script): object {
-  const { command, args } = sloppyProgram(script);
-  return { command, args };
+function program(script: Script): McpServerSettings {
+  return sloppy(script, { startTimeoutMs: 60_000, callTimeoutMs: 100_000, callMaxDurationMs: 100_000 }).settings;
 }
 
-/** Resident memory of the mesh in MiB. */
-function rssOf({ mesh }: Meshed): number {
-  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${mesh.processOf("mesh").pid}/status`, "utf8"))?.[1];
-  return Number(kib) / 1024;
+/** Resident memory of the process that reads, in MiB. */
+function residentMiB(): number {
+  return process.memoryUsage.rss() / MiB;
 }
 
 /** Calls the good server over and over until `isOver`; returns how long the calls took, in milliseconds and in order. */
 async function callMeanwhile(
-  { router }: Meshed,
+  { router }: Routed,
   name: string,
   isOver: () => boolean | Promise<boolean>,
 ): Promise<number[]> {
@@ -80,17 +71,17 @@ describe(`a server that floods ${verifies("E10", "T7", "F1")}`, () => {
   test("is ended with the reason, and others' calls go on", { timeout: 400_000 }, async () => {
     const names = floods.map((_, n) => `bad${n}`);
     const scripts = floods.map(([, line]) => program({ "tools/call": [[{ flood: `${line}\n` }]] }));
-    const meshed = await start(Object.fromEntries(names.map((name, n) => [name, scripts[n] ?? {}])));
-    const quiet = median(await callMeanwhile(meshed, "before", () => true));
+    const routed = await start(Object.fromEntries(names.map((name, n) => [name, scripts[n] ?? program({})])));
+    const quiet = median(await callMeanwhile(routed, "before", () => true));
     for (const [n, [what]] of floods.entries()) {
       const name = names[n] ?? "";
-      const rssBefore = rssOf(meshed);
-      const call = meshed.router.invokeTool({ call: { callId: name, tool: `${name}.work` } });
-      const loud = await callMeanwhile(meshed, `during-${name}`, async () => (await meshed.problemOf(name)) !== "");
-      const grown = rssOf(meshed) - rssBefore;
+      const rssBefore = residentMiB();
+      const call = routed.router.invokeTool({ call: { callId: name, tool: `${name}.work` } });
+      const loud = await callMeanwhile(routed, `during-${name}`, async () => (await routed.problemOf(name)) !== "");
+      const grown = residentMiB() - rssBefore;
       const report = `${what}: p50 ${quiet.toFixed(1)} → ${median(loud).toFixed(1)} ms, longest ${loud.at(-1)?.toFixed(0)} ms, memory +${grown.toFixed(0)} MiB`;
       process.stderr.write(`${report}\n`);
-      expect(await meshed.problemOf(name), what).toMatch(
+      expect(await routed.problemOf(name), what).toMatch(
         /more than \d+ (messages|bytes) a second that nobody asked for/,
       );
       expect((await call).result?.outcome, what).toBe(ToolOutcome.UNKNOWN);
@@ -103,23 +94,23 @@ describe(`a server that floods ${verifies("E10", "T7", "F1")}`, () => {
   test("over the stream of its response is ended, too", { timeout: 120_000 }, async () => {
     const line = `data: ${notification("notifications/message", { data: "x" })}\n\n`;
     const { url } = await startSloppyHttp({ "tools/call": [[{ stream: true }, { flood: line }]] });
-    const meshed = await start({ bad: { url } });
-    const bad = meshed.router.invokeTool({ call: { callId: "bad", tool: "bad.work" } });
-    await callMeanwhile(meshed, "during", async () => (await meshed.problemOf("bad")) !== "");
+    const routed = await start({ bad: http(url) });
+    const bad = routed.router.invokeTool({ call: { callId: "bad", tool: "bad.work" } });
+    await callMeanwhile(routed, "during", async () => (await routed.problemOf("bad")) !== "");
     expect((await bad).result).toMatchObject({ outcome: ToolOutcome.UNKNOWN });
     expect((await bad).result?.message).toContain("messages a second that nobody asked for");
   });
 
   test("is none with a burst, a fast pace, or a long error output", { timeout: 120_000 }, async () => {
     const line = `${notification("notifications/message", { data: "x" })}\n`;
-    const meshed = await start({
+    const routed = await start({
       burst: program({ "tools/call": [[{ flood: line, perSecond: 4000, seconds: 1 }, { usual: true }]] }),
       fast: program({ "tools/call": [[{ flood: line, perSecond: 800, seconds: 8 }, { usual: true }]] }),
       wordy: program({ "tools/call": [[{ stderr: "a line of a log\n".repeat(20_000) }, { usual: true }]] }),
     });
     for (const name of ["burst", "fast", "wordy"]) {
-      const { result } = await meshed.router.invokeTool({ call: { callId: name, tool: `${name}.work` } });
-      expect([name, result?.outcome, await meshed.problemOf(name)]).toEqual([name, ToolOutcome.SUCCEEDED, ""]);
+      const { result } = await routed.router.invokeTool({ call: { callId: name, tool: `${name}.work` } });
+      expect([name, result?.outcome, await routed.problemOf(name)]).toEqual([name, ToolOutcome.SUCCEEDED, ""]);
     }
   });
 });
@@ -130,38 +121,38 @@ describe(`a server that never reads ${verifies("E6", "T7", "F4")}`, () => {
   test("and pings is ended, and memory stays flat", { timeout: 200_000 }, async () => {
     const pings = (line: string, perSecond: number) =>
       program({ "tools/call": [[{ stopReading: true }, { flood: line, perSecond, seconds: 60 }]] });
-    const meshed = await start({ long: pings(ping(50_000), 400), many: pings(ping(10), 900) });
-    const rssBefore = rssOf(meshed);
+    const routed = await start({ long: pings(ping(50_000), 400), many: pings(ping(10), 900) });
+    const rssBefore = residentMiB();
     let most = 0;
     const measure = (): void => {
-      most = Math.max(most, rssOf(meshed) - rssBefore);
+      most = Math.max(most, residentMiB() - rssBefore);
     };
     const calls = ["long", "many"].map((name) =>
-      meshed.router.invokeTool({ call: { callId: name, tool: `${name}.work` } }).catch(() => undefined),
+      routed.router.invokeTool({ call: { callId: name, tool: `${name}.work` } }).catch(() => undefined),
     );
-    await callMeanwhile(meshed, "during", async () => {
+    await callMeanwhile(routed, "during", async () => {
       measure();
-      return (await meshed.problemOf("long")) !== "";
+      return (await routed.problemOf("long")) !== "";
     });
-    expect(await meshed.problemOf("long")).toContain(
+    expect(await routed.problemOf("long")).toContain(
       "it does not read: more than 16777216 bytes wait to be written to it",
     );
     // The other one stays below the pace that a server may have: what waits for it is bounded all the same.
     for (let n = 0; n < 50; n++) {
       measure();
-      await meshed.router.invokeTool({ call: { callId: `after-${n}`, tool: "good.work" } });
+      await routed.router.invokeTool({ call: { callId: `after-${n}`, tool: "good.work" } });
     }
     process.stderr.write(`pings: memory at most +${most.toFixed(0)} MiB\n`);
     // Without the bound: 1.4 GB in 9 s.
     expect(most).toBeLessThan(300);
-    await meshed.mesh.stop("SIGKILL");
-    await Promise.all(calls);
+    // They end with the router.
+    for (const call of calls) call.catch(() => undefined);
   });
 
   test("gets no more calls than it has room for, and those that waited were not sent", {
     timeout: 120_000,
   }, async () => {
-    const meshed = await start({ bad: program({ "tools/call": [[{ stopReading: true }, { hang: true }]] }) });
+    const routed = await start({ bad: program({ "tools/call": [[{ stopReading: true }, { hang: true }]] }) });
     const text = "x".repeat(2 * MiB);
     const calls = Array.from({ length: 12 }, (_, n) => ({
       callId: `bad-${n}`,
@@ -169,7 +160,7 @@ describe(`a server that never reads ${verifies("E6", "T7", "F4")}`, () => {
       arguments: { text },
       timeoutMs: 60_000,
     }));
-    const results = await Promise.all(calls.map(async (call) => (await meshed.router.invokeTool({ call })).result));
+    const results = await Promise.all(calls.map(async (call) => (await routed.router.invokeTool({ call })).result));
     const outcomes = results.map((result) => result?.outcome);
     expect(outcomes.filter((outcome) => outcome === ToolOutcome.REFUSED).length).toBeGreaterThan(4);
     expect(outcomes.filter((outcome) => outcome === ToolOutcome.SUCCEEDED)).toEqual([]);

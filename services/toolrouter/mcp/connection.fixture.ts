@@ -46,8 +46,8 @@ export async function connect(target: McpTarget, clock: Clock = systemClock, tim
   const call = ({ name = "work", text = "", ...options }: CallOptions = {}): Promise<McpCallEnd> =>
     connection.callTool(name, text === "" ? {} : { text }, {
       signal: options.signal ?? new AbortController().signal,
-      silenceTimeoutMs: options.silenceTimeoutMs ?? 20_000,
-      maxDurationMs: options.maxDurationMs ?? 30_000,
+      silenceTimeoutMs: options.silenceTimeoutMs ?? 100_000,
+      maxDurationMs: options.maxDurationMs ?? 100_000,
       onProgress: options.onProgress ?? (() => undefined),
     });
   return { connection, call, changes: () => changes };

@@ -45,8 +45,8 @@ describe(`what a server may say unasked ${verifies("E10", "L7")}`, () => {
       say(meter, 1);
       clock.advance(1000);
     }
-    // 5 s until the burst is used up, then 5 s at twice the pace.
-    expect(seconds).toBe(11);
+    // 4 s until the burst is used up, then 5 s at twice the pace.
+    expect(seconds).toBe(9);
     expect(meter.problem).toContain(`${what} a second that nobody asked for`);
     const atOnce = new InboundMeter(clock);
     say(atOnce, 6);

@@ -14,6 +14,7 @@ import { type McpTransport, maxMessageBytes, RequestFault } from "./mcp-transpor
 import { findAnswered, mayBeAnswer, type Received, readMessages } from "./read-message.ts";
 
 const shownNoiseLength = 200;
+const maxReportsPerSecond = 20;
 /** How long a request that was given up may still be answered. */
 const lateAnswerMs = 60_000;
 
@@ -27,6 +28,8 @@ export class Inbox {
   readonly #clock: Clock;
   readonly #inFlight = new Set<RequestId>();
   #lastGivenUpMs = Number.NEGATIVE_INFINITY;
+  #reportsSinceMs = Number.NEGATIVE_INFINITY;
+  #reports = 0;
 
   /** `onNoise` gets what is no message at all, cut and escaped. */
   constructor(listener: Listener, clock: Clock, onNoise: (text: string) => void = () => undefined) {
@@ -78,7 +81,7 @@ export class Inbox {
     const id = findAnswered(head, tail, this.#inFlight) ?? (mayAnswer ? this.#soleRequest(request) : undefined);
     if (id !== undefined) this.#answerWith(id, bytes, () => this.fail(id, new RequestFault("unreadable", problem)));
     else
-      this.#listener.onerror(
+      this.#report(
         new Error(`a message of ${bytes} bytes was thrown away: ${escapeHidden(head.slice(0, shownNoiseLength))}`),
       );
   }
@@ -108,9 +111,7 @@ export class Inbox {
 
   #answerWith(id: RequestId, bytes: number, end: () => void): void {
     if (!this.#inFlight.has(id)) {
-      this.#listener.onerror(
-        new Error(`it answered a request that waits no more, or never was: ${String(id).slice(0, 64)}`),
-      );
+      this.#report(new Error(`it answered a request that waits no more, or never was: ${String(id).slice(0, 64)}`));
       return;
     }
     this.meter.forgive(bytes);
@@ -123,9 +124,20 @@ export class Inbox {
     return this.#inFlight.size === 1 ? this.#inFlight.values().next().value : undefined;
   }
 
+  /** L7: a server that sends much of what is worth a report costs no more than a few reports a second. */
+  #report(error: Error): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#reportsSinceMs >= 1000) {
+      this.#reportsSinceMs = nowMs;
+      this.#reports = 0;
+    }
+    this.#reports++;
+    if (this.#reports <= maxReportsPerSecond) this.#listener.onerror(error);
+  }
+
   #noteNoise(text: string): void {
     const shown = escapeHidden(text.slice(0, shownNoiseLength));
     this.#onNoise(shown);
-    this.#listener.onerror(new Error(`it sent something that is no JSON-RPC message: ${shown}`));
+    this.#report(new Error(`it sent something that is no JSON-RPC message: ${shown}`));
   }
 }

@@ -23,13 +23,21 @@ function answerOf(bytes: number, id: "first" | "last" | "before the version" | "
   ];
 }
 
+/** The answer "done" to the n-th call of a connection, counted from 0. */
+function doneFor(nth: number): Answer {
+  return [{ send: { jsonrpc: "2.0", id: 2 ** 30 + nth, result: { content: [{ type: "text", text: "done" }] } } }];
+}
+
+const patient = { timeout: 120_000 };
+
 describe(`an answer over the bound of a message ${verifies("FA8", "F1", "F3")}`, () => {
   it.each(["first", "last", "before the version"] as const)(
     "whose id stands %s costs its own call alone",
+    patient,
     async (id) => {
       const { call, requests } = await connectProgram({
-        "tools/call long": [[{ delayMs: 2000 }, { usual: true }]],
-        "tools/call large": [answerOf(large, id)],
+        "tools/call long": [[{ hang: true }]],
+        "tools/call large": [[...answerOf(large, id), ...doneFor(0), ...doneFor(1)]],
       });
       const others = [call({ name: "long" }), call({ name: "long" })];
       expect(await call({ name: "large" })).toEqual(tooLong);
@@ -39,20 +47,20 @@ describe(`an answer over the bound of a message ${verifies("FA8", "F1", "F3")}`,
     },
   );
 
-  it("whose id stands nowhere costs the only call in flight, and none of several", async () => {
+  it("whose id stands nowhere costs the only call in flight, and none of several", patient, async () => {
     const alone = await connectProgram({ "tools/call": [answerOf(large, "nowhere"), usual] });
     expect(await alone.call()).toEqual(tooLong);
     expect(await alone.call()).toMatchObject(done);
     const several = await connectProgram({
-      "tools/call long": [[{ delayMs: 3000 }, { usual: true }]],
-      "tools/call large": [answerOf(large, "nowhere")],
+      "tools/call long": [[{ hang: true }]],
+      "tools/call large": [[...answerOf(large, "nowhere"), ...doneFor(0)]],
     });
     const long = several.call({ name: "long" });
     expect(await several.call({ name: "large", silenceTimeoutMs: 2000 })).toMatchObject({ kind: "timed-out" });
     expect(await long).toMatchObject(done);
   });
 
-  it("arrives when it is shorter", async () => {
+  it("arrives when it is shorter", patient, async () => {
     const { call } = await connectProgram({
       "tools/call": [answerOf(5_000_000, "first"), answerOf(15_000_000, "last")],
     });
@@ -63,7 +71,7 @@ describe(`an answer over the bound of a message ${verifies("FA8", "F1", "F3")}`,
     }
   });
 
-  it("is never held in memory, however long it is", { timeout: 120_000 }, async () => {
+  it("is never held in memory, however long it is", patient, async () => {
     const { call } = await connectProgram({ "tools/call": [answerOf(200 * 1024 * 1024, "last"), usual] });
     globalThis.gc?.();
     const before = process.memoryUsage().arrayBuffers;
@@ -78,7 +86,7 @@ describe(`an answer over the bound of a message ${verifies("FA8", "F1", "F3")}`,
     expect(await call()).toMatchObject(done);
   });
 
-  it("that is a notification or a line of a log costs nothing", async () => {
+  it("that is a notification or a line of a log costs nothing", patient, async () => {
     const notification: Answer = [
       { raw: '{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"' },
       { fill: "x", bytes: large },
