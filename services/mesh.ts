@@ -52,7 +52,7 @@ import { createServerOptions } from "./kernel/rpc/server-options.ts";
 import { openBlobStore, openCallLedger, openSessionStore } from "./kernel/store/open-stores.ts";
 import type { StoreOptions, StoreUnavailable } from "./kernel/store/store-errors.ts";
 import { startSession } from "./session/register.ts";
-import { startToolRouter } from "./toolrouter/register.ts";
+import { closeTimeoutMs, startToolRouter } from "./toolrouter/register.ts";
 import { settingsOf } from "./toolrouter/server-settings.ts";
 
 /** The services of a mesh, in the order in which they start. */
@@ -227,7 +227,7 @@ async function start(options: StartOptions, lifecycle: Lifecycle): Promise<Mesh>
       callerOf: (context) => ({ scope: scopeOf(context), run: principalOf(context).run }),
       session: createClient(SessionService, peer("session")),
     });
-    await lifecycle.register({ name: "toolrouter", close: () => toolRouter.close() });
+    await lifecycle.register({ name: "toolrouter", close: () => toolRouter.close(), closeTimeoutMs });
     local.set("toolrouter", toolRouter.routes);
     if (!names.has("gateway")) add(ToolRouterService, toolRouter.routes);
   }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { verifies } from "../../test/requirements.ts";
 import { createLifecycle, type LifecyclePart, LifecycleStopped } from "./lifecycle.ts";
 import { createLog } from "./log.ts";
 
@@ -74,6 +75,13 @@ describe("createLifecycle", () => {
     ]);
     expect(steps.at(-1)).toBe("first closes");
     expect(lines.join("")).toContain("disk gone");
+  });
+
+  it(`gives a part that needs longer the time that it names ${verifies("E17")}`, async () => {
+    const { lifecycle, part } = setUp();
+    const slow = part("slow", { close: () => new Promise<void>((resolve) => void setTimeout(resolve, 150)) });
+    await lifecycle.register({ ...slow, closeTimeoutMs: 10_000 });
+    expect(await lifecycle.closeNow()).toEqual({ unfinished: [] });
   });
 
   it("ends a drain at once when it is told to close now, and closes each part once", async () => {

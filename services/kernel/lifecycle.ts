@@ -18,6 +18,8 @@ export interface LifecyclePart {
   drain?(deadlineMs: number): Promise<void> | void;
   /** Gives everything up. Called once, also when a drain failed or did not finish. */
   close(): Promise<void> | void;
+  /** Milliseconds that it may take to close, longer than what it itself waits for. Default: that of the lifecycle. */
+  readonly closeTimeoutMs?: number;
 }
 
 /** A part that did not stop as it should. */
@@ -94,7 +96,8 @@ export function createLifecycle({ log, closeTimeoutMs = 2000, clock = systemCloc
       log.warn({ part: part.name, step, timeoutMs }, `${part.name} did not ${step}: ${problem}`);
   };
 
-  const closePart = (part: LifecyclePart): Promise<void> => runStep(part, "close", () => part.close(), closeTimeoutMs);
+  const closePart = (part: LifecyclePart): Promise<void> =>
+    runStep(part, "close", () => part.close(), part.closeTimeoutMs ?? closeTimeoutMs);
 
   const closeAll = async (): Promise<StopReport> => {
     // A part can still be taken off while another closes; popping closes each exactly once.

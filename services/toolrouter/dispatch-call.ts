@@ -50,7 +50,7 @@ export async function dispatchCall(
   if (signal.aborted) return neverDispatchedResult(call.callId);
   let end = await send(found);
   if (end.kind === "not-sent" || (end.kind === "lost" && found.entry.tool.repeatable)) {
-    const again = await findAgain(found, leftMs(), clock, signal);
+    const again = await findAgain(found, Math.min(leftMs(), silenceTimeoutMs), clock, signal);
     if (again !== undefined) {
       log.info({ problem: end.problem }, "a call is sent a second time");
       end = await send(again);

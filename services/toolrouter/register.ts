@@ -37,9 +37,12 @@ export interface ToolRouterPart {
   readonly routes: (router: ConnectRouter) => void;
   /** MCP servers that answer, and calls that run. */
   readonly counts: () => { readonly readyServers: number; readonly calls: number };
-  /** Ends the MCP servers; calls in flight end as unknown and are recorded. The stores stay open. At most 5 s. */
+  /** Ends the MCP servers; calls in flight end as unknown and are recorded. The stores stay open. */
   readonly close: () => Promise<void>;
 }
+
+/** How long `close` may take: a server that heeds no signal takes 4 s (README, Bounds of a stop), the ledger the rest. */
+export const closeTimeoutMs = 6_000;
 
 /** Begins to connect to the servers and returns at once. */
 export function startToolRouter(deps: ToolRouterDeps): ToolRouterPart {

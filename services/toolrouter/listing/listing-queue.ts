@@ -1,13 +1,14 @@
 /**
  * Runs one listing of a server's tools at a time; requests that come meanwhile make one more, however many they are.
  *
- * Keeps F4: between two listings there is a pause of ten times what it took to judge the first one, at most 60 s, so that a
- * server that changes its list all the time costs a tenth of the time at most. Keeps L7: a list that ended too early is asked for again
+ * Keeps F4: between two listings there is a pause of a second, or ten times what it took to judge the first one, at most
+ * 60 s, so that a server that changes its list all the time costs a tenth of the time at most. Keeps L7: a list that ended too early is asked for again
  * after 60 s.
  */
 import type { Clock, Timer } from "../../kernel/clock.ts";
 
 const pauseFactor = 10;
+const minPauseMs = 1_000;
 const maxPauseMs = 60_000;
 const laterMs = 60_000;
 
@@ -47,7 +48,7 @@ export class ListingQueue {
   async #serve({ list, clock }: { readonly list: () => Promise<number>; readonly clock: Clock }): Promise<void> {
     do {
       this.#state = "listing";
-      const pauseMs = Math.min(maxPauseMs, pauseFactor * (await list()));
+      const pauseMs = Math.min(maxPauseMs, Math.max(minPauseMs, pauseFactor * (await list())));
       await clock.sleep(pauseMs, this.#stop.signal).catch(() => undefined);
     } while (this.#mustRepeat());
     if (this.#state === "listing") this.#state = "idle";

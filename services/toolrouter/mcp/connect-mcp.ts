@@ -76,8 +76,8 @@ function shareWith(calls: ToolCalls, transport: McpTransport): Transport {
   };
   transport.onfault = (id, fault) => {
     if (calls.fail(id, fault)) return;
-    const what = fault.kind === "unreadable" ? `it answered, but ${fault.message}` : fault.message;
-    seen.onmessage?.({ jsonrpc: "2.0", id, error: { code: -32000, message: what, data: fault } });
+    // A code that no server gives: the fault is what counts.
+    seen.onmessage?.({ jsonrpc: "2.0", id, error: { code: 0, message: fault.message, data: fault } });
   };
   transport.onactivity = (id) => calls.sawSign(id);
   transport.onclose = () => {
@@ -104,7 +104,7 @@ async function* listTools(
         return await limit.race(client.request(request, ResultSchema, { signal: limit.signal, timeout: sdkTimeoutMs }));
       } catch (error) {
         if (isAnswer(error) && limit.ended === undefined && client.transport !== undefined)
-          throw new PageRefused(error.message);
+          throw new PageRefused(explain(error, transport, undefined, timeoutMs));
         throw new Error(explain(error, transport, limit.ended, timeoutMs), { cause: error });
       }
     });
@@ -163,7 +163,9 @@ function explain(error: unknown, transport: McpTransport, ended: TimeLimit["ende
     return `it did not answer within ${timeoutMs} ms${lastWords === "" ? "" : `; it wrote: ${lastWords}`}`;
   }
   if (ended === "cancelled") return "it was stopped while it was starting";
-  return messageOf(error);
+  if (!(error instanceof McpError && error.data instanceof RequestFault)) return messageOf(error);
+  const { kind, message } = error.data;
+  return kind === "unreadable" ? `its answer can't be read: ${message}` : message;
 }
 
 function messageOf(error: unknown): string {

@@ -60,7 +60,9 @@ export class HttpSession {
   /** Whether the refusal means that the session is gone. A refusal that may mean something else is followed by a ping. */
   async isForgotten(refusal: Refusal, id: RequestId, signal: AbortSignal): Promise<boolean> {
     const says = whatOfSession(refusal, id, this.#id !== undefined);
-    return says === "forgotten" || (says === "perhaps" && !(await this.#isAlive(signal)));
+    if (says !== "perhaps") return says === "forgotten";
+    // A ping that breaks says nothing, and the request was refused in any case.
+    return !(await this.#isAlive(signal).catch(() => true));
   }
 
   /**

@@ -41,6 +41,8 @@ export class HttpTransport implements McpTransport {
   readonly #session: HttpSession;
   /** What ends the exchange of each request that waits for its answer. */
   readonly #waiting = new Map<RequestId, AbortController>();
+  /** Messages that are being sent, and answers that are being read. */
+  readonly #work = new Set<Promise<void>>();
   #sideMessages = 0;
   #listening = new AbortController();
   #problem: string | undefined;
@@ -65,29 +67,41 @@ export class HttpTransport implements McpTransport {
 
   async send(message: JSONRPCMessage): Promise<void> {
     if (this.#over.signal.aborted) throw new RequestFault("not-sent", this.#problem ?? "the connection is closed");
-    const text = JSON.stringify(message);
-    if (this.#sideMessages >= maxSideMessages || !this.#outbox.take(text)) {
-      throw this.#endUnsent(message, new RequestFault("not-sent", outboxFull));
-    }
-    this.#inbox.expect(message);
-    try {
-      if (isRequest(message)) await this.#request(message, text);
-      else await this.#tell(message, text);
-    } catch (error) {
-      // Nobody listens there: the server is not running.
-      if (error instanceof NoConnection) throw this.#endUnsent(message, error);
-      throw error instanceof RequestFault ? error : new RequestFault("lost", messageOf(error));
-    } finally {
-      this.#outbox.release(text);
-    }
+    await this.#track(this.#send(message));
     if ("method" in message && message.method === "notifications/initialized") this.#listen();
   }
 
   async close(): Promise<void> {
     if (this.#over.signal.aborted) return;
     const farewell = this.#session.id === undefined ? Promise.resolve() : this.#sayFarewell();
-    this.#end(undefined);
+    await this.#end(undefined);
     await farewell;
+  }
+
+  async #send(message: JSONRPCMessage): Promise<void> {
+    const text = JSON.stringify(message);
+    const hasRoom = this.#sideMessages < maxSideMessages && this.#outbox.take(text);
+    try {
+      if (!hasRoom) throw new RequestFault("not-sent", outboxFull);
+      this.#inbox.expect(message);
+      if (isRequest(message)) await this.#request(message, text);
+      else await this.#tell(message, text);
+    } catch (error) {
+      const fault = error instanceof RequestFault ? error : new RequestFault("lost", this.#problem ?? messageOf(error));
+      // Here, and not by who waits for `send`: a request has its end before the connection has.
+      if (isRequest(message)) this.onfault(message.id, fault);
+      // Nobody listens there: the server is not running.
+      if (!hasRoom || error instanceof NoConnection) void this.#end(fault.message);
+      throw fault;
+    } finally {
+      if (hasRoom) this.#outbox.release(text);
+    }
+  }
+
+  /** The connection is over when all that is tracked has ended. */
+  async #track(work: Promise<void>): Promise<void> {
+    this.#work.add(work);
+    await work.finally(() => this.#work.delete(work));
   }
 
   /** `send` is done when the server has taken the request; the answer comes in its own time. */
@@ -97,7 +111,7 @@ export class HttpTransport implements McpTransport {
     this.#waiting.set(id, abort);
     try {
       const response = await this.#exchange(message, text, AbortSignal.any([abort.signal, this.#over.signal]));
-      if (response !== undefined) void this.#readAnswer(response, id).finally(() => this.#waiting.delete(id));
+      if (response !== undefined) void this.#track(this.#readAnswer(response, id));
       else this.#waiting.delete(id);
     } catch (error) {
       this.#waiting.delete(id);
@@ -150,9 +164,10 @@ export class HttpTransport implements McpTransport {
         }
       }
     } catch (error) {
-      fault = new RequestFault("lost", `its response broke off: ${messageOf(error)}`);
+      fault = new RequestFault("lost", this.#problem ?? `its response broke off: ${messageOf(error)}`);
     } finally {
       response.destroy();
+      this.#waiting.delete(id);
     }
     this.#inbox.fail(id, fault);
   }
@@ -169,7 +184,7 @@ export class HttpTransport implements McpTransport {
         if (typeof data === "string") this.#inbox.receive(data, Buffer.byteLength(data), id);
         else this.#inbox.receiveLong(data, id);
       }
-      if (meter.problem !== undefined) this.#end(meter.problem);
+      if (meter.problem !== undefined) void this.#end(meter.problem);
       if (this.#over.signal.aborted || (id !== undefined && !this.#inbox.isInFlight(id))) return;
       // Who says too much is read more slowly.
       if (meter.pauseMs > 0) await this.#clock.sleep(meter.pauseMs, this.#over.signal).catch(() => undefined);
@@ -215,7 +230,9 @@ export class HttpTransport implements McpTransport {
       signal,
       onerror: (error) => this.onerror(error),
     });
-    void followed.then((end) => end instanceof NoConnection && this.#end(end.message));
+    void followed.then(async (end) => {
+      if (end instanceof NoConnection) await this.#end(end.message);
+    });
   }
 
   async #sayFarewell(): Promise<void> {
@@ -227,17 +244,12 @@ export class HttpTransport implements McpTransport {
       .catch((error: unknown) => this.onerror(new Error(messageOf(error))));
   }
 
-  #endUnsent(message: JSONRPCMessage, fault: RequestFault): RequestFault {
-    // Before the end, which takes every call in flight for lost.
-    if (isRequest(message)) this.onfault(message.id, fault);
-    this.#end(fault.message);
-    return fault;
-  }
-
-  #end(problem: string | undefined): void {
+  async #end(problem: string | undefined): Promise<void> {
     if (this.#over.signal.aborted) return;
     this.#problem = problem;
     this.#over.abort();
+    // What was on its way breaks now, and tells by itself whether it was sent.
+    await Promise.allSettled(this.#work);
     this.onclose();
   }
 }

@@ -2,8 +2,8 @@
  * What a transport does with what its server sends: count it, read it, and tell answers from the rest.
  *
  * Keeps FA8 and F3: an answer that is too long or can't be read ends its own request alone. Whose it is stands at its
- * ends (`findAnswered`), or it came in the response to that request, or only one request is in flight. With several in
- * flight nobody can know: the log says so, and that request ends by its own timeout.
+ * ends (`findAnswered`), or it came in the response to that request, or only one request is in flight and none was given
+ * up of late. Else nobody can know: the log says so, and that request ends by its own timeout.
  */
 import type { JSONRPCMessage, RequestId } from "@modelcontextprotocol/sdk/types.js";
 import type { Clock } from "../../kernel/clock.ts";
@@ -14,6 +14,9 @@ import { type McpTransport, maxMessageBytes, RequestFault } from "./mcp-transpor
 import { findAnswered, mayBeAnswer, type Received, readMessages } from "./read-message.ts";
 
 const shownNoiseLength = 200;
+const maxReportsPerSecond = 20;
+/** How long a request that was given up may still be answered. */
+const lateAnswerMs = 60_000;
 
 type Listener = Pick<McpTransport, "onmessage" | "onfault" | "onerror">;
 
@@ -22,12 +25,17 @@ export class Inbox {
   readonly meter: InboundMeter;
   readonly #listener: Listener;
   readonly #onNoise: (text: string) => void;
+  readonly #clock: Clock;
   readonly #inFlight = new Set<RequestId>();
+  #lastGivenUpMs = Number.NEGATIVE_INFINITY;
+  #reportsSinceMs = Number.NEGATIVE_INFINITY;
+  #reports = 0;
 
   /** `onNoise` gets what is no message at all, cut and escaped. */
   constructor(listener: Listener, clock: Clock, onNoise: (text: string) => void = () => undefined) {
     this.meter = new InboundMeter(clock);
     this.#listener = listener;
+    this.#clock = clock;
     this.#onNoise = onNoise;
   }
 
@@ -37,7 +45,9 @@ export class Inbox {
     if ("id" in message) this.#inFlight.add(message.id);
     if (message.method !== "notifications/cancelled") return;
     const { requestId } = message.params ?? {};
-    if (typeof requestId === "number" || typeof requestId === "string") this.#inFlight.delete(requestId);
+    if (typeof requestId !== "number" && typeof requestId !== "string") return;
+    this.#lastGivenUpMs = this.#clock.monotonicMs();
+    this.#inFlight.delete(requestId);
   }
 
   isInFlight(id: RequestId): boolean {
@@ -71,7 +81,7 @@ export class Inbox {
     const id = findAnswered(head, tail, this.#inFlight) ?? (mayAnswer ? this.#soleRequest(request) : undefined);
     if (id !== undefined) this.#answerWith(id, bytes, () => this.fail(id, new RequestFault("unreadable", problem)));
     else
-      this.#listener.onerror(
+      this.#report(
         new Error(`a message of ${bytes} bytes was thrown away: ${escapeHidden(head.slice(0, shownNoiseLength))}`),
       );
   }
@@ -101,9 +111,7 @@ export class Inbox {
 
   #answerWith(id: RequestId, bytes: number, end: () => void): void {
     if (!this.#inFlight.has(id)) {
-      this.#listener.onerror(
-        new Error(`it answered a request that waits no more, or never was: ${String(id).slice(0, 64)}`),
-      );
+      this.#report(new Error(`it answered a request that waits no more, or never was: ${String(id).slice(0, 64)}`));
       return;
     }
     this.meter.forgive(bytes);
@@ -112,12 +120,24 @@ export class Inbox {
 
   #soleRequest(request: RequestId | undefined): RequestId | undefined {
     if (request !== undefined) return request;
+    if (this.#clock.monotonicMs() - this.#lastGivenUpMs < lateAnswerMs) return undefined;
     return this.#inFlight.size === 1 ? this.#inFlight.values().next().value : undefined;
+  }
+
+  /** L7: a server that sends much of what is worth a report costs no more than a few reports a second. */
+  #report(error: Error): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#reportsSinceMs >= 1000) {
+      this.#reportsSinceMs = nowMs;
+      this.#reports = 0;
+    }
+    this.#reports++;
+    if (this.#reports <= maxReportsPerSecond) this.#listener.onerror(error);
   }
 
   #noteNoise(text: string): void {
     const shown = escapeHidden(text.slice(0, shownNoiseLength));
     this.#onNoise(shown);
-    this.#listener.onerror(new Error(`it sent something that is no JSON-RPC message: ${shown}`));
+    this.#report(new Error(`it sent something that is no JSON-RPC message: ${shown}`));
   }
 }

@@ -85,18 +85,13 @@ export class ToolCalls {
   }
 
   #takeAnswer(message: Exclude<JSONRPCMessage, { method: string }>): boolean {
-    // A server that could not read a request does not know its id.
-    const id = message.id ?? this.#onlyCall();
+    const { id } = message;
     if (id === undefined || !isCallId(id)) return false;
     const call = this.#pending.get(id);
     if ("error" in message)
       call?.end({ kind: "rejected", problem: `MCP error ${message.error.code}: ${message.error.message}` });
     else call?.end({ kind: "answered", answer: readAnswer(message.result) });
     return true;
-  }
-
-  #onlyCall(): RequestId | undefined {
-    return this.#pending.size === 1 ? this.#pending.keys().next().value : undefined;
   }
 
   #takeProgress({ progressToken, progress, total, message }: Readonly<Record<string, unknown>>): boolean {

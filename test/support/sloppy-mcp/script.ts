@@ -44,6 +44,7 @@ export type Step =
   /** Programs alone. */
   | { readonly stderr: string }
   | { readonly exit: number }
+  /** Ignores these signals, and the end of its input. */
   | { readonly ignore: readonly NodeJS.Signals[] }
   /** Starts `sleep 600` in a shell that ignores these signals, and writes its process id as a line of error output. */
   | { readonly grandchild: readonly NodeJS.Signals[] };

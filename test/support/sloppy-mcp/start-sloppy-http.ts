@@ -74,10 +74,10 @@ class HttpOutput implements Output {
   async write(part: string | Buffer): Promise<void> {
     if (!this.#response.headersSent) this.#writeHead(this.#defaultStatus, {});
     if (this.isOver || this.#response.write(part)) return;
-    await new Promise<void>((resolve) => {
-      this.#response.once("drain", resolve);
-      this.#response.once("close", resolve);
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    for (const event of ["drain", "close"]) this.#response.once(event, resolve);
+    await promise;
+    for (const event of ["drain", "close"]) this.#response.off(event, resolve);
   }
 
   writeMessage(json: string): Promise<void> {

@@ -32,8 +32,10 @@ const output: Output = {
   play(step) {
     if ("stderr" in step) process.stderr.write(step.stderr);
     else if ("exit" in step) process.exit(step.exit);
-    else if ("ignore" in step) for (const signal of step.ignore) process.on(signal, () => undefined);
-    else if ("grandchild" in step) {
+    else if ("ignore" in step) {
+      for (const signal of step.ignore) process.on(signal, () => undefined);
+      setInterval(() => undefined, 60_000);
+    } else if ("grandchild" in step) {
       const traps = step.grandchild.map((signal) => `trap '' ${signal.slice("SIG".length)};`).join(" ");
       spawn("sh", ["-c", `${traps} echo $$ >&2; while :; do sleep 600; done`], {
         stdio: ["ignore", "ignore", "inherit"],

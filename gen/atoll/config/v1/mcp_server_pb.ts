@@ -45,7 +45,12 @@ export type McpServer = Message<"atoll.config.v1.McpServer"> & {
   args: string[];
 
   /**
-   * Its environment beside PATH, HOME, LANG, TMPDIR, TERM, USER and SHELL; nothing else is inherited.
+   * Its environment beside what it inherits: PATH, HOME, TMPDIR, TERM, USER, SHELL and the like; the locale (LANG, LC_*,
+   * TZ); proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY, ALL_PROXY, in either case, with the password that they may hold); the
+   * machine's own certificates (NODE_EXTRA_CA_CERTS, SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE);
+   * the display (DISPLAY, WAYLAND_DISPLAY, XAUTHORITY, XDG_*); the folders of runtimes and package managers (NVM_DIR,
+   * npm_config_cache, UV_CACHE_DIR, JAVA_HOME and the like). Keys, tokens, passwords, sockets of agents and the mesh's own
+   * settings are not inherited.
    *
    * @generated from field: map<string, string> env = 3;
    */
