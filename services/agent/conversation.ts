@@ -13,6 +13,7 @@ import { BlockKind, type DiscardReason } from "../../gen/atoll/event/v1/block_ev
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import type { MessageReceived } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { type ToolCallFinished, ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
+import { forgetOldMedia } from "./forget-media.ts";
 
 /** A block of model output, or a tool call, in the order in which the model made them. */
 export type StepItem =
@@ -219,6 +220,7 @@ export class WorkingConversation implements Conversation {
 
   /** Begins a step whose model call reads all that was unread. */
   beginStep(step: number, attempt: number): Step {
+    forgetOldMedia(this.runs);
     const begun = newStep(step, attempt, this.run.unread.splice(0));
     this.run.steps.push(begun);
     return begun;
