@@ -8,7 +8,7 @@ import type { ContentBlock, MediaSource } from "../../gen/atoll/content/v1/conte
 import type { ConversationRun } from "./conversation.ts";
 
 /** Twice what one request shows (maxAllPictureBytes). */
-export const maxRememberedMediaBytes = 30_000_000;
+const maxRememberedMediaBytes = 30_000_000;
 
 export function forgetOldMedia(runs: readonly ConversationRun[], maxBytes = maxRememberedMediaBytes): void {
   let bytes = 0;
