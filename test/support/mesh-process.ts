@@ -61,7 +61,7 @@ export interface MeshProcess {
 const main = resolve(import.meta.dirname, "../../services/main.ts");
 /** As in the first line of main.ts. */
 export const nodeFlags: readonly string[] = ["--max-semi-space-size=8"];
-const startTimeoutMs = 30_000;
+const startTimeoutMs = 120_000;
 const endTimeoutMs = 40_000;
 
 export async function startMeshProcess(options: MeshProcessOptions = {}): Promise<MeshProcess> {
