@@ -14,6 +14,7 @@ import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import type { HistoryMended } from "../../gen/atoll/event/v1/model_events_pb.ts";
 import type { MessageReceived } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { type ToolCallFinished, ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
+import { forgetOldMedia } from "./forget-media.ts";
 import { MendedHistory } from "./mended-history.ts";
 import type { Mends } from "./models/mend-messages.ts";
 
@@ -245,6 +246,7 @@ export class WorkingConversation implements Conversation {
 
   /** Begins a step whose model call reads all that was unread. */
   beginStep(step: number, attempt: number): Step {
+    forgetOldMedia(this.runs);
     const begun = newStep(step, attempt, this.run.unread.splice(0));
     this.run.steps.push(begun);
     return begun;

@@ -18,8 +18,8 @@ export function endOpenCalls(writer: EventWriter, conversation: WorkingConversat
 }
 
 function endCall(writer: EventWriter, step: Step, item: Extract<StepItem, { kind: "call" }>): void {
-  // What was refused in a step that was cut short is not in the log yet.
-  if (step.modelDone && item.finished !== undefined) return;
+  // What this worker refused in a step that was cut short is not in the log yet.
+  if (item.finished !== undefined && (step.modelDone || step.attempt !== writer.attempt)) return;
   const mayHaveBeenMade =
     step.modelDone &&
     !stopsWithoutTools.includes(step.stopReason) &&

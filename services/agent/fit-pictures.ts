@@ -9,13 +9,13 @@ import { readPicture } from "../kernel/content/read-picture.ts";
 import type { ImageBlock, ModelBlock, ModelMessage, TextBlock } from "./models/model.ts";
 
 /** Pictures of a request. */
-export const maxPictures = 100;
+const maxPictures = 100;
 /** Bytes of all pictures of a request, which are 20 MB of base64: a request may have 32 MB. */
 export const maxAllPictureBytes = 15_000_000;
 /** When a request has more pictures than this, */
-export const manyPictures = 20;
+const manyPictures = 20;
 /** each may have at most so many pixels a side. */
-export const maxSideOfManyPx = 2_000;
+const maxSideOfManyPx = 2_000;
 
 /** Messages without a picture too many are the same objects, so that a growing conversation keeps its prefix. */
 export function fitPictures(messages: readonly ModelMessage[]): ModelMessage[] {

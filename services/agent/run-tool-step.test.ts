@@ -299,7 +299,7 @@ describe(`a call that had started and that the router does not know any more ${v
         { step: 1, body: { case: "toolCallStarted", value: { callId: "c1", tool: "files.read" } } },
       ],
     });
-    expect(asked.toSorted()).toEqual([
+    expect(asked.toSorted(([one], [other]) => one.localeCompare(other))).toEqual([
       ["c1", true],
       ["c2", false],
     ]);

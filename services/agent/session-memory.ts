@@ -2,8 +2,8 @@
  * The conversations that a worker has folded already, so that a turn reads only what is new of the log.
  *
  * Keeps L2 and L3: it is a cache. What is folded is what the log says, never what the worker believes to have written;
- * a log that was replaced is folded afresh. Keeps L7: it holds a bounded number of sessions, the least used leave, and of
- * each the newest runs alone: more than a model is ever shown.
+ * a log that was replaced is folded afresh. Keeps L7: it holds a bounded number of sessions and of bytes that were folded,
+ * the least used leave, and of each session the newest runs alone: more than a model is ever shown.
  */
 import type { CallOptions } from "@connectrpc/connect";
 import type { Session } from "../../gen/atoll/session/v1/session_pb.ts";
@@ -14,6 +14,9 @@ import { ConversationFold } from "./conversation.ts";
 
 const pageSize = 5_000;
 
+/** Bytes of the events that were folded into all that is remembered; of one session they may be more. */
+const maxFoldedBytes = 268_435_456;
+
 /** Times in a row that a log is read anew because retention overtook the reader. */
 const maxFreshStarts = 3;
 
@@ -21,6 +24,7 @@ interface Remembered {
   readonly logId: string;
   fold: ConversationFold;
   afterSeq: number;
+  foldedBytes: number;
 }
 
 export class SessionMemory {
@@ -52,16 +56,27 @@ export class SessionMemory {
   ): Promise<ConversationFold> {
     const known = this.#known.get(sessionId);
     this.#known.delete(sessionId);
-    const memory = known?.logId === logId ? known : { logId, fold: new ConversationFold(this.#maxRuns), afterSeq: 0 };
+    const memory =
+      known?.logId === logId
+        ? known
+        : { logId, fold: new ConversationFold(this.#maxRuns), afterSeq: 0, foldedBytes: 0 };
     const first = recent[0];
     if (first !== undefined && readEventRange(first).firstSeq <= memory.afterSeq + 1) apply(memory, recent);
     if (memory.afterSeq < Number(headSeq)) await this.#catchUpAnew(sessionId, memory, call);
-    if (this.#known.size >= this.#maxSessions) {
-      const oldest = this.#known.keys().next();
-      if (oldest.done === false) this.#known.delete(oldest.value);
-    }
     this.#known.set(sessionId, memory);
+    this.#forgetLeastUsed();
     return memory.fold;
+  }
+
+  /** The one that was used last stays. */
+  #forgetLeastUsed(): void {
+    let bytes = 0;
+    for (const { foldedBytes } of this.#known.values()) bytes += foldedBytes;
+    for (const [sessionId, { foldedBytes }] of this.#known) {
+      if (this.#known.size <= this.#maxSessions && (bytes <= maxFoldedBytes || this.#known.size === 1)) return;
+      this.#known.delete(sessionId);
+      bytes -= foldedBytes;
+    }
   }
 
   /** What is known may end before what retention has left of the log: then that is all there is to know. */
@@ -72,7 +87,7 @@ export class SessionMemory {
         return;
       } catch (error) {
         if (!failedWith(error, ErrorReason.HISTORY_TRIMMED) || freshStarts >= maxFreshStarts) throw error;
-        Object.assign(memory, { fold: new ConversationFold(this.#maxRuns), afterSeq: 0 });
+        Object.assign(memory, { fold: new ConversationFold(this.#maxRuns), afterSeq: 0, foldedBytes: 0 });
       }
     }
   }
@@ -94,5 +109,6 @@ function apply(memory: Remembered, events: readonly Uint8Array[]): void {
     if (seq <= memory.afterSeq) continue;
     memory.fold.apply(bytes);
     memory.afterSeq = seq;
+    memory.foldedBytes += bytes.length;
   }
 }

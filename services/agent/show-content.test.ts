@@ -11,6 +11,7 @@ import { maxPictureBytes } from "../kernel/content/read-picture.ts";
 import { createLog } from "../kernel/log.ts";
 import type { ConversationRun } from "./conversation.ts";
 import { fitPictures, maxAllPictureBytes } from "./fit-pictures.ts";
+import { forgetOldMedia } from "./forget-media.ts";
 import { toModelMessages } from "./model-messages.ts";
 import { createAnthropicModel } from "./models/anthropic/anthropic-model.ts";
 import { gather, requestOf } from "./models/collect-parts.fixture.ts";
@@ -213,6 +214,22 @@ describe(`the pictures of a request ${verifies("FA4", "F2")}`, () => {
   it("leave messages alone that have none too many", () => {
     const messages = messagesOf([small, wide]);
     expect(fitPictures(messages)[0]).toBe(messages[0]);
+  });
+});
+
+describe(`what is remembered of media ${verifies("FA5", "L7")}`, () => {
+  it("is the newest; the model is told of the rest", () => {
+    const content = (n: number) => [words(`see ${n}`), image(png(2, 2, 1_000))];
+    const runs = [1, 2, 3].map((n) =>
+      runOf(content(n), [{ outcome: ToolOutcome.SUCCEEDED, content: [image(jpeg())] }]),
+    );
+    forgetOldMedia(runs, 2 * png(2, 2, 1_000).length);
+    const shown = runs.map((run) => shownIn(toModelMessages({ runs: [run] }, 100).flatMap(({ content: all }) => all)));
+    const [oldest, middle, newest] = shown;
+    expect(oldest?.[1]).toMatch(/^\(image\/png, 1 .* bytes: a picture that can't be shown: it is too long ago\)$/);
+    expect(oldest?.[3]).toEqual([false, expect.stringMatching(/too long ago/)]);
+    expect(middle?.[3]).toEqual([false, "<image/jpeg>"]);
+    expect(newest?.slice(1)).toEqual(["<image/png>", "tool_use", [false, "<image/jpeg>"]]);
   });
 });
 

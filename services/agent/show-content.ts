@@ -43,12 +43,16 @@ function showPicture({ media, altText }: ImageBlock): Shown {
   const bytes = bytesOf(media);
   const about = altText.trim() === "" ? "" : `; it is said to show: ${altText}`;
   if (bytes === undefined) {
-    const why = media?.source.case === "blob" ? ": it did not fit here and is kept apart" : ": it has no bytes";
-    return text(named(`a picture that can't be shown${why}${about}`, media));
+    return text(named(`a picture that can't be shown: ${whyWithoutBytes(media)}${about}`, media));
   }
   const reading = readPicture(bytes);
   if (reading.kind === "viewable") return { type: "image", mediaType: reading.mediaType, bytes };
   return text(named(`a picture that can't be shown: ${reading.problem}${about}`, media));
+}
+
+function whyWithoutBytes(media: MediaSource | undefined): string {
+  if (media?.source.case === "blob") return "it did not fit here and is kept apart";
+  return media !== undefined && media.size > 0n ? "it is too long ago" : "it has no bytes";
 }
 
 /** A picture as a picture, text as text; another file is named. */

@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { StoreUnavailable } from "../../services/kernel/store/store-errors.ts";
 import { verifies } from "../requirements.ts";
+import { sessionCallsSuite } from "./session-calls-suite.ts";
 import { sessionCommandsSuite } from "./session-commands-suite.ts";
 import { sessionCompactionSuite } from "./session-compaction-suite.ts";
 import { sessionEndingSuite } from "./session-ending-suite.ts";
@@ -42,6 +43,7 @@ export function sessionStoreSuite(name: string, driver: SessionStoreDriver): voi
     sessionsSuite(driver);
     sessionLifeSuite(driver);
     sessionEndingSuite(driver);
+    sessionCallsSuite(driver);
     sessionListSuite(driver);
     sessionSearchSuite(driver);
     sessionForkSuite(driver);

@@ -9,10 +9,10 @@ import { sniffMedia } from "./sniff-media.ts";
 /** Bytes of one picture: model APIs take 5 MiB of its base64. It leaves room for text beside it in a message of 4 MiB. */
 export const maxPictureBytes = 3_750_000;
 /** Pixels a side that model APIs take. */
-export const maxPictureSidePx = 8_000;
+const maxPictureSidePx = 8_000;
 
 /** The types that models take. */
-export const viewableTypes: readonly string[] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+const viewableTypes: readonly string[] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 
 export type PictureReading =
   | {

@@ -1,7 +1,7 @@
 /**
  * What the beginning of a log says of a session, for a copy that ends there.
  *
- * Keeps R2 for the copy: it names every run that the beginning speaks of and does not end. A run begins with its first
+ * Keeps R2 and F3 for the copy: it names every run that the beginning speaks of and does not end, with its open calls. A run begins with its first
  * message; a steered or collected message belongs to a run that has begun already. Where retention has removed the oldest
  * events, a run may be named only by what it did later: there, its first event that is kept begins it.
  */
@@ -11,6 +11,7 @@ import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { readEventBody } from "../event/read-event-body.ts";
 import { readEventRun } from "../event/read-event-run.ts";
 import type { StoredEvent } from "../event/stored-event.ts";
+import { isOfCalls, type OpenCall, OpenCalls } from "./open-calls.ts";
 
 /** Field numbers of message_received, run_queued, run_started, run_resumed, run_finished and session_updated. */
 const foldedBodies: ReadonlySet<number> = new Set([16, 17, 18, 20, 37, 38]);
@@ -20,11 +21,14 @@ export interface OpenRun {
   readonly runId: string;
   /** How many times a worker took it up; 0 while it waits, or where no kept event says it. */
   readonly attempt: number;
+  /** Its calls that have no outcome there. */
+  readonly calls: readonly OpenCall[];
 }
 
 export class PrefixFold {
   readonly #isTrimmed: boolean;
-  readonly #openRuns = new Map<string, OpenRun>();
+  readonly #openRuns = new Map<string, Omit<OpenRun, "calls">>();
+  readonly #calls = new Map<string, OpenCalls>();
   readonly #endedRuns = new Set<string>();
   messageCount = 0;
   /** Milliseconds since 1970; 0 before the first message. */
@@ -43,10 +47,11 @@ export class PrefixFold {
 
   /** In the order in which the events first name them. */
   get openRuns(): readonly OpenRun[] {
-    return [...this.#openRuns.values()];
+    return [...this.#openRuns.values()].map((run) => ({ ...run, calls: this.#calls.get(run.runId)?.all ?? [] }));
   }
 
   apply({ bytes }: StoredEvent): void {
+    if (isOfCalls(bytes)) this.#applyToCalls(bytes);
     if (!foldedBodies.has(readEventBody(bytes))) {
       if (this.#isTrimmed) this.#meet(bytes);
       return;
@@ -67,6 +72,7 @@ export class PrefixFold {
         return;
       case "runFinished":
         this.#openRuns.delete(runId);
+        this.#calls.delete(runId);
         this.#endedRuns.add(runId);
         return;
       case "sessionUpdated": {
@@ -89,6 +95,14 @@ export class PrefixFold {
     if (known !== undefined && known.attempt > 0) return;
     const { attempt } = fromBinary(EventSchema, bytes);
     this.#openRuns.set(runId, { runId, attempt });
+  }
+
+  #applyToCalls(bytes: Uint8Array): void {
+    const event = fromBinary(EventSchema, bytes);
+    if (this.#endedRuns.has(event.runId)) return;
+    const calls = this.#calls.get(event.runId) ?? new OpenCalls();
+    this.#calls.set(event.runId, calls);
+    calls.apply(event);
   }
 
   #open(runId: string): void {

@@ -204,8 +204,8 @@ export interface SessionStore {
   ): Promise<Answered<SessionEnded> | { readonly kind: "session-not-found" }>;
   /**
    * Makes a session whose log begins with the events of another one up to a seq, closed or not: the same numbers and the
-   * same bytes under a log id of its own, and behind them the terminal events of the runs that have not ended there (R2)
-   * and what the fork differs in. Agent, labels, profile and idle timeout are the original's of today; it has no parent
+   * same bytes under a log id of its own, and behind them the outcomes of calls that have none there, the terminal events
+   * of the runs that have not ended there (R2) and what the fork differs in. Agent, labels, profile and idle timeout are the original's of today; it has no parent
    * and no runs: the copied ones are history, and their rows stay the original's.
    */
   forkSession(scope: Scope, request: Request<Forked>, fork: SessionFork): Promise<Answered<Forked> | ForkRefusal>;
@@ -251,10 +251,14 @@ export interface SessionStore {
   ): Promise<Claimed | undefined>;
   /**
    * Appends a worker's batch, all or nothing (L4), and closes the commands that it acted on. With the batch that ends the
-   * run, one run is queued for all steer messages that are still open, and they move to it.
+   * run, one run is queued for all steer messages that are still open, and they move to it; and when an earlier worker
+   * had the run, calls that it left without an outcome get one in front of the terminal event (run-rules/open-calls.ts).
    */
   appendBatch(batch: WorkerBatch): Promise<AppendOutcome>;
-  /** Takes the next epoch and writes the terminal event itself, when `epoch` is still the run's (R2, R5). */
+  /**
+   * Takes the next epoch and writes the terminal event itself, when `epoch` is still the run's (R2, R5), and in front of it
+   * an outcome for each call that the log leaves without one (run-rules/open-calls.ts).
+   */
   finishRun(
     run: { readonly tenant: string; readonly runId: string; readonly epoch: number },
     finish: RunEnding & { readonly event: (run: RunRow) => Uint8Array },

@@ -5,10 +5,13 @@
  * events; a late worker is refused, a resent batch answered. Keeps R2: the batch that ends a run ends it once.
  */
 import { judgeBatch } from "../../run-rules/judge-batch.ts";
+import { withCallEndings } from "../../run-rules/open-calls.ts";
 import type { AppendOutcome, WorkerBatch } from "../changes.ts";
 import type { RunRow } from "../rows.ts";
 import { endRun, joined } from "./end-run.ts";
+import { readLastStep } from "./read-last-step.ts";
 import type { StoredRun } from "./run-columns.ts";
+import type { StoredSession } from "./session-columns.ts";
 import type { SessionTables } from "./session-tables.ts";
 
 /** See SessionStore.appendBatch. */
@@ -33,7 +36,7 @@ export function appendBatch(tables: SessionTables, batch: WorkerBatch, nowMs: nu
 
 function append(tables: SessionTables, run: StoredRun, batch: WorkerBatch, nowMs: number): AppendOutcome {
   const session = tables.sessions.get(run.sessionNo);
-  const [grown, appended] = tables.events.append(session, batch.events, nowMs);
+  const [grown, appended] = tables.events.append(session, eventsOf(tables, session, run, batch), nowMs);
   const firstSeq = session.row.headSeq + 1;
   const lastSeq = appended.headSeq;
   const row: RunRow = { ...run.row, batchNo: batch.batchNo };
@@ -54,6 +57,20 @@ function append(tables: SessionTables, run: StoredRun, batch: WorkerBatch, nowMs
   tables.sessions.save(grown);
   tables.runs.saveBatch(next);
   return { kind: "appended", firstSeq, lastSeq, appended, run: row, freesNext: false };
+}
+
+/**
+ * What is appended. A worker that took the run over and ends it, perhaps before it has read the log, may not know of calls
+ * that an earlier one made: they get their outcomes here.
+ */
+function eventsOf(
+  tables: SessionTables,
+  session: StoredSession,
+  run: StoredRun,
+  { events, finish }: WorkerBatch,
+): readonly Uint8Array[] {
+  if (finish === undefined || run.row.attempt <= 1) return events;
+  return withCallEndings(run.row, readLastStep(tables, session, run), events);
 }
 
 /**

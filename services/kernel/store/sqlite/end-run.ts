@@ -6,10 +6,12 @@
  * accepted message is left unanswered: what the run was steered with and never read gets a run of its own.
  */
 import { endedRun, maySeize, seizedRun } from "../../run-rules/change-run.ts";
+import { withCallEndings } from "../../run-rules/open-calls.ts";
 import { positionOf } from "../../run-rules/order-runs.ts";
 import { leftOver } from "../../run-rules/run-commands.ts";
 import type { Appended, FollowUp, RunEnding } from "../changes.ts";
 import type { RunRow, SessionRow } from "../rows.ts";
+import { readLastStep } from "./read-last-step.ts";
 import type { StoredRun } from "./run-columns.ts";
 import { waitingRun } from "./run-rows.ts";
 import type { StoredSession } from "./session-columns.ts";
@@ -93,7 +95,8 @@ export function finishRun(
   }
   const seized: StoredRun = { ...held, batchFirstSeq: 0, batchLastSeq: 0, row: seizedRun(held.row) };
   const session = tables.sessions.get(held.sessionNo);
-  const [grown, appended] = tables.events.append(session, [finish.event(seized.row)], nowMs);
+  const events = withCallEndings(seized.row, readLastStep(tables, session, held), [finish.event(seized.row)]);
+  const [grown, appended] = tables.events.append(session, events, nowMs);
   const ended = endRun(tables, seized, grown, finish, nowMs);
   return { run: ended.run, appended: joined(appended, ended.followUp) };
 }

@@ -3,10 +3,12 @@
  *
  * Keeps R1. Keeps S1 and S3: the copied events have the numbers and the bytes that they have in the original; where the
  * wanted end lies inside a merged delta, nobody knows any more which part of its text came before it, and the fork is
- * refused rather than made up. Keeps R2: every run that has not ended there gets its terminal event behind the copy. The
+ * refused rather than made up. Keeps R2 and F3: every run that has not ended there gets its terminal event behind the
+ * copy, and each of its calls an outcome. The
  * runs of the copied part are history: their rows stay the original's. Keeps L7: a log over a bound is not copied.
  */
 import { type OpenRun, PrefixFold } from "../../run-rules/fold-prefix.ts";
+import { callEnding } from "../../run-rules/open-calls.ts";
 import type { Forked, ForkRefusal, SessionFork } from "../changes.ts";
 import type { SessionRow } from "../rows.ts";
 import type { Scope } from "../scope.ts";
@@ -98,7 +100,8 @@ function copy(
     // A floor that no kept event says was set before them, or not yet.
     contextFloorSeq: prefix.contextFloorSeq ?? (row.contextFloorSeq < oldestSeq ? row.contextFloorSeq : 0),
   };
-  const tail = [...prefix.openRuns.map((run: OpenRun) => fork.ending(run)), ...updates(copied, fork, prefix)];
+  const endingsOf = (run: OpenRun) => [...run.calls.map((call) => callEnding(run, call)), fork.ending(run)];
+  const tail = [...prefix.openRuns.flatMap(endingsOf), ...updates(copied, fork, prefix)];
   const [grown, appended] = events.append({ ...made, row: copied }, tail, nowMs);
   const saved = sessions.save(grown);
   return { session: saved.row, appended };
