@@ -23,7 +23,7 @@ import { cutText } from "../kernel/visible-text.ts";
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import { openCalls, type Step, type WorkingConversation } from "./conversation.ts";
 import type { EventWriter } from "./event-writer.ts";
-import { RunCancelled, RunLost } from "./run-ending.ts";
+import { RunCancelled, RunLost, RunRefused } from "./run-ending.ts";
 import { runModelStep, writeVoided } from "./run-model-step.ts";
 import { runToolStep } from "./run-tool-step.ts";
 import type { Steering } from "./steering.ts";
@@ -42,7 +42,7 @@ export interface RunParts {
   readonly writer: EventWriter;
   /** What steers the run while it goes on. */
   readonly steering: Steering;
-  /** Aborts with RunCancelled or RunLost. */
+  /** Aborts with RunCancelled, RunLost or RunRefused. */
   readonly signal: AbortSignal;
   /** Credentials of the run for calls to peers. */
   readonly call: CallOptions;
@@ -85,16 +85,20 @@ export async function runLoop(parts: RunParts, conversation: WorkingConversation
   } finally {
     timer.cancel();
   }
-  parts.writer.beginStep(0);
-  parts.writer.write({
-    case: "runFinished",
-    value: create(RunFinishedSchema, {
-      ...end,
-      steps,
-      duration: durationOf(parts.deps.clock.monotonicMs() - beganAtMs),
-    }),
-  });
-  await parts.writer.durable();
+  const finish = async (): Promise<void> => {
+    parts.writer.beginStep(0);
+    const duration = durationOf(parts.deps.clock.monotonicMs() - beganAtMs);
+    parts.writer.write({ case: "runFinished", value: create(RunFinishedSchema, { ...end, steps, duration }) });
+    await parts.writer.durable();
+  };
+  try {
+    await finish();
+  } catch (error) {
+    // The end was on its way behind something that is refused: it is told again, with the reason.
+    if (!(error instanceof RunRefused)) throw error;
+    end = endOf(error, parts);
+    await finish();
+  }
 }
 
 class BudgetExceeded extends Error {
@@ -249,6 +253,11 @@ function endOf(error: unknown, parts: RunParts): Pick<RunFinished, "status"> & P
   const reason: unknown = parts.signal.aborted ? parts.signal.reason : error;
   if (reason instanceof RunLost) throw reason;
   if (reason instanceof RunCancelled) return { status: RunStatus.CANCELLED, cancelledBy: reason.cancelledBy };
+  const refused = [error, reason].find((each) => each instanceof RunRefused);
+  if (refused !== undefined) {
+    const message = cutText(`what the run wrote could not be stored: ${refused.message}`, 4_000);
+    return { status: RunStatus.FAILED, failure: create(RunFailureSchema, { reason: refused.reason, message }) };
+  }
   if (error instanceof BudgetExceeded) {
     const message = `the run used up its ${error.message}`;
     return {

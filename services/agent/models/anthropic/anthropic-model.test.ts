@@ -545,7 +545,7 @@ describe("the wire", () => {
       "overloaded_error",
     ],
     ["an error event of no type", { kind: "raw", pieces: ['event: error\ndata: {"type":"error"}\n\n'] }, ""],
-    ["an answer cut in its first event", { kind: "raw", pieces: ['data: {"type":"mess'], then: "cut" }, "cut"],
+    ["an answer cut in its first event", { kind: "raw", pieces: ['data: {"type":"mess'], ending: "cut" }, "cut"],
     ["an answer that ends before its end", { kind: "raw", pieces: ['data: {"type":"message_start"}\n\n'] }, "cut"],
   ])("that brings %s is a failure that may pass", async (_what, reply, problem) => {
     fake.setScript([reply]);
@@ -557,7 +557,7 @@ describe("the wire", () => {
   it.each<[string, FakeReply, number]>([
     ["before the first byte", { kind: "silence" }, 0],
     ["between two", { kind: "answer", blocks: words, break: { kind: "stall", afterDeltas: 1 } }, 1],
-    ["after the headers", { kind: "raw", pieces: [], then: "stall" }, 0],
+    ["after the headers", { kind: "raw", pieces: [], ending: "stall" }, 0],
   ])(
     `that is silent %s for too long has failed, long before the call's time is up ${verifies("FW3")}`,
     async (_when, reply, texts) => {
