@@ -16,6 +16,7 @@ import { toModelMessages } from "./model-messages.ts";
 import { mendMessages } from "./models/mend-messages.ts";
 import type { ModelMessage, ModelPart, ModelStopReason } from "./models/model.ts";
 import type { RunParts } from "./run-loop.ts";
+import { splitText } from "./split-text.ts";
 import { problemOfArguments } from "./storable-arguments.ts";
 
 export interface ModelStep {
@@ -71,13 +72,21 @@ export async function runModelStep(
     traceId: parts.traceId,
   });
   for await (const part of stream) {
-    recorder.record(part);
-    await writer.ready();
+    for (const piece of piecesOf(part)) {
+      recorder.record(piece);
+      await writer.ready();
+    }
   }
   return recorder.finish();
 }
 
 const askAgain: ModelMessage = { role: "user", content: [{ type: "text", text: askAgainText }] };
+
+/** A piece of text as large as the wire brings it would be more than may wait to be acknowledged. */
+function piecesOf(part: ModelPart): Iterable<ModelPart> {
+  if (part.kind !== "text" && part.kind !== "thinking") return [part];
+  return splitText(part.text).map((text) => ({ ...part, text }));
+}
 
 /** A count that a log can hold. */
 function countOf(tokens = 0): number {

@@ -181,17 +181,19 @@ describe(`an answer too large for a log ${verifies("FL1", "FW6", "FL2")}`, () =>
     expect(JSON.stringify(requests[1]?.messages)).toContain("did it");
   });
 
-  it("a delta of 6 MiB is stored in pieces", async () => {
+  it("a delta of 3 MiB is stored in pieces", async () => {
     const session = await startSessionService();
-    const words = "ä🏝".repeat(1_048_576);
+    const words = "ä🏝".repeat(524_288);
     await startWorker(createClient(RawSessionService, session.remote), () => [...text(words), ...stop()]);
     const { runId, sessionId } = await sendWords(session, "go");
-    expect(await finished(session, runId)).toMatchObject({ status: RunStatus.COMPLETED, attempt: 1 });
+    expect(await finished(session, runId)).toMatchObject({ status: RunStatus.COMPLETED });
     let stored = "";
     let pageToken = "";
     do {
       const page = await session.client.listEvents({ sessionId, pageSize: 1_000, pageToken }, as(person));
       for (const { body } of page.events.map((bytes) => fromBinary(EventSchema, bytes))) {
+        // A busy machine may have lost the lease on the way.
+        if (body.case === "stepDiscarded") stored = "";
         if (body.case === "textDelta") {
           expect(Buffer.byteLength(body.value.text)).toBeLessThanOrEqual(65_536);
           stored += body.value.text;
