@@ -84,8 +84,14 @@ export async function startRealModel(options: RealModelOptions = {}): Promise<Re
   }
 
   const eventsOf = async (sessionId: string): Promise<readonly Event[]> => {
-    const { events } = await session.client.listEvents({ sessionId, pageSize: 1_000 }, as(person));
-    return events.map((bytes) => fromBinary(EventSchema, bytes));
+    const events: Event[] = [];
+    let pageToken = "";
+    do {
+      const page = await session.client.listEvents({ sessionId, pageSize: 1_000, pageToken }, as(person));
+      events.push(...page.events.map((bytes) => fromBinary(EventSchema, bytes)));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    return events;
   };
 
   return {
