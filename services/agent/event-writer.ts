@@ -35,7 +35,7 @@ export interface EventWriterOptions {
 }
 
 /** Of one event. The largest frame of a worker is 4 MiB; the rest is for what stands around the event. */
-export const maxEventBytes = 4_128_768;
+const maxEventBytes = 4_128_768;
 
 interface OpenBlock {
   readonly blockId: string;

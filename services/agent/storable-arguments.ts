@@ -8,7 +8,7 @@ import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
  * Levels of objects and lists, the arguments themselves being the first. Each takes three messages of Protobuf, of which
  * decoders read 100 inside each other, and what an event stands in needs the rest.
  */
-export const deepestArguments = 30;
+const deepestArguments = 30;
 /** Bytes of the arguments as Protobuf: 1 MiB and what stands around a text of that size. A list of numbers has 11 each. */
 const mostArgumentBytes = 1_114_112;
 /** What a value takes beside its text, as Protobuf: its tags and lengths, and eight bytes for a number. */

@@ -45,6 +45,23 @@ function openPrinter(isJson = false) {
 const resumeAt = (log: readonly StoredEvent[], seq: number) => decode(log.filter((event) => event.seq > seq));
 
 describe("printing events", () => {
+  it(`says that it waits for the model, and what was left out ${verifies("L9", "FW3")}`, () => {
+    const { print, shown } = openPrinter();
+    const waiting = { model: "m", waitMs: 44_100n, reason: "overloaded", retry: 1, of: 2 };
+    print(
+      decode(
+        logOf(
+          { case: "modelWaiting", value: waiting },
+          { case: "historyMended", value: { reason: "A picture was left out." } },
+          { case: "toolLeftOut", value: { tool: "a.b", reason: "no schema" } },
+        ),
+      ),
+    );
+    expect(shown()).toBe(
+      "(waiting for the model, 45 s; retry 1 of 2: overloaded)\n(A picture was left out.)\n(the tool a.b was left out: no schema)\n",
+    );
+  });
+
   it(`says each word once when the stream breaks in a block that is merged meanwhile ${verifies("S2", "S3")}`, () => {
     const log = textLog(["one ", "two ", "three ", "four ", "five ", "six "]);
     const { print, shown } = openPrinter();
