@@ -39,7 +39,7 @@ function answering(...contents: readonly (readonly Content[])[]): RouterHandlers
   };
 }
 
-const useTool = (count = 1, input: JsonObject = {}): FakeReply => ({
+const callTool = (count = 1, input: JsonObject = {}): FakeReply => ({
   kind: "answer",
   blocks: Array.from({ length: count }, () => ({ type: "tool_use", name: "files__read", input })),
 });
@@ -65,7 +65,7 @@ function placeOf(body: JsonObject, mark: string): string | undefined {
 }
 
 /** Uses a tool once, then answers; refuses what `refuse` says. */
-function toolThenText(refuse: (body: JsonObject) => string | undefined, use: FakeReply = useTool()): FakeScript {
+function toolThenText(refuse: (body: JsonObject) => string | undefined, use: FakeReply = callTool()): FakeScript {
   return (body) => {
     const problem = refuse(body);
     if (problem !== undefined) return apiError(400, { message: problem });
@@ -151,7 +151,7 @@ describe(`a history that the API refuses ${verifies("F2", "F1", "FA3", "FA4")}`,
       const at = placeOf(body, "poisoned");
       return at && `${at}.tool_use.input: Input should be a valid dictionary`;
     };
-    const real = await start({}, toolThenText(poisoned, useTool(1, { x: "poisoned" })));
+    const real = await start({}, toolThenText(poisoned, callTool(1, { x: "poisoned" })));
     const { run, sessionId, events } = await real.ask("go");
     expect(run.status).toBe(RunStatus.COMPLETED);
     expect(bodiesOf(events, "historyMended")[0]?.blocks).toMatchObject([
@@ -198,7 +198,7 @@ describe(`a history that the API refuses ${verifies("F2", "F1", "FA3", "FA4")}`,
 
   it("in which nothing helps ends the run within its bound, and says what a person can do", async () => {
     const real = await start({ router: answering([words("a".repeat(2_000)), picture(good[0])]) }, (body) =>
-      JSON.stringify(body.messages).includes("tool_result") ? apiError(400, { message: "messages: no" }) : useTool(),
+      JSON.stringify(body.messages).includes("tool_result") ? apiError(400, { message: "messages: no" }) : callTool(),
     );
     const { run } = await real.ask("go");
     expect(run).toMatchObject({
@@ -229,7 +229,7 @@ describe(`a prompt that is too long ${verifies("FA6", "F2")}`, () => {
     ]);
     const real = await start(
       { fake: { contextTokens: 100_000 }, router: answering(...long, [words("short and whole")]) },
-      toolThenText(() => undefined, useTool(5)),
+      toolThenText(() => undefined, callTool(5)),
     );
     const { run, sessionId, events } = await real.ask("read it all");
     expect(run.status).toBe(RunStatus.COMPLETED);
@@ -251,7 +251,7 @@ describe(`a prompt that is too long ${verifies("FA6", "F2")}`, () => {
     const contents = [[words(`old ${"o".repeat(250_000)}`)], [words(`new ${"n".repeat(200_000)}`)]];
     const real = await start({ fake: { contextTokens: 80_000 }, router: answering(...contents) }, (body) => {
       const last = messagesOf(body).at(-1)?.content ?? [];
-      return last.some(({ type }) => type === "tool_result") ? text("read") : useTool();
+      return last.some(({ type }) => type === "tool_result") ? text("read") : callTool();
     });
     const { sessionId } = await real.ask("first");
     const { run } = await real.ask("second", sessionId);

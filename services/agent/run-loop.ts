@@ -23,6 +23,7 @@ import { cutText } from "../kernel/visible-text.ts";
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import { openCalls, type Step, type WorkingConversation } from "./conversation.ts";
 import type { EventWriter } from "./event-writer.ts";
+import { mostMendings } from "./models/model.ts";
 import { RunCancelled, RunLost, RunRefused } from "./run-ending.ts";
 import { runModelStep, writeVoided } from "./run-model-step.ts";
 import { runToolStep } from "./run-tool-step.ts";
@@ -167,12 +168,13 @@ function isSilent({ stopReason, items }: Step): boolean {
 
 /** Takes the step, again when its model call failed in a way that may pass, and once more when the model said nothing. */
 async function modelStep(parts: TimedParts, conversation: WorkingConversation, step: number): Promise<void> {
+  const mending = { left: mostMendings };
   let isAskedAgain = false;
   for (let retries = 0; ; ) {
     let begun: Step | undefined;
     try {
       const { left: tokensLeft } = tokensOf(parts, conversation);
-      const outcome = await runModelStep(parts, conversation, step, { tokensLeft, isAskedAgain });
+      const outcome = await runModelStep(parts, conversation, step, { tokensLeft, mending, isAskedAgain });
       refuseBadStop(outcome, tokensOf(parts, conversation));
       begun = conversation.run.steps.at(-1);
       if (begun === undefined || !isSilent(begun)) return;

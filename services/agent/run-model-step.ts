@@ -14,7 +14,7 @@ import type { Step, WorkingConversation } from "./conversation.ts";
 import type { EventWriter } from "./event-writer.ts";
 import { toModelMessages } from "./model-messages.ts";
 import { mendMessages } from "./models/mend-messages.ts";
-import type { ModelMessage, ModelPart, ModelStopReason } from "./models/model.ts";
+import type { ModelMessage, ModelPart, ModelRequest, ModelStopReason } from "./models/model.ts";
 import type { RunParts } from "./run-loop.ts";
 import { splitText } from "./split-text.ts";
 import { problemOfArguments } from "./storable-arguments.ts";
@@ -28,6 +28,8 @@ export interface ModelStep {
 export interface ModelStepOptions {
   /** What the run may still make the model put out, at least 1; the answer goes before the reasoning. */
   readonly tokensLeft: number;
+  /** What the step has left of requests that mend what the model's API refuses. */
+  readonly mending: ModelRequest["mending"];
   /** Whether the model had nothing to say the first time and is asked once more. */
   readonly isAskedAgain: boolean;
 }
@@ -38,7 +40,7 @@ export async function runModelStep(
   parts: RunParts,
   conversation: WorkingConversation,
   step: number,
-  { tokensLeft, isAskedAgain }: ModelStepOptions,
+  { tokensLeft, mending, isAskedAgain }: ModelStepOptions,
 ): Promise<ModelStep> {
   const { agent, deps, writer, options } = parts;
   const name = options?.model || agent.model;
@@ -69,6 +71,7 @@ export async function runModelStep(
     maxOutputTokens,
     thinkingTokens: Math.min(options?.thinkingTokens ?? agent.thinkingTokens, tokensLeft - maxOutputTokens),
     signal: parts.signal,
+    mending,
     traceId: parts.traceId,
   });
   for await (const part of stream) {

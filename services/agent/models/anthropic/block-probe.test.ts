@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { verifies } from "../../../../test/requirements.ts";
 import type { Mend } from "../mend-messages.ts";
+import { mostMendings } from "../model.ts";
 import { BlockProbe } from "./block-probe.ts";
-import { mostMendings } from "./request-mender.ts";
 
 const candidates = (count: number): Mend[] =>
   Array.from({ length: count }, (_, index) => ({ block: `b${index}`, note: "", keepBytes: 0 }));
