@@ -136,6 +136,8 @@ export function obligingRouter(): { readonly handlers: RouterHandlers; readonly 
 
 export interface LoopOptions {
   readonly scripts: readonly ModelScript[];
+  /** Default: a model that plays the scripts. */
+  readonly models?: AgentDeps["models"];
   readonly router?: RouterHandlers;
   readonly agent?: Partial<AgentSettings>;
   readonly options?: Partial<RunOptions>;
@@ -159,7 +161,8 @@ const runId = "run_1";
 
 /** Runs the loop to its end; gives the events that it wrote and what the model was asked. */
 export async function runTheLoop(loop: LoopOptions) {
-  const { models, requests } = scriptedModels(loop.scripts);
+  const { models: scripted, requests } = scriptedModels(loop.scripts);
+  const models = loop.models ?? scripted;
   const logLines: string[] = [];
   const log = createLog({ level: "debug", format: "json", destination: { write: (line) => void logLines.push(line) } });
   const clock = loop.clock ?? systemClock;

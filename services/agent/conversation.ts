@@ -25,6 +25,8 @@ export type StepItem =
       readonly blockId: string;
       block: "text" | "thinking";
       text: string;
+      /** Of the text, in UTF-8, while it is folded: counting it anew with each delta costs the square of a long text. */
+      bytes?: number;
       completed: boolean;
       signature: Uint8Array;
       redacted: boolean;
@@ -332,7 +334,7 @@ function applyToStep(step: Step, body: Event["body"]): void {
     case "thinkingDelta": {
       const { blockId, offset, text } = body.value;
       const item = blockOf(step, blockId, body.case === "textDelta" ? "text" : "thinking");
-      item.text = appendAt(item.text, Number(offset), text);
+      appendAt(item, Number(offset), text);
       return;
     }
     case "blockCompleted": {
@@ -389,9 +391,11 @@ function blockOf(step: Step, blockId: string, block: "text" | "thinking"): Extra
 }
 
 /** S3: truncate to the offset (UTF-8 bytes), then append. Nearly always the offset is the end. */
-function appendAt(known: string, offset: number, text: string): string {
-  if (Buffer.byteLength(known) === offset) return known + text;
-  return Buffer.from(known).subarray(0, offset).toString("utf8") + text;
+function appendAt(item: Extract<StepItem, { kind: "block" }>, offset: number, text: string): void {
+  const known = item.bytes ?? Buffer.byteLength(item.text);
+  const kept = known === offset ? item.text : Buffer.from(item.text).subarray(0, offset).toString("utf8");
+  item.bytes = Math.min(known, offset) + Buffer.byteLength(text);
+  item.text = kept + text;
 }
 
 /** Calls of a step that have no outcome yet. */

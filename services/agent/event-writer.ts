@@ -10,6 +10,7 @@ import { BlockKind } from "../../gen/atoll/event/v1/block_events_pb.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { type EventBody, encodeEvent } from "../kernel/event/encode-event.ts";
+import { endsInHalf, splitText } from "./split-text.ts";
 
 /** Takes encoded events over, in order. */
 export interface EventOutlet {
@@ -33,10 +34,8 @@ export interface EventWriterOptions {
   readonly deltaWindowMs: number;
 }
 
-/** Of one delta: at most 64 KiB of UTF-8, whatever the characters. */
-const maxDeltaChars = 21_840;
 /** Of one event. The largest frame of a worker is 4 MiB; the rest is for what stands around the event. */
-export const maxEventBytes = 4_128_768;
+const maxEventBytes = 4_128_768;
 
 interface OpenBlock {
   readonly blockId: string;
@@ -153,7 +152,7 @@ export class EventWriter {
     if (block === undefined || block.pending === "") return;
     const { pending } = block;
     block.pending = "";
-    for (const text of piecesOf(pending.toWellFormed())) this.#pushDelta(block, text);
+    for (const text of splitText(pending.toWellFormed())) this.#pushDelta(block, text);
   }
 
   #pushDelta(block: OpenBlock, text: string): void {
@@ -191,20 +190,4 @@ export class EventWriter {
     this.#batch = [];
     this.#options.outlet.deliver(events, this.#actedCommandId);
   }
-}
-
-/** A long text in pieces that one event holds; none splits a code point. */
-function* piecesOf(text: string): Generator<string> {
-  for (let at = 0; at < text.length; ) {
-    let end = Math.min(text.length, at + maxDeltaChars);
-    if (end < text.length && endsInHalf(text.slice(at, end))) end -= 1;
-    yield text.slice(at, end);
-    at = end;
-  }
-}
-
-/** Whether the text ends in the first half of a surrogate pair. */
-function endsInHalf(text: string): boolean {
-  const code = text.charCodeAt(text.length - 1);
-  return code >= 0xd800 && code <= 0xdbff;
 }

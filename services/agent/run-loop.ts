@@ -24,7 +24,8 @@ import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import { openCalls, type Step, type WorkingConversation } from "./conversation.ts";
 import { endOpenCalls } from "./end-open-calls.ts";
 import type { EventWriter } from "./event-writer.ts";
-import { RunCancelled, RunLost } from "./run-ending.ts";
+import { mostMendings } from "./models/model.ts";
+import { RunCancelled, RunLost, RunRefused } from "./run-ending.ts";
 import { runModelStep, writeVoided } from "./run-model-step.ts";
 import { runToolStep } from "./run-tool-step.ts";
 import type { Steering } from "./steering.ts";
@@ -43,7 +44,7 @@ export interface RunParts {
   readonly writer: EventWriter;
   /** What steers the run while it goes on. */
   readonly steering: Steering;
-  /** Aborts with RunCancelled or RunLost. */
+  /** Aborts with RunCancelled, RunLost or RunRefused. */
   readonly signal: AbortSignal;
   /** Credentials of the run for calls to peers. */
   readonly call: CallOptions;
@@ -87,16 +88,20 @@ export async function runLoop(parts: RunParts, conversation: WorkingConversation
     timer.cancel();
   }
   endOpenCalls(parts.writer, conversation);
-  parts.writer.beginStep(0);
-  parts.writer.write({
-    case: "runFinished",
-    value: create(RunFinishedSchema, {
-      ...end,
-      steps,
-      duration: durationOf(parts.deps.clock.monotonicMs() - beganAtMs),
-    }),
-  });
-  await parts.writer.durable();
+  const finish = async (): Promise<void> => {
+    parts.writer.beginStep(0);
+    const duration = durationOf(parts.deps.clock.monotonicMs() - beganAtMs);
+    parts.writer.write({ case: "runFinished", value: create(RunFinishedSchema, { ...end, steps, duration }) });
+    await parts.writer.durable();
+  };
+  try {
+    await finish();
+  } catch (error) {
+    // The end was on its way behind something that is refused: it is told again, with the reason.
+    if (!(error instanceof RunRefused)) throw error;
+    end = endOf(error, parts);
+    await finish();
+  }
 }
 
 class BudgetExceeded extends Error {
@@ -165,12 +170,13 @@ function isSilent({ stopReason, items }: Step): boolean {
 
 /** Takes the step, again when its model call failed in a way that may pass, and once more when the model said nothing. */
 async function modelStep(parts: TimedParts, conversation: WorkingConversation, step: number): Promise<void> {
+  const mending = { left: mostMendings };
   let isAskedAgain = false;
   for (let retries = 0; ; ) {
     let begun: Step | undefined;
     try {
       const { left: tokensLeft } = tokensOf(parts, conversation);
-      const outcome = await runModelStep(parts, conversation, step, { tokensLeft, isAskedAgain });
+      const outcome = await runModelStep(parts, conversation, step, { tokensLeft, mending, isAskedAgain });
       refuseBadStop(outcome, tokensOf(parts, conversation));
       begun = conversation.run.steps.at(-1);
       if (begun === undefined || !isSilent(begun)) return;
@@ -251,6 +257,11 @@ function endOf(error: unknown, parts: RunParts): Pick<RunFinished, "status"> & P
   const reason: unknown = parts.signal.aborted ? parts.signal.reason : error;
   if (reason instanceof RunLost) throw reason;
   if (reason instanceof RunCancelled) return { status: RunStatus.CANCELLED, cancelledBy: reason.cancelledBy };
+  const refused = [error, reason].find((each) => each instanceof RunRefused);
+  if (refused !== undefined) {
+    const message = cutText(`what the run wrote could not be stored: ${refused.message}`, 4_000);
+    return { status: RunStatus.FAILED, failure: create(RunFailureSchema, { reason: refused.reason, message }) };
+  }
   if (error instanceof BudgetExceeded) {
     const message = `the run used up its ${error.message}`;
     return {

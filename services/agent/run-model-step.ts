@@ -14,8 +14,9 @@ import type { Step, WorkingConversation } from "./conversation.ts";
 import type { EventWriter } from "./event-writer.ts";
 import { toModelMessages } from "./model-messages.ts";
 import { mendMessages } from "./models/mend-messages.ts";
-import type { ModelMessage, ModelPart, ModelStopReason } from "./models/model.ts";
+import type { ModelMessage, ModelPart, ModelRequest, ModelStopReason } from "./models/model.ts";
 import type { RunParts } from "./run-loop.ts";
+import { splitText } from "./split-text.ts";
 import { problemOfArguments } from "./storable-arguments.ts";
 
 export interface ModelStep {
@@ -27,6 +28,8 @@ export interface ModelStep {
 export interface ModelStepOptions {
   /** What the run may still make the model put out, at least 1; the answer goes before the reasoning. */
   readonly tokensLeft: number;
+  /** What the step has left of requests that mend what the model's API refuses. */
+  readonly mending: ModelRequest["mending"];
   /** Whether the model had nothing to say the first time and is asked once more. */
   readonly isAskedAgain: boolean;
 }
@@ -37,7 +40,7 @@ export async function runModelStep(
   parts: RunParts,
   conversation: WorkingConversation,
   step: number,
-  { tokensLeft, isAskedAgain }: ModelStepOptions,
+  { tokensLeft, mending, isAskedAgain }: ModelStepOptions,
 ): Promise<ModelStep> {
   const { agent, deps, writer, options } = parts;
   const name = options?.model || agent.model;
@@ -68,16 +71,25 @@ export async function runModelStep(
     maxOutputTokens,
     thinkingTokens: Math.min(options?.thinkingTokens ?? agent.thinkingTokens, tokensLeft - maxOutputTokens),
     signal: parts.signal,
+    mending,
     traceId: parts.traceId,
   });
   for await (const part of stream) {
-    recorder.record(part);
-    await writer.ready();
+    for (const piece of piecesOf(part)) {
+      recorder.record(piece);
+      await writer.ready();
+    }
   }
   return recorder.finish();
 }
 
 const askAgain: ModelMessage = { role: "user", content: [{ type: "text", text: askAgainText }] };
+
+/** A piece of text as large as the wire brings it would be more than may wait to be acknowledged. */
+function piecesOf(part: ModelPart): Iterable<ModelPart> {
+  if (part.kind !== "text" && part.kind !== "thinking") return [part];
+  return splitText(part.text).map((text) => ({ ...part, text }));
+}
 
 /** A count that a log can hold. */
 function countOf(tokens = 0): number {

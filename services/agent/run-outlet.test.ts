@@ -123,6 +123,45 @@ describe(`the bound on what is on its way ${verifies("L7")}`, () => {
   });
 });
 
+describe(`a run whose batch is refused for good ${verifies("FL1")}`, () => {
+  it("tells who waits for it, and numbers what comes next in its place", async () => {
+    const { outlet, numbers } = setUp();
+    for (let n = 0; n < 4; n++) outlet.deliver([event(1_000)]);
+    outlet.accepted(accepted(1));
+    const refusedFor = new Error("no log takes it");
+    const waiting = outlet.durable();
+    outlet.restartAt(2, refusedFor);
+    await expect(waiting).rejects.toBe(refusedFor);
+    expect(outlet.nextUnacked).toBe(2);
+    outlet.deliver([event()]);
+    expect(numbers()).toEqual([1, 2, 3, 4, 2]);
+    const end = outlet.durable();
+    outlet.accepted(accepted(2));
+    await end;
+    await outlet.settled();
+    outlet.resend();
+    expect(numbers()).toHaveLength(5);
+  });
+
+  it("keeps whoever waits for what was stored", async () => {
+    const { outlet } = setUp();
+    outlet.deliver([event()]);
+    const waiting = outlet.durable();
+    outlet.deliver([event()]);
+    outlet.restartAt(2, new Error("no log takes it"));
+    outlet.accepted(accepted(1));
+    await waiting;
+  });
+
+  it("has room again", async () => {
+    const { outlet } = setUp();
+    for (let n = 0; n < 4; n++) outlet.deliver([event(1_000_000)]);
+    const ready = outlet.ready();
+    outlet.restartAt(1, new Error("no log takes it"));
+    await ready;
+  });
+});
+
 describe("a run that can't be written any more", () => {
   it("tells everyone who waits, now and later, and sends nothing", async () => {
     const { outlet, numbers } = setUp();

@@ -32,6 +32,8 @@ export class RunOutlet implements EventOutlet {
   #actedCommandId = 0;
   #changed = Promise.withResolvers<void>();
   #failure: { readonly error: unknown } | undefined;
+  /** The last time that batches were forgotten. */
+  #restart: { readonly count: number; readonly batchNo: number; readonly error: unknown } | undefined;
 
   /** @param send Puts a batch on the stream; loses it when there is none. */
   constructor(key: HeldRunKey, send: (batch: RawAppendBatch) => void) {
@@ -65,7 +67,12 @@ export class RunOutlet implements EventOutlet {
   readonly durable = async (): Promise<void> => {
     this.#throwIfFailed();
     const upTo = this.#lastBatchNo;
-    while (this.#ackedBatchNo < upTo) await this.#wait();
+    const before = this.#restart?.count;
+    while (this.#ackedBatchNo < upTo) {
+      await this.#wait();
+      const restart = this.#restart;
+      if (restart !== undefined && restart.count !== before && restart.batchNo <= upTo) throw restart.error;
+    }
   };
 
   accepted({ batchNo }: BatchAccepted): void {
@@ -95,6 +102,35 @@ export class RunOutlet implements EventOutlet {
   /** Sends again what was not acknowledged, in order; the store answers what it has already. */
   resend(): void {
     for (const { batch } of this.#unacked.values()) this.#send(batch);
+  }
+
+  /**
+   * Forgets the batches from this number on, none of which was stored: what is written next takes their place. Whoever
+   * waits until they are durable is told with the error.
+   */
+  restartAt(batchNo: number, error: unknown): void {
+    this.#restart = { count: (this.#restart?.count ?? 0) + 1, batchNo, error };
+    for (const [number, { bytes }] of this.#unacked) {
+      if (number < batchNo) continue;
+      this.#unacked.delete(number);
+      this.#unackedBytes -= bytes;
+    }
+    this.#lastBatchNo = Math.min(this.#lastBatchNo, batchNo - 1);
+    this.#change();
+  }
+
+  get hasUnacked(): boolean {
+    return this.#unacked.size > 0;
+  }
+
+  /** The first batch that is not acknowledged. */
+  get nextUnacked(): number {
+    return this.#ackedBatchNo + 1;
+  }
+
+  /** Resolves when nothing waits to be acknowledged, or the outlet has failed. */
+  async settled(): Promise<void> {
+    while (this.#unacked.size > 0 && this.#failure === undefined) await this.#changed.promise;
   }
 
   /** The run belongs to somebody else, or can't go on: whoever waits is told. */

@@ -3,18 +3,21 @@
  *
  * Keeps L4: it stops at once when it is told that a run is lost. Keeps R5: cancel reaches the loop as soon as it
  * arrives. Losing the stream is not losing the lease: it attaches again with what it holds and sends again what was not
- * acknowledged. Keeps L7: runs at once are bounded by credits, the waits between tries by a backoff.
+ * acknowledged. Keeps L7: runs at once are bounded by credits, the waits between tries by a backoff. Keeps F1: what the
+ * service does not take of one run ends that run alone, also when it ends the whole stream.
  */
-import type { CallOptions } from "@connectrpc/connect";
+import { type CallOptions, ConnectError } from "@connectrpc/connect";
 import type { RawAttachRequest, RawAttachResponse, RawRunOffer } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { HeldRun, RunCommand } from "../../gen/atoll/session/v1/attach_pb.ts";
 import type { Timer } from "../kernel/clock.ts";
+import { ErrorReason } from "../kernel/errors.ts";
 import { callValues } from "../kernel/rpc/call-context.ts";
 import { Redial } from "../kernel/rpc/redial.ts";
 import { RunToken } from "../kernel/rpc/run-token.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import type { AgentDeps } from "./agent-deps.ts";
-import { RunCancelled, RunLost } from "./run-ending.ts";
+import { ResendOneByOne } from "./resend-one-by-one.ts";
+import { RunCancelled, RunLost, RunRefused } from "./run-ending.ts";
 import { RunOutlet } from "./run-outlet.ts";
 import type { SessionMemory } from "./session-memory.ts";
 import { Steering } from "./steering.ts";
@@ -38,11 +41,14 @@ interface WorkingRun {
   readonly done: Promise<void>;
   readonly runToken: RunToken;
   resend: Timer | undefined;
+  /** Whether the service has refused what it wrote before. */
+  wasRefused: boolean;
 }
 
 type Frame = RawAttachRequest["frame"];
 
 const resendWaitMs = 250;
+const longestReason = 1_024;
 /** How long a worker that leaves waits until the service has heard what it gives back. */
 const leaveWaitMs = 1_000;
 
@@ -52,6 +58,7 @@ export class Worker {
   readonly #tools: ToolList;
   readonly #memory: SessionMemory;
   readonly #runs = new Map<string, WorkingRun>();
+  readonly #resending = new ResendOneByOne<WorkingRun>();
   readonly #stop = new AbortController();
   #stream: FrameQueue<{ frame: Frame }> | undefined;
   #isDraining = false;
@@ -125,10 +132,16 @@ export class Worker {
       try {
         await this.#attachOnce(() => redial.reached());
         if (this.#isLeaving) return;
+        this.#resending.ended(undefined, this.#runs.values());
         this.#deps.log.info({}, "the session service ended the worker's stream");
       } catch (error) {
         if (this.#isLeaving) return;
         this.#deps.log.warn({ error: String(error) }, "the session service can't be reached; trying again");
+        const guilty = this.#resending.ended(error, this.#runs.values());
+        if (guilty !== undefined) {
+          const { rawMessage } = ConnectError.from(error);
+          this.#refuse(guilty, guilty.outlet.nextUnacked, ErrorReason.MESSAGE_TOO_LARGE, rawMessage);
+        }
       }
       this.#stream = undefined;
       try {
@@ -168,7 +181,7 @@ export class Worker {
         if (frame.case === "welcome") {
           this.#stream = stream;
           for (const lost of frame.value.lost) this.#loseKey(lost);
-          for (const run of this.#runs.values()) run.outlet.resend();
+          void this.#resending.resend([...this.#runs.values()], () => this.#stream === stream);
           // A run that ended between hello and welcome had no stream to give its credit back on.
           if (this.#freeCredits() > credits) this.#sayCredits(this.#freeCredits() - credits);
           renewal = this.#renewEvery(frame.value.renewIntervalMs, (timer) => {
@@ -185,6 +198,22 @@ export class Worker {
       renewal?.cancel();
       stream.end();
     }
+  }
+
+  /** Ends a run with a reason: what it wrote from this batch on is not stored, and never will be. */
+  #refuse(run: WorkingRun, batchNo: number, reason: ErrorReason, message: string): void {
+    const { runId } = run.outlet.key;
+    this.#deps.log.error({ runId, batchNo, message }, "what a run wrote was refused; the run ends");
+    if (run.wasRefused) {
+      // Not even its end is taken: the lease ends, and another worker takes the run up.
+      this.#release(run.outlet, message.slice(0, longestReason));
+      this.#lose(run, message);
+      return;
+    }
+    run.wasRefused = true;
+    const refused = new RunRefused(reason, message);
+    run.control.abort(refused);
+    run.outlet.restartAt(batchNo, refused);
   }
 
   #freeCredits(): number {
@@ -222,8 +251,7 @@ export class Worker {
             this.#lose(run, frame.value.message);
             return;
           case "broken":
-            this.#deps.log.error({ runId: frame.value.runId, message: frame.value.message }, "a batch was refused");
-            this.#lose(run, frame.value.message);
+            this.#refuse(run, Number(frame.value.batchNo), ErrorReason.EVENT_NOT_ALLOWED, frame.value.message);
             return;
           case "resend":
             run.resend ??= this.#deps.clock.setTimer(resendWaitMs, () => {
@@ -283,7 +311,10 @@ export class Worker {
     }
     const before = this.#runs.get(run.runId);
     if (before !== undefined) this.#lose(before, "offered again under a newer epoch");
-    const outlet = new RunOutlet(key, (batch) => this.#say({ case: "batch", value: batch }));
+    const outlet = new RunOutlet(key, (batch) => {
+      const held = this.#runs.get(key.runId);
+      if (held === undefined || !this.#resending.holdsBack(held)) this.#say({ case: "batch", value: batch });
+    });
     const control = new AbortController();
     const steering = new Steering();
     const parts = { deps: this.#deps, tools: this.#tools, memory: this.#memory, left: this.#stop.signal };
@@ -297,7 +328,7 @@ export class Worker {
       if (!this.#isDraining)
         this.#say({ case: "credits", value: { $typeName: "atoll.session.v1.AddCredits", credits: 1 } });
     });
-    const working: WorkingRun = { outlet, control, steering, done, runToken, resend: undefined };
+    const working: WorkingRun = { outlet, control, steering, done, runToken, resend: undefined, wasRefused: false };
     this.#runs.set(run.runId, working);
   }
 

@@ -21,6 +21,23 @@ function openPrinter(isJson = false) {
 }
 
 describe("printing a log", () => {
+  it(`says that it waits for the model, and what was left out ${verifies("L9", "FW3")}`, () => {
+    const { print, words } = openPrinter();
+    const waiting = { model: "m", waitMs: 44_100n, reason: "overloaded", retry: 1, of: 2 };
+    print(
+      decode(
+        logOf(
+          { case: "modelWaiting", value: waiting },
+          { case: "historyMended", value: { reason: "A picture was left out." } },
+          { case: "toolLeftOut", value: { tool: "a.b", reason: "no schema" } },
+        ),
+      ),
+    );
+    expect(words()).toBe(
+      "(waiting for the model, 45 s; retry 1 of 2: overloaded)\n(A picture was left out.)\n(the tool a.b was left out: no schema)\n",
+    );
+  });
+
   it("gives each event its seq and its time with a zone, and a text the range that it covers", () => {
     const { print, out } = openPrinter();
     print(decode(textLog(["one ", "two"])));

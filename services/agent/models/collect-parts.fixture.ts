@@ -1,6 +1,14 @@
 /** Test support: one call of a model, gathered. */
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { Model, ModelBlock, ModelMessage, ModelPart, ModelRequest, ModelTool } from "./model.ts";
+import {
+  type Model,
+  type ModelBlock,
+  type ModelMessage,
+  type ModelPart,
+  type ModelRequest,
+  type ModelTool,
+  mostMendings,
+} from "./model.ts";
 
 export interface Gathered {
   readonly parts: readonly ModelPart[];
@@ -19,6 +27,7 @@ export function requestOf(words: string | readonly ModelMessage[], more: Partial
     maxOutputTokens: 4096,
     thinkingTokens: 0,
     signal: new AbortController().signal,
+    mending: { left: mostMendings },
     traceId: "0af7651916cd43dd8448eb211c80319c",
     ...more,
   };

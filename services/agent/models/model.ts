@@ -2,7 +2,8 @@
  * The port that every language model is called through: a conversation in, a stream of parts out.
  *
  * Contract, for each driver:
- * - It keeps no state between calls. Everything that it needs stands in the request, and the request is never changed.
+ * - It keeps no state between calls. Everything that it needs stands in the request, and the request is never changed,
+ *   but for `mending`, which is counted down.
  * - It honours `signal` within 100 ms, also while it waits to retry: the iterator then throws `signal.reason`.
  *   Leaving the iteration early (`break`) frees the connection as well.
  * - Every other error is a `failure`: MODEL_UNAVAILABLE (try again later; `retryAfterMs` when the maker said so, and
@@ -41,6 +42,8 @@ export interface ModelRequest {
   /** Tokens that the model may spend on reasoning; 0 for none, where the model allows that. */
   readonly thinkingTokens: number;
   readonly signal: AbortSignal;
+  /** The step's requests that mend what the maker refused; the driver counts them down, call after call. */
+  readonly mending: { left: number };
   /** W3C trace id, for log lines. */
   readonly traceId: string;
 }
@@ -121,6 +124,9 @@ export type ModelPart =
       readonly reason: ModelStopReason /** For people; empty mostly. */;
       readonly detail: string;
     };
+
+/** Requests of a step that are made to mend what the maker refused, beyond those that its retries make. */
+export const mostMendings = 8;
 
 /** The maker refused the conversation as it was, and took it with these changes. */
 export interface ModelMended {

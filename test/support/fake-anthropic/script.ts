@@ -55,7 +55,7 @@ export type FakeReply =
       readonly headers?: Readonly<Record<string, string>>;
       readonly pieces: readonly (string | Uint8Array)[];
       /** What follows them. Default: the answer ends. */
-      readonly then?: "end" | "stall" | "cut";
+      readonly ending?: "end" | "stall" | "cut";
     }
   /** Text of this many tokens, from chunks that were built beforehand. */
   | { readonly kind: "tokens"; readonly tokens: number; readonly tokenDelayMs?: number }

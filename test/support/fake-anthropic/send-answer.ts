@@ -34,18 +34,18 @@ export function sendEvents(sending: Sending, events: readonly AnswerEvent[], wir
   sendSteps(sending, steps, wire.keepsOpen);
 }
 
-export function sendRaw(sending: Sending, { pieces, then = "end" }: Extract<FakeReply, { kind: "raw" }>): void {
+export function sendRaw(sending: Sending, { pieces, ending = "end" }: Extract<FakeReply, { kind: "raw" }>): void {
   const { response, finish } = sending;
   const steps = pieces.map((piece) => (): boolean => response.write(piece) || true);
-  if (then === "cut") {
+  if (ending === "cut") {
     steps.push(() => {
       breakOff(sending, { kind: "cut", afterDeltas: 0 });
       return false;
     });
   }
   if (pieces.length === 0) response.flushHeaders();
-  sendSteps(sending, steps, then === "stall");
-  if (then === "stall") finish("broken");
+  sendSteps(sending, steps, ending === "stall");
+  if (ending === "stall") finish("broken");
 }
 
 export function sendTokens(sending: Sending, start: string, frames: TokenFrames): void {

@@ -18,7 +18,7 @@ export function validateImage(block: JsonObject, at: string, pictures: number): 
   const source = block.source as JsonObject | undefined;
   const { media_type: mediaType, data } = source ?? {};
   const where = `${at}.image.source.base64`;
-  if (!imageTypes.some((type) => type === mediaType)) {
+  if (typeof mediaType !== "string" || !imageTypes.includes(mediaType)) {
     return invalid(`${where}.media_type: Input should be one of ${imageTypes.join(", ")}`);
   }
   if (typeof data !== "string" || !/^[A-Za-z0-9+/]*={0,2}$/.test(data))
@@ -31,7 +31,7 @@ export function validateImage(block: JsonObject, at: string, pictures: number): 
   if (header === undefined) return invalid("Could not process image");
   if (header.mediaType !== mediaType) {
     return invalid(
-      `${where}.data: The image was specified using the ${String(mediaType)} media type, but the image appears to be a ${header.mediaType} image`,
+      `${where}.data: The image was specified using the ${mediaType} media type, but the image appears to be a ${header.mediaType} image`,
     );
   }
   const longest = Math.max(header.width, header.height);

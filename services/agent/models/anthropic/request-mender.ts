@@ -2,7 +2,7 @@
  * Changes a request that the API refused until it is taken (F2): a tool's definition, the newest block that offends,
  * reasoning, or length. What was changed is told once the API has taken it, never before.
  *
- * Keeps L7: `mostMendings` requests beyond the first one, whatever is mended.
+ * Keeps L7: as many requests as the step has left for it (ModelRequest.mending), whatever is mended.
  */
 import { blockKey, type Mend, mendMessages } from "../mend-messages.ts";
 import type {
@@ -21,8 +21,6 @@ import type { RefusedTools } from "./refused-tools.ts";
 import type { PreparedRequest } from "./request-body.ts";
 import { shortenHistory } from "./shorten-history.ts";
 
-/** Requests of a call that are made to mend what the API refused. */
-export const mostMendings = 8;
 /** A server whose tools were refused so often is left out as a whole, and so are pictures. */
 const mostNamedOneByOne = 3;
 /** A person's short words are no offence unless the API names them. */
@@ -37,7 +35,6 @@ export class RequestMender {
   #sendThinking = true;
   #wasThinkingRefused = false;
   #probe: BlockProbe | undefined;
-  #mendings = 0;
   #namedPictures = 0;
 
   constructor(request: ModelRequest, refusedTools: RefusedTools) {
@@ -63,9 +60,10 @@ export class RequestMender {
 
   /** Says how the request was changed, for the log; undefined when there is nothing to change, or no request left. */
   refused(fault: ApiFault, sent: PreparedRequest, words: string): string | undefined {
-    const requestsLeft = mostMendings - this.#mendings;
+    const { mending } = this.#request;
+    const requestsLeft = mending.left;
     if (requestsLeft <= 0) return undefined;
-    this.#mendings += 1;
+    mending.left -= 1;
     const sentThinking = this.#sendThinking && hasThinking(sent.history);
     const offence = readOffence(fault, sentThinking);
     if (this.#probe !== undefined && (offence.kind === "history" || offence.kind === "block")) {
@@ -78,8 +76,9 @@ export class RequestMender {
 
   /** Says whether another request should be made instead of reading this answer: it would leave out less. */
   accepted(): boolean {
-    const narrows = this.#probe?.accepted(mostMendings - this.#mendings) ?? false;
-    if (narrows) this.#mendings += 1;
+    const { mending } = this.#request;
+    const narrows = this.#probe?.accepted(mending.left) ?? false;
+    if (narrows) mending.left -= 1;
     return narrows;
   }
 

@@ -1,0 +1,144 @@
+import { crc32 } from "node:zlib";
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Event } from "../../../../gen/atoll/event/v1/event_pb.ts";
+import { RunStatus } from "../../../../gen/atoll/event/v1/run_events_pb.ts";
+import { verifies } from "../../../../test/requirements.ts";
+import { type ApiEvent, answerEvents } from "../../../../test/support/fake-anthropic/answer-events.ts";
+import { text } from "../../../../test/support/fake-anthropic/script.ts";
+import {
+  type FakeAnthropic,
+  startFakeAnthropic,
+} from "../../../../test/support/fake-anthropic/start-fake-anthropic.ts";
+import { systemClock } from "../../../kernel/clock.ts";
+import { ErrorReason } from "../../../kernel/errors.ts";
+import { createLog } from "../../../kernel/log.ts";
+import { runTheLoop } from "../../agent.fixture.ts";
+import { createAnthropicModel } from "./anthropic-model.ts";
+
+let fake: FakeAnthropic;
+
+beforeAll(async () => {
+  fake = await startFakeAnthropic();
+});
+
+afterAll(() => fake.close());
+
+const sound: readonly ApiEvent[] = answerEvents({
+  id: "msg_1",
+  model: "claude-haiku-4-5",
+  blocks: [
+    { type: "thinking", thinking: "So so, 🏝." },
+    { type: "text", text: "Hello dear ü friend." },
+    { type: "tool_use", id: "toolu_1", name: "files__read", input: { path: "a long enough path" } },
+    { type: "text", text: "And more." },
+  ],
+  stopReason: "tool_use",
+  usage: { input_tokens: 3, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 },
+}).map(({ data }) => data);
+
+type Change = (lines: string[], at: number, other: number) => void;
+
+/** What a wire, a proxy or another maker of the API may do to an answer. */
+const changes: readonly Change[] = [
+  (lines, at) => void lines.splice(at, 1),
+  (lines, at) => void lines.splice(at, 0, lines[at] ?? ""),
+  (lines, at, other) => void lines.splice(other, 0, ...lines.splice(at, 1)),
+  (lines, at) => void lines.splice(at),
+  (lines, at, other) => void (lines[at] = (lines[at] ?? "").replace(/"index":\d+/, `"index":${other % 5}`)),
+  (lines, at) => void (lines[at] = (lines[at] ?? "").replace(/"index":\d+/, '"index":"x"')),
+  (lines, at) =>
+    void (lines[at] = (lines[at] ?? "").replace(
+      /"usage":\{[^}]*\}/,
+      '"usage":{"input_tokens":-1,"output_tokens":1e30}',
+    )),
+  (lines, at) => void (lines[at] = (lines[at] ?? "").replace(/"usage":/, '"no_usage":')),
+  (lines, at, other) => void (lines[at] = (lines[at] ?? "").slice(0, other)),
+  (lines, at) => void (lines[at] = (lines[at] ?? "").replace(/"text":"[^"]*"/, '"text":"\\ud83d"')),
+  (lines, at) => void (lines[at] = (lines[at] ?? "").replace(/"text":"[^"]*"/, '"text":7')),
+  (lines, at) =>
+    void (lines[at] = (lines[at] ?? "").replace(/"partial_json":"[^"]*"/, '"partial_json":"{\\"a\\":1e400"')),
+  (lines, at) => void (lines[at] = (lines[at] ?? "").replace(/"type":"[a-z_]*"/, '"type":"future"')),
+  (lines, at) => void (lines[at] = (lines[at] ?? "").replace(/"stop_reason":"[a-z_]*"/, '"stop_reason":"end_turn"')),
+  (lines, at) =>
+    void lines.splice(
+      at,
+      0,
+      '{"type":"ping"}',
+      '{"type":"error","error":{"type":"overloaded_error","message":"busy"}}',
+    ),
+  (lines, at) => void lines.splice(at, 0, '{"type":"message_stop"}'),
+  (lines, at) => void (lines[at] = "null"),
+];
+
+const anyChange = fc.tuple(fc.constantFrom(...changes), fc.nat(60), fc.nat(60));
+
+/** Blocks by step, as a reader of the log sees them when the run has ended. */
+function readBlocks(events: readonly Event[]) {
+  const blocks = new Map<string, { step: number; text: string; whole: boolean }>();
+  for (const { body, step } of events) {
+    if (body.case === "textDelta" || body.case === "thinkingDelta") {
+      const block = blocks.get(body.value.blockId) ?? { step, text: "", whole: false };
+      expect(block.whole).toBe(false);
+      expect(Number(body.value.offset)).toBe(Buffer.byteLength(block.text));
+      expect(body.value.text.isWellFormed()).toBe(true);
+      block.text += body.value.text;
+      blocks.set(body.value.blockId, block);
+    } else if (body.case === "blockCompleted") {
+      const block = blocks.get(body.value.blockId) ?? { step, text: "", whole: false };
+      expect(Number(body.value.length)).toBe(Buffer.byteLength(block.text));
+      expect(body.value.crc32).toBe(crc32(Buffer.from(block.text)));
+      block.whole = true;
+      blocks.set(body.value.blockId, block);
+    } else if (body.case === "stepDiscarded") {
+      for (const [id, block] of blocks) if (block.step === body.value.step) blocks.delete(id);
+    }
+  }
+  return blocks;
+}
+
+it(`ends every answer in a typed way, and leaves no block half said in what has ended well ${verifies("FW7", "S3", "FW6", "FL8")}`, async () => {
+  const log = createLog({ level: "silent", format: "json" });
+  const settings = { apiKey: "k", baseUrl: fake.url, maxRetries: 0, timeoutMs: 60_000, silenceMs: 30_000 };
+  const model = createAnthropicModel(settings, { clock: systemClock, log });
+  const models = { resolve: () => model, list: () => [] };
+  const seen = { completed: 0, failed: 0 };
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyChange, { maxLength: 5 }), fc.boolean(), async (given, named) => {
+      const lines = sound.map((data) => JSON.stringify(data));
+      for (const [change, at, other] of given) change(lines, at % Math.max(1, lines.length), other);
+      const pieces = lines.map((line) => `${named ? "event: x\n" : ""}data: ${line}\n\n`);
+      let calls = 0;
+      fake.setScript(() => (calls++ === 0 ? { kind: "raw", pieces } : text("done")));
+      const run = await runTheLoop({
+        scripts: [],
+        models,
+        agent: { model: "claude-haiku-4-5", thinkingTokens: 2_000 },
+      });
+      expect(run.error).toBeUndefined();
+      expect(run.kinds.filter((kind) => kind === "runFinished")).toHaveLength(1);
+      const { finished } = run;
+      if (finished?.status === RunStatus.COMPLETED) {
+        seen.completed += 1;
+        for (const block of readBlocks(run.events).values()) expect(block.whole).toBe(true);
+        const proposed = run.of("toolCallProposed").map(({ callId }) => callId);
+        expect(
+          run
+            .of("toolCallFinished")
+            .map(({ callId }) => callId)
+            .sort(),
+        ).toEqual(proposed.sort());
+      } else {
+        seen.failed += 1;
+        expect(finished?.failure?.reason).toBeOneOf([ErrorReason.MODEL_UNAVAILABLE, ErrorReason.MODEL_GAVE_NO_ANSWER]);
+      }
+      // A step that has its Usage has no block open.
+      const ended = new Set(run.events.filter(({ body }) => body.case === "usage").map(({ step }) => step));
+      for (const block of readBlocks(run.events).values()) if (ended.has(block.step)) expect(block.whole).toBe(true);
+    }),
+    { numRuns: 150, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false },
+  );
+  // Neither all of them fail nor none.
+  expect(seen.completed).toBeGreaterThan(0);
+  expect(seen.failed).toBeGreaterThan(0);
+}, 60_000);
