@@ -38,7 +38,7 @@ beforeAll(async () => {
     stdio: "inherit",
   });
   stopNginx = () => void child.kill("SIGTERM");
-  await expect.poll(() => canConnect(port), { timeout: 30_000 }).toBe(true);
+  await vi.waitFor(async () => expect(await canConnect(port)).toBe(true), { timeout: 30_000 });
 }, 120_000);
 afterAll(async () => {
   stopNginx();
@@ -50,20 +50,22 @@ function writeConfig(port: number, locations: string): void {
   for (const name of ["body", "proxy", "fastcgi", "uwsgi", "scgi"]) mkdirSync(join(folder, name));
   const paths = ["fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${folder}/${name};`).join("\n");
   const text = `
-pid $folder/nginx.pid;
-error_log $folder/error.log;
+pid ${folder}/nginx.pid;
+error_log ${folder}/error.log;
 worker_processes 1;
-events 
-http 
+events {}
+http {
   access_log off;
-  client_body_temp_path $folder/body;
-  proxy_temp_path $folder/proxy;
-  $paths
-  server 
-    listen 127.0.0.1:$port;
-    $locations
+  client_body_temp_path ${folder}/body;
+  proxy_temp_path ${folder}/proxy;
+  ${paths}
+  server {
+    listen 127.0.0.1:${port};
+    ${locations}
+  }
+}
 `;
-  writeFileSync(join(folder, "nginx.conf"), process.getuid?.() === 0 ? `user root;$text` : text);
+  writeFileSync(join(folder, "nginx.conf"), process.getuid?.() === 0 ? `user root;${text}` : text);
 }
 
 async function freePort(): Promise<number> {
@@ -87,7 +89,7 @@ function canConnect(port: number): Promise<boolean> {
 
 function transports(): Readonly<Record<string, Transport>> {
   const authorize: Interceptor = (next) => (call) => {
-    call.header.set("authorization", `Bearer $mesh.token`);
+    call.header.set("authorization", `Bearer ${mesh.token}`);
     return next(call);
   };
   const options = { baseUrl: publicUrl, interceptors: [authorize], httpVersion: "1.1" as const };
@@ -98,7 +100,7 @@ function transports(): Readonly<Record<string, Transport>> {
   };
 }
 
-describe(`behind nginx with its defaults $verifies("FE3")`, () => {
+describe(`behind nginx with its defaults ${verifies}("FE3")`, () => {
   test("the last words of an answer arrive while the stream stays open, in every protocol that passes", async () => {
     for (const [name, transport] of Object.entries(transports())) {
       const { sessionId, runId } = await say(clientOver(transport), "hello");
@@ -130,9 +132,9 @@ describe(`behind nginx with its defaults $verifies("FE3")`, () => {
   test("streams say that they are not to be held back or changed, whole answers say nothing of it", async () => {
     const { sessionId } = await say(clientOver(mesh.transport()), "hello");
     const ask = (method: string, type: string, body: Uint8Array | string) =>
-      fetch(`$mesh.url/atoll.gateway.v1.GatewayService/$method`, {
+      fetch(`${mesh.url}/atoll.gateway.v1.GatewayService/${method}`, {
         ...{ method: "POST", body: typeof body === "string" ? body : new Blob([new Uint8Array(body)]) },
-        headers: { "content-type": type, authorization: `Bearer $mesh.token`, "connect-protocol-version": "1" },
+        headers: { "content-type": type, authorization: `Bearer ${mesh.token}`, "connect-protocol-version": "1" },
       });
     const json = Buffer.from(JSON.stringify({ sessionId }));
     const head = Buffer.alloc(5);
@@ -148,28 +150,28 @@ describe(`behind nginx with its defaults $verifies("FE3")`, () => {
   });
 
   test("the page and its files stand under the path, and the port has them at its root as well", async () => {
-    for (const at of [`$publicUrl/`, `${publicUrl}/s/ses_1`, `$mesh.url/`, `${mesh.url}/atoll/`]) {
+    for (const at of [`${publicUrl}/`, `${publicUrl}/s/ses_1`, `${mesh.url}/`, `${mesh.url}/atoll/`]) {
       const page = await (await fetch(at)).text();
       const files = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => path);
       expect(files.length, at).toBeGreaterThan(1);
       for (const path of files) {
-        expect(path, at).toMatch(/^/atoll//);
-        expect((await fetch(new URL(path, at))).status, `$at: $path`).toBe(200);
+        expect(path, at).toMatch(/^\/atoll\//);
+        expect((await fetch(new URL(path, at))).status, `${at}: ${path}`).toBe(200);
       }
     }
   });
 
   test("a page of the public origin may call, also from a browser that says no more than its origin; others may not", async () => {
     const call = async (headers: Record<string, string>): Promise<number> => {
-      const answer = await fetch(`$publicUrl/atoll.agent.v1.AgentService/ListAgents`, {
+      const answer = await fetch(`${publicUrl}/atoll.agent.v1.AgentService/ListAgents`, {
         ...{ method: "POST", body: "{}" },
-        headers: { "content-type": "application/json", authorization: `Bearer $mesh.token`, ...headers },
+        headers: { "content-type": "application/json", authorization: `Bearer ${mesh.token}`, ...headers },
       });
       return answer.status;
     };
     expect(await call({ origin: new URL(publicUrl).origin })).toBe(200);
     expect(await call({ origin: "http://evil.example" })).toBe(403);
-    expect(await call({ origin: `$new URL(publicUrl).origin.evil.example` })).toBe(403);
+    expect(await call({ origin: `${new URL(publicUrl).origin}.evil.example` })).toBe(403);
   });
 
   test("links name the public address", async () => {

@@ -179,11 +179,11 @@ describe(`deadlines ${verifies("E14", "FE1")}`, () => {
 test(`who leaves a Chat leaves no trace but a line of JSON at debug ${verifies("E18", "L9")}`, async () => {
   for (const transport of [transportOf("connect"), transportOf("grpc")]) {
     const control = new AbortController();
-    const { gateway } = { gateway: createClient(GatewayService, transport) };
+    const gateway = createClient(GatewayService, transport);
     const requests = (async function* () {
       yield {
         requestId: "o",
-        frame: {
+        action: {
           case: "open" as const,
           value: { session: { case: "sessionKey" as const, value: "agent:main:cli" } },
         },
