@@ -8,7 +8,8 @@ import { callRaw, protocols, refusalOfRaw } from "../e2e/raw-calls.fixture.ts";
 import { verifies } from "../requirements.ts";
 import type { MeshProcess } from "../support/mesh-process.ts";
 import { startMeshProcess } from "../support/mesh-process.ts";
-import { frame, openHttp2, openSocket, preface, requestHeaders } from "./attack.fixture.ts";
+import { openHttp2, openSocket } from "./attack.fixture.ts";
+import { frame, preface, requestHeaders } from "./attack-frames.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
 
