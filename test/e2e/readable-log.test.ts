@@ -128,7 +128,7 @@ describe(`a message at the bound ${verifies("FE4")}`, () => {
 
   test.each(Object.entries(kinds))(
     "%s: the largest that is taken is read by every client, by every RPC",
-    async (_name, kind) => {
+    async (name, kind) => {
       const client = clientOver(transportTo(mesh.url, mesh.token));
       const { sessionId } = await say(client, "hello");
       const limit = Number(
@@ -147,6 +147,8 @@ describe(`a message at the bound ${verifies("FE4")}`, () => {
       for (const [reader, transport] of Object.entries(readers())) {
         await expect(readByEveryRpc(clientOver(transport), sessionId, runId), reader).resolves.toBeUndefined();
       }
+      // A real client of another language, with nothing configured; it prints JSON, so that one kind is enough.
+      if (name !== "text") return;
       const python = await pythonClient(stubs)(mesh).subscribe({ sessionId, untilRunId: runId });
       expect(python.length).toBeGreaterThan(0);
     },

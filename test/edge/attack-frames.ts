@@ -26,7 +26,7 @@ export function preface(settings: Uint8Array = new Uint8Array()): Buffer {
 }
 
 /** A header block without compression: literals that are not indexed (RFC 7541 §6.2.2). */
-export function headerBlock(headers: Readonly<Record<string, string>>): Buffer {
+function headerBlock(headers: Readonly<Record<string, string>>): Buffer {
   const parts = Object.entries(headers).map(([name, value]) =>
     Buffer.concat([Buffer.from([0]), literal(name), literal(value)]),
   );

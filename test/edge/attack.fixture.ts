@@ -16,7 +16,7 @@ export async function startTarget(options: MeshProcessOptions = {}): Promise<Mes
 }
 
 /** Resident memory of a process in bytes. */
-export function memoryOf(pid: number): number {
+function memoryOf(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
 }

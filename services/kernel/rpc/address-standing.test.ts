@@ -19,7 +19,7 @@ describe(`what an address may spend ${verifies("E11", "F4")}`, () => {
     expect(standing.isSpent("b")).toBe(false);
     pass(2_000);
     expect(standing.isSpent("a")).toBe(false);
-    expect(standing.charge("a", 2_000)).toBe(true);
+    expect(standing.charge("a", 1_999)).toBe(true);
     expect(standing.charge("a", 1_000)).toBe(false);
   });
 
