@@ -100,7 +100,7 @@ function transports(): Readonly<Record<string, Transport>> {
   };
 }
 
-describe(`behind nginx with its defaults ${verifies}("FE3")`, () => {
+describe(`behind nginx with its defaults ${verifies("FE3")}`, () => {
   test("the last words of an answer arrive while the stream stays open, in every protocol that passes", async () => {
     for (const [name, transport] of Object.entries(transports())) {
       const { sessionId, runId } = await say(clientOver(transport), "hello");

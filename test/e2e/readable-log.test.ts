@@ -1,4 +1,5 @@
 /** What is accepted can be read: the largest messages that a mesh takes, read by clients whose limit is gRPC's default. */
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -140,12 +141,14 @@ describe(`a message at the bound ${verifies("FE4")}`, () => {
       const message = filled(kind, submitBytes(sessionId), limit);
       const over = filled(kind, submitBytes(sessionId), limit + 1);
       expect(
-        await refusalOf(client.session.submitMessage({ requestId: `over ${name}`, sessionId, message: over })),
+        await refusalOf(client.session.submitMessage({ requestId: `over-${randomUUID()}`, sessionId, message: over })),
       ).toMatchObject({ reason: "MESSAGE_TOO_LARGE" });
-      const { runId } = await client.session.submitMessage({ requestId: `most ${name}`, sessionId, message });
+      const { runId } = await client.session.submitMessage({ requestId: randomUUID(), sessionId, message });
       for (const [reader, transport] of Object.entries(readers())) {
         await expect(readByEveryRpc(clientOver(transport), sessionId, runId), reader).resolves.toBeUndefined();
       }
+      // A real client of another language, with nothing configured; it prints JSON, so that one kind is enough.
+      if (name !== "text") return;
       const python = await pythonClient(stubs)(mesh).subscribe({ sessionId, untilRunId: runId });
       expect(python.length).toBeGreaterThan(0);
     },

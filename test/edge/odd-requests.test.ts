@@ -8,7 +8,8 @@ import { callRaw, protocols, refusalOfRaw } from "../e2e/raw-calls.fixture.ts";
 import { verifies } from "../requirements.ts";
 import type { MeshProcess } from "../support/mesh-process.ts";
 import { startMeshProcess } from "../support/mesh-process.ts";
-import { frame, openHttp2, openSocket, preface, requestHeaders } from "./attack.fixture.ts";
+import { openHttp2, openSocket } from "./attack.fixture.ts";
+import { frame, preface, requestHeaders } from "./attack-frames.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -179,11 +180,11 @@ describe(`deadlines ${verifies("E14", "FE1")}`, () => {
 test(`who leaves a Chat leaves no trace but a line of JSON at debug ${verifies("E18", "L9")}`, async () => {
   for (const transport of [transportOf("connect"), transportOf("grpc")]) {
     const control = new AbortController();
-    const { gateway } = { gateway: createClient(GatewayService, transport) };
+    const gateway = createClient(GatewayService, transport);
     const requests = (async function* () {
       yield {
         requestId: "o",
-        frame: {
+        action: {
           case: "open" as const,
           value: { session: { case: "sessionKey" as const, value: "agent:main:cli" } },
         },

@@ -199,7 +199,9 @@ export type AccessConfig = Message<"atoll.config.v1.AccessConfig"> & {
   allowedOrigins: string[];
 
   /**
-   * Where people reach the mesh, for links. Default: the listening address.
+   * Where people reach the mesh when a proxy is in front, for example `https://example.com/atoll`: links name it, its host and
+   * origin are taken, and its path stands before the page and all calls, whether or not the proxy takes it off. Default: the
+   * listening address.
    *
    * @generated from field: string public_url = 3;
    */
