@@ -179,10 +179,7 @@ describe("README.md", { timeout }, () => {
     };
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options, include: ["source"] }));
     writeFileSync(join(source, "package.json"), '{"type":"module"}');
-    const compiled = await runShell(
-      `${join(repository, "node_modules/.bin/tsc")} -p tsconfig.json`,
-      folder,
-    );
+    const compiled = await runShell(`${join(repository, "node_modules/.bin/tsc")} -p tsconfig.json`, folder);
     expect([compiled.code, compiled.shown]).toEqual([0, ""]);
     expect((await runShell("node source/readme.js", folder)).output).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/m);
     const embedded = await runShell("node source/embed.js", folder);
