@@ -28,7 +28,7 @@ export function describeMesh(
     `  chat         ${atoll} chat${data} "which files are in the workspace, and what does notes.md say?"`,
     `  curl         curl -H "authorization: Bearer $(${atoll} token${data})" \\`,
     "                 -H 'content-type: application/json' -H 'connect-protocol-version: 1' \\",
-    `                 -d '{"requestId":"r1","message":{"content":[{"text":{"text":"hello"}}]}}' \\`,
+    `                 -d '{"requestId":"hello-1","message":{"content":[{"text":{"text":"hello"}}]}}' \\`,
     `                 ${url}/atoll.gateway.v1.GatewayService/SendMessage`,
     "",
     ...describeWarnings(config),

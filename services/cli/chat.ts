@@ -1,5 +1,6 @@
 /** `atoll chat`: send a message and show the answer as it comes. */
-import { ConnectError, createClient } from "@connectrpc/connect";
+import { ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import { AgentService } from "../../gen/atoll/agent/v1/agent_service_pb.ts";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { GatewayService, type SendMessageResponse } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { sendMessage } from "../../web/client/send-message.ts";
@@ -35,7 +36,9 @@ export const chat: Command = {
     if (message === "" && !process.stdin.isTTY) {
       throw new UsageError("there is no message: write one behind `atoll chat`, or pipe one in");
     }
-    const client = createClient(GatewayService, connectMesh(input));
+    const transport = connectMesh(input);
+    const client = createClient(GatewayService, transport);
+    await checkAgent(transport, flags.to);
     const place = recipientOf(input);
     return message === "" ? talk(client, place, input) : sendOne(client, place, message, input);
   },
@@ -65,6 +68,12 @@ interface Recipient {
 
 function recipientOf({ flags }: CommandInput): Recipient {
   return { name: flags.new === true ? undefined : (flags.to ?? defaultKey) };
+}
+
+/** A key makes its session: one of an agent that nobody has would be left behind by a message that can't be answered. */
+async function checkAgent(transport: Transport, to: string | undefined): Promise<void> {
+  const agentId = /^agent:([^:]+):/i.exec(to ?? "")?.[1]?.toLowerCase();
+  if (agentId !== undefined) await createClient(AgentService, transport).getAgent({ agentId });
 }
 
 async function talk(client: Gateway, to: Recipient, input: CommandInput): Promise<number> {

@@ -7,7 +7,7 @@ import { ErrorReason, failure } from "../kernel/errors.ts";
 /** The session of `atoll chat` and `atoll tail` when none is named. */
 export const defaultKey = "agent:main:cli";
 
-export function sessionNamed(name: string) {
+function sessionNamed(name: string) {
   return isId(name) ? { case: "sessionId" as const, value: name } : { case: "key" as const, value: name };
 }
 

@@ -115,7 +115,9 @@ function show(session: Session, output: Output, isJson: boolean): void {
   const { sessionId, key, updatedAt, activeRunId, state, headSeq, labels } = session;
   const changed = updatedAt === undefined ? "" : zonedTime(timestampMs(updatedAt));
   const busy = activeRunId === "" ? (states[state] ?? "") : "running";
-  const marks = Object.entries(labels).map(([name, value]) => visibleText(`${name}=${value}`));
+  const marks = Object.entries(labels)
+    .map(([name, value]) => visibleText(`${name}=${value}`))
+    .sort();
   output.line(
     [
       sessionId,

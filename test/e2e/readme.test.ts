@@ -175,14 +175,11 @@ describe("README.md", { timeout }, () => {
     writeFileSync(join(source, "embed.ts"), readFileSync(join(import.meta.dirname, "embedding-program.txt"), "utf8"));
     const options = {
       ...{ module: "nodenext", target: "es2024", lib: ["es2025", "esnext.disposable", "dom"], strict: true },
-      ...{ skipLibCheck: false, types: ["node"], typeRoots: [join(repository, "node_modules/@types")], outDir: ".." },
+      ...{ skipLibCheck: false, types: ["node"], typeRoots: [join(repository, "node_modules/@types")] },
     };
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options, include: ["source"] }));
     writeFileSync(join(source, "package.json"), '{"type":"module"}');
-    const compiled = await runShell(
-      `${join(repository, "node_modules/.bin/tsc")} -p tsconfig.json --outDir source`,
-      folder,
-    );
+    const compiled = await runShell(`${join(repository, "node_modules/.bin/tsc")} -p tsconfig.json`, folder);
     expect([compiled.code, compiled.shown]).toEqual([0, ""]);
     expect((await runShell("node source/readme.js", folder)).output).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/m);
     const embedded = await runShell("node source/embed.js", folder);

@@ -26,7 +26,7 @@ export interface RunningShell {
 /** What npm tells programs that it runs would lead the next npm back to the repository. */
 function cleanEnvironment(env: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   const own = Object.entries(process.env).filter(
-    ([name]) => !/^(npm_|ANTHROPIC_|ATOLL_|NODE_|INIT_CWD|VITEST)/.test(name),
+    ([name]) => !/^(npm_|ANTHROPIC_|ATOLL_|NODE_(OPTIONS|ENV|PATH)$|NODE$|INIT_CWD$|VITEST)/.test(name),
   );
   const paths = (process.env["PATH"] ?? "").split(delimiter).filter((path) => !path.startsWith(repository));
   return { ...Object.fromEntries(own), PATH: [dirname(process.execPath), ...paths].join(delimiter), ...env };
