@@ -244,6 +244,16 @@ describe("a wrong configuration", () => {
       "listen",
       "agents",
       "mcpServers",
+      "servers",
+      "mcp",
+      "extensions",
+      "inputs",
+      "command",
+      "transport",
+      "timeout",
+      "constructor",
+      "<<",
+      "$" + "{input:a}",
       "main",
       "env",
       "runs",
@@ -276,7 +286,7 @@ describe("a wrong configuration", () => {
         }
         expect(Object.hasOwn(Object.prototype, "listen")).toBe(false);
       }),
-      { numRuns: 300 },
+      { numRuns: 600 },
     );
   });
 });
