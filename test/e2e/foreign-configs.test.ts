@@ -165,7 +165,7 @@ test(
         const call = {
           callId: newId("call"),
           tool: "filesystem.read_text_file",
-          arguments: { path: "workspace/notes.md" },
+          arguments: { path: "notes.md" },
         };
         const { result } = await client.tools.invokeTool({ call }).catch(() => ({ result: undefined }));
         return result?.content.map(({ block }) => (block.case === "text" ? block.value.text : "")).join("");
