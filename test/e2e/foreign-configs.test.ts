@@ -12,8 +12,10 @@ import {
   examples,
   placeExample,
 } from "../../services/kernel/config/dialects/examples.fixture.ts";
+import { filesystemCommand } from "../../services/kernel/config/filesystem-server.ts";
 import { loadConfig } from "../../services/kernel/config/load-config.ts";
 import type { ResolvedConfig } from "../../services/kernel/config/resolved-config.ts";
+import { newId } from "../../services/kernel/id.ts";
 import { createLog } from "../../services/kernel/log.ts";
 import { type Mesh, startMesh } from "../../services/mesh.ts";
 import { verifies } from "../requirements.ts";
@@ -140,3 +142,36 @@ describe("a mesh with another program's configuration", () => {
     slowStartMs * 2,
   );
 });
+
+test(
+  `the README's own example works as it is written: its files are those of the folder beside it ${verifies("FC1", "FC2")}`,
+  async () => {
+    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+    const [, example = ""] = /works when pasted:\n\n((?: {4}.*\n|\n)+)/.exec(readme) ?? [];
+    writeFileSync(join(folder, "atoll.yaml"), example.replaceAll(/^ {4}/gm, ""));
+    mkdirSync(join(folder, "workspace"));
+    writeFileSync(join(folder, "workspace", "notes.md"), "Buy a boat.");
+    // As `npx -y @modelcontextprotocol/server-filesystem` does, without asking a registry for it.
+    const npx = join(folder, "bin", "npx");
+    const { command, args } = filesystemCommand("");
+    mkdirSync(join(folder, "bin"));
+    writeFileSync(npx, `#!/bin/sh\nshift 2\nexec '${command}' '${args[0]}' "$@"\n`);
+    chmodSync(npx, 0o755);
+    const env = { HOME: folder, PATH: `${join(folder, "bin")}${delimiter}/usr/bin${delimiter}/bin` };
+    const config = loadConfig({ cwd: folder, env, terminal: false, flags: { listen: "127.0.0.1:0" } });
+    expect(config.warnings.map(({ path }) => path)).toEqual(["mcpServers.github.headers.authorization"]);
+    await withMesh(config, async (client) => {
+      const read = async () => {
+        const call = {
+          callId: newId("call"),
+          tool: "filesystem.read_text_file",
+          arguments: { path: "notes.md" },
+        };
+        const { result } = await client.tools.invokeTool({ call }).catch(() => ({ result: undefined }));
+        return result?.content.map(({ block }) => (block.case === "text" ? block.value.text : "")).join("");
+      };
+      await expect.poll(read, { timeout: slowStartMs, interval: 500 }).toContain("Buy a boat.");
+    });
+  },
+  slowStartMs * 2,
+);

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { verifies } from "../../../test/requirements.ts";
+import { blankJsonComments } from "./blank-json-comments.ts";
 import { ConfigError } from "./config-error.ts";
 import { type LoadConfigOptions, loadConfig } from "./load-config.ts";
 
@@ -73,6 +74,20 @@ describe("a file as editors write it", () => {
   it(`names lines where they are behind comments ${verifies("FC5")}`, async () => {
     const [problem] = await problemsOf('{\n// one\n/* two\nthree */ "lisen": 1,\n"data": "x"}');
     expect(problem).toMatchObject({ path: "lisen", source: { line: 4, column: 10 } });
+  });
+
+  it(`is read once, whatever its comments ${verifies("FC5", "F4")}`, async () => {
+    const started = performance.now();
+    for (const text of [
+      "/* */ ".repeat(200_000),
+      "{ /* ".repeat(200_000),
+      `{"a": "${"/".repeat(900_000)}`,
+      "//\n".repeat(300_000),
+    ]) {
+      blankJsonComments(text);
+    }
+    expect(blankJsonComments('{"a": 1} /* never closed')).toBe(`{"a": 1} ${" ".repeat(15)}`);
+    expect(performance.now() - started).toBeLessThan(10_000);
   });
 
   it(`does not grow by merging ${verifies("FC5", "F4")}`, async () => {

@@ -258,6 +258,16 @@ describe("a wrong configuration", () => {
       "listen",
       "agents",
       "mcpServers",
+      "servers",
+      "mcp",
+      "extensions",
+      "inputs",
+      "command",
+      "transport",
+      "timeout",
+      "constructor",
+      "<<",
+      "$" + "{input:a}",
       "main",
       "env",
       "runs",
@@ -290,9 +300,9 @@ describe("a wrong configuration", () => {
         }
         expect(Object.hasOwn(Object.prototype, "listen")).toBe(false);
       }),
-      { numRuns: 300 },
+      { numRuns: 400 },
     );
-  });
+  }, 120_000);
 });
 
 describe("sessions", () => {

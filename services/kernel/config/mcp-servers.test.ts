@@ -194,6 +194,18 @@ describe("a server that can't be used", () => {
     expect(warnings.some((warning) => problem.test(warning))).toBe(true);
   });
 
+  it(`is not one for keys that every object has ${verifies("F1", "FC3")}`, async () => {
+    const { server, warnings } = await serverOf(
+      "{command: x, constructor: y, __proto__: {command: z}, to_string: 1, type: constructor}",
+    );
+    expect(server).toMatchObject({
+      command: "x",
+      disabled: true,
+      problem: expect.stringMatching(/no transport of this name/),
+    });
+    expect(warnings.filter((each) => each.includes("not known and not used"))).toHaveLength(3);
+  });
+
   it(`does not stop the start, and a wrong key beside the servers does ${verifies("F1", "FC3")}`, async () => {
     await expect(load("mcpServers: {a: {}}\nlisen: x")).rejects.toThrow(/lisen: .*does not exist/);
     await expect(load("mcpServers: {a: {}}\nlisen: x", {}, "other.yaml")).resolves.toBeDefined();

@@ -18,6 +18,7 @@ import {
   lettersOf,
   startWords,
   synonyms,
+  type TimeoutWord,
   timeoutWords,
   transportWords,
   unusedWords,
@@ -74,7 +75,7 @@ function flatten(entries: readonly ConfigEntry[], draft: ServerDraft): ConfigEnt
     if (key === "command") {
       return value.entries.map((inner) => (inner.key === "path" ? { ...inner, key: "command" } : inner));
     }
-    if (synonyms[lettersOf(key)] === "type")
+    if (synonyms.get(lettersOf(key)) === "type")
       draft.fail(key, "it is not a text such as `stdio` or `http`", value.source);
     return [entry];
   });
@@ -83,8 +84,8 @@ function flatten(entries: readonly ConfigEntry[], draft: ServerDraft): ConfigEnt
 function readKey({ key, value, source }: ConfigEntry, draft: ServerDraft): void {
   if (value.kind === "scalar" && value.value === null) return;
   const letters = lettersOf(key);
-  const own = ownFields.has(key) ? key : (synonyms[letters] ?? ownKeys.get(letters));
-  const timeout = timeoutWords[letters];
+  const own = ownFields.has(key) ? key : (synonyms.get(letters) ?? ownKeys.get(letters));
+  const timeout = timeoutWords.get(letters);
   if (own === "type") readType(key, value, draft);
   else if (own !== undefined) draft.set(own, value, key);
   else if (enabledWords.has(letters)) setEnabled(key, value, draft);
@@ -103,7 +104,7 @@ function warnUnused(key: string, letters: string, value: ConfigNode, source: Con
     value.kind === "scalar"
       ? value.value === startWords.has(letters)
       : value.kind === "list" && value.items.length === 0;
-  const known = unusedWords[letters];
+  const known = unusedWords.get(letters);
   if (known !== undefined) {
     if (!isUsual) draft.warn(inPath(key), `it is not used: ${known}`, source);
     return;
@@ -121,7 +122,7 @@ function readType(key: string, value: ConfigNode, draft: ServerDraft): void {
   const word = value.kind === "scalar" ? lettersOf(String(value.value)) : "";
   if (word === "auto") return;
   const { source } = value;
-  const type = transportWords[word];
+  const type = transportWords.get(word);
   if (type !== undefined) {
     const own = value.kind === "scalar" && value.value === "streamable-http" ? "streamable-http" : type;
     draft.set("type", { kind: "scalar", source, value: own, written: own }, key);
@@ -144,12 +145,7 @@ function setEnabled(key: string, value: ConfigNode, draft: ServerDraft): void {
   else draft.fail(key, "it is not true or false", value.source);
 }
 
-function setTimeLimit(
-  key: string,
-  value: ConfigNode,
-  { key: own, unit }: { readonly key: string; readonly unit?: "ms" | "s" },
-  draft: ServerDraft,
-): void {
+function setTimeLimit(key: string, value: ConfigNode, { key: own, unit }: TimeoutWord, draft: ServerDraft): void {
   const field = ownFields.get(own);
   const max = field === undefined ? undefined : rulesOf(field).max;
   const reading = readTimeout(value, unit);
