@@ -6,8 +6,8 @@
 import { create, getOption } from "@bufbuild/protobuf";
 import { type Code, ConnectError } from "@connectrpc/connect";
 import { code, ErrorReason, ErrorReasonSchema } from "../../gen/atoll/error/v1/error_reason_pb.ts";
-import { cutText } from "./visible-text.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { cutText } from "./visible-text.ts";
 
 export { ErrorReason };
 

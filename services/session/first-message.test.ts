@@ -1,12 +1,11 @@
 /** A session that is made with its first message: both or neither. */
-import { Code } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import { as, person, type RunningSession, startSessionService } from "../../test/support/session-service.ts";
-import { newId } from "../kernel/id.ts";
-import { ConnectError } from "@connectrpc/connect";
 import { ErrorReason, failureFacts } from "../kernel/errors.ts";
+import { newId } from "../kernel/id.ts";
 
 const key = "agent:main:first";
 const message = { content: [{ block: { case: "text" as const, value: { text: "hello" } } }] };
@@ -49,20 +48,33 @@ describe(`a message to a key ${verifies("FL3")}`, () => {
 
   it.each<[string, Ask, object]>([
     ["a head that it can't have", { ifHeadSeq: 7n }, { code: Code.Aborted, reason: ErrorReason.HEAD_MOVED }],
-    ["an extension that is none", { message: { content: [{ block: { case: "extension", value: { typeUrl: "x", value: Uint8Array.of(1) } } }] } } as Ask, { reason: ErrorReason.FIELD_INVALID }],
+    [
+      "an extension that is none",
+      {
+        message: { content: [{ block: { case: "extension", value: { typeUrl: "x", value: Uint8Array.of(1) } } }] },
+      } as Ask,
+      { reason: ErrorReason.FIELD_INVALID },
+    ],
     ["no message", { message: undefined } as never, { reason: ErrorReason.FIELD_INVALID }],
     ["a mode that there is not", { queueMode: 99 as QueueMode }, { reason: ErrorReason.FIELD_INVALID }],
     ["another agent than the key's", { agentId: "other" }, { reason: ErrorReason.FIELD_INVALID, fields: ["agent_id"] }],
-    ["a key that is none", { sessionKey: "agent:main:" }, { reason: ErrorReason.FIELD_INVALID, fields: ["session_key"] }],
+    [
+      "a key that is none",
+      { sessionKey: "agent:main:" },
+      { reason: ErrorReason.FIELD_INVALID, fields: ["session_key"] },
+    ],
     ["an id beside it", { sessionId: "ses_1" }, { reason: ErrorReason.FIELD_INVALID, fields: ["session_key"] }],
-  ])("that is refused for %s leaves nothing, and the same request is taken once it is right", async (_why, ask, refused) => {
-    const session = await startSessionService();
-    const requestId = newId("req");
-    expect(await refusalOf(send(session, { ...ask, requestId }))).toMatchObject(refused);
-    expect(await sessionsOf(session)).toEqual([]);
-    expect((await send(session, { requestId })).seq).toBe(1n);
-    expect(await sessionsOf(session)).toHaveLength(1);
-  });
+  ])(
+    "that is refused for %s leaves nothing, and the same request is taken once it is right",
+    async (_why, ask, refused) => {
+      const session = await startSessionService();
+      const requestId = newId("req");
+      expect(await refusalOf(send(session, { ...ask, requestId }))).toMatchObject(refused);
+      expect(await sessionsOf(session)).toEqual([]);
+      expect((await send(session, { requestId })).seq).toBe(1n);
+      expect(await sessionsOf(session)).toHaveLength(1);
+    },
+  );
 
   it("is refused where nothing may wait, and leaves nothing", async () => {
     const session = await startSessionService({ settings: { maxQueuedRuns: 0 } });

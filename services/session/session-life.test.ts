@@ -66,7 +66,10 @@ function update(
 }
 
 const reset = ({ client }: RunningSession, sessionId: string, ifHeadSeq?: bigint) =>
-  client.resetSession({ requestId: newId("req"), sessionId, ...(ifHeadSeq === undefined ? {} : { ifHeadSeq }) }, as(person));
+  client.resetSession(
+    { requestId: newId("req"), sessionId, ...(ifHeadSeq === undefined ? {} : { ifHeadSeq }) },
+    as(person),
+  );
 
 async function rowOf({ client }: RunningSession, sessionId: string) {
   const { session } = await client.getSession({ by: { case: "sessionId", value: sessionId } }, as(person));
@@ -185,7 +188,8 @@ describe("updating a session", () => {
     const session = await startSessionService();
     const { sessionId } = await sendWords(session, "hello");
     const { headSeq } = await rowOf(session, sessionId);
-    const rename = (id: string, ifHeadSeq?: bigint) => update(session, id, ["title"], { title: "x" }, ifHeadSeq === undefined ? {} : { ifHeadSeq });
+    const rename = (id: string, ifHeadSeq?: bigint) =>
+      update(session, id, ["title"], { title: "x" }, ifHeadSeq === undefined ? {} : { ifHeadSeq });
     await rename(sessionId, headSeq);
     expect(await refusal(rename(sessionId, headSeq))).toMatchObject({
       code: Code.Aborted,

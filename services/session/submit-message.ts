@@ -34,8 +34,8 @@ import { checkExtensions } from "./check-extensions.ts";
 import { requireOpened } from "./read-session.ts";
 import { answerOf, requestOf } from "./request-digest.ts";
 import { isResetDue } from "./reset-policy.ts";
-import type { SessionDeps } from "./session-deps.ts";
 import { keyInvalid, routeKey } from "./route-key.ts";
+import type { SessionDeps } from "./session-deps.ts";
 import { encodeProfile, readProfile } from "./session-profile.ts";
 import { zoneOffset } from "./zone-offset.ts";
 

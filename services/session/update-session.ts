@@ -81,11 +81,13 @@ const maxMaskPaths = 64;
 function checkMask(paths: readonly string[]): readonly string[] {
   const known = [...rowFields, ...Object.keys(profileFields)];
   const expected = `one of ${known.join(", ")}`;
-  const wrong = paths.slice(0, maxMaskPaths).flatMap((path, index) =>
-    known.includes(path)
-      ? []
-      : [{ path: `update_mask.paths[${index}]`, problem: `${path} can't be changed: ${expected}` }],
-  );
+  const wrong = paths
+    .slice(0, maxMaskPaths)
+    .flatMap((path, index) =>
+      known.includes(path)
+        ? []
+        : [{ path: `update_mask.paths[${index}]`, problem: `${path} can't be changed: ${expected}` }],
+    );
   const [first] = paths.length === 0 ? [{ path: "update_mask.paths", problem: `must name ${expected}` }] : wrong;
   if (first === undefined) return paths;
   throw failure(ErrorReason.FIELD_INVALID, `${first.path}: ${first.problem}`, {

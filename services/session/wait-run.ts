@@ -31,10 +31,14 @@ function takePlace(deps: SessionDeps, context: HandlerContext): () => void {
   waits.set(deps.store, counts);
   const count = counts.get(key) ?? 0;
   if (count >= maxWaits) {
-    throw failure(ErrorReason.LIMIT_EXCEEDED, `${maxWaits} calls wait for runs already: subscribe to a session instead`, {
-      metadata: { limit: String(maxWaits) },
-      retryAfterMs: 1_000,
-    });
+    throw failure(
+      ErrorReason.LIMIT_EXCEEDED,
+      `${maxWaits} calls wait for runs already: subscribe to a session instead`,
+      {
+        metadata: { limit: String(maxWaits) },
+        retryAfterMs: 1_000,
+      },
+    );
   }
   counts.set(key, count + 1);
   return () => {

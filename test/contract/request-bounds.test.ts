@@ -65,16 +65,23 @@ describe("the fields of requests", () => {
     const many = fields.filter(({ fieldKind }) => fieldKind === "list" || fieldKind === "map").filter(isBoundedHere);
     expect(many.length).toBeGreaterThan(12);
     expect(many.filter((field) => maxEntriesOf(field) === undefined).map(nameOf)).toEqual([]);
-    expect(fields.filter((field) => nameOf(field) === "google.protobuf.FieldMask.paths").map(maxEntriesOf)).toEqual([64]);
+    expect(fields.filter((field) => nameOf(field) === "google.protobuf.FieldMask.paths").map(maxEntriesOf)).toEqual([
+      64,
+    ]);
   });
 
   it(`that are text have the pattern of their kind, or are for people and bounded in length ${verifies("E16")}`, () => {
-    const texts = fields.filter(isText).filter(isBoundedHere).filter((field) => !freeText.has(nameOf(field)));
+    const texts = fields
+      .filter(isText)
+      .filter(isBoundedHere)
+      .filter((field) => !freeText.has(nameOf(field)));
     expect(texts.length).toBeGreaterThan(100);
     const loose = texts.filter((field) => {
       const rules = stringRules(field);
       if (rules === undefined) return true;
-      return rules.pattern === "" && !(rules.maxLen > 0n && (forPeople.test(nameOf(field)) || field.fieldKind === "list"));
+      return (
+        rules.pattern === "" && !(rules.maxLen > 0n && (forPeople.test(nameOf(field)) || field.fieldKind === "list"))
+      );
     });
     expect(loose.map(nameOf)).toEqual([]);
   });

@@ -4,7 +4,10 @@ import { create, type JsonObject, toBinary, toJsonString } from "@bufbuild/proto
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { ContentBlockSchema, ToolResultBlockSchema } from "../../gen/atoll/content/v1/content_block_pb.ts";
 import { SendMessageRequestSchema } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
-import { CreateSessionRequestSchema, UpdateSessionRequestSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import {
+  CreateSessionRequestSchema,
+  UpdateSessionRequestSchema,
+} from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { InvokeToolRequestSchema } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import { type MeshClient, say } from "../e2e/mesh-client.fixture.ts";
 import { callRaw, type Protocol, refusalOfRaw } from "../e2e/raw-calls.fixture.ts";
@@ -42,12 +45,14 @@ function field(number: number, content: Uint8Array): Buffer {
   }
   return Buffer.concat([Buffer.from(head), content]);
 }
-const repeated = (bytes: number[], count: number) => Buffer.concat(Array.from({ length: count }, () => Buffer.from(bytes)));
+const repeated = (bytes: number[], count: number) =>
+  Buffer.concat(Array.from({ length: count }, () => Buffer.from(bytes)));
 const mask = (paths: string[]) =>
   create(UpdateSessionRequestSchema, { requestId: requestId(), sessionId, session: {}, updateMask: { paths } });
 const withArguments = (args: JsonObject) =>
   create(InvokeToolRequestSchema, { call: { callId: requestId(), tool: "a.b", arguments: args } });
-const fields = (count: number): JsonObject => Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${at}`, 1]));
+const fields = (count: number): JsonObject =>
+  Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${at}`, 1]));
 const nested = (depth: number): JsonObject => (depth === 0 ? {} : { a: nested(depth - 1) });
 
 interface Attack {
@@ -59,7 +64,10 @@ interface Attack {
 }
 
 const attacks: Readonly<Record<string, () => Attack>> = {
-  "20 000 mask paths": () => ({ method: update, message: toBinary(UpdateSessionRequestSchema, mask(Array(20_000).fill("x"))) }),
+  "20 000 mask paths": () => ({
+    method: update,
+    message: toBinary(UpdateSessionRequestSchema, mask(Array(20_000).fill("x"))),
+  }),
   "100 000 mask paths in JSON": () => ({
     ...{ method: update, codec: "json" as const },
     message: Buffer.from(toJsonString(UpdateSessionRequestSchema, mask(Array(100_000).fill("x")))),
@@ -72,7 +80,11 @@ const attacks: Readonly<Record<string, () => Attack>> = {
     ...{ method: send, isZipped: true },
     message: gzipSync(Buffer.concat([field(1, Buffer.from("r1")), field(4, repeated([0x0a, 0x00], 2_000_000))])),
   }),
-  "the same over gRPC": () => ({ protocol: "grpc", method: send, message: field(4, repeated([0x0a, 0x00], 2_000_000)) }),
+  "the same over gRPC": () => ({
+    protocol: "grpc",
+    method: send,
+    message: field(4, repeated([0x0a, 0x00], 2_000_000)),
+  }),
   "the same over gRPC-Web, packed": () => ({
     ...{ protocol: "grpc-web", method: send, isZipped: true },
     message: gzipSync(field(4, repeated([0x0a, 0x00], 2_000_000))),
@@ -81,13 +93,22 @@ const attacks: Readonly<Record<string, () => Attack>> = {
     method: send,
     message: field(4, repeated([...field(1, field(toolResult, repeated([(inResult << 3) | 2, 0x00], 250)))], 7_000)),
   }),
-  "200 000 fields of arguments": () => ({ method: invoke, message: toBinary(InvokeToolRequestSchema, withArguments(fields(190_000))) }),
+  "200 000 fields of arguments": () => ({
+    method: invoke,
+    message: toBinary(InvokeToolRequestSchema, withArguments(fields(190_000))),
+  }),
   "200 000 fields of arguments in JSON": () => ({
     ...{ method: invoke, codec: "json" as const },
     message: Buffer.from(toJsonString(InvokeToolRequestSchema, withArguments(fields(200_000)))),
   }),
-  "10 001 fields of arguments": () => ({ method: invoke, message: toBinary(InvokeToolRequestSchema, withArguments(fields(10_001))) }),
-  "arguments 33 levels deep": () => ({ ...{ method: invoke, codec: "json" as const }, message: Buffer.from(toJsonString(InvokeToolRequestSchema, withArguments(nested(33)))) }),
+  "10 001 fields of arguments": () => ({
+    method: invoke,
+    message: toBinary(InvokeToolRequestSchema, withArguments(fields(10_001))),
+  }),
+  "arguments 33 levels deep": () => ({
+    ...{ method: invoke, codec: "json" as const },
+    message: Buffer.from(toJsonString(InvokeToolRequestSchema, withArguments(nested(33)))),
+  }),
   "1 000 000 unknown fields": () => ({ method: send, message: repeated([0xf8, 0x7f, 0x01], 1_300_000) }),
   "10 000 labels": () => ({
     method: update,
@@ -136,12 +157,18 @@ describe(`a request that is made of very much ${verifies("E5")}`, () => {
 
   test("a hundred wrong names are told of as sixteen, within 8 KiB", async () => {
     const paths = Array.from({ length: 64 }, (_, at) => `${"wrong".repeat(60)}${at}`);
-    const { answer, refused } = await refusal({ method: update, message: toBinary(UpdateSessionRequestSchema, mask(paths)) });
+    const { answer, refused } = await refusal({
+      method: update,
+      message: toBinary(UpdateSessionRequestSchema, mask(paths)),
+    });
     expect(refused.reason).toBe("FIELD_INVALID");
     expect(refused.fields.length).toBeLessThanOrEqual(16);
     expect(JSON.stringify(answer).length).toBeLessThan(32_768);
     const labels = Object.fromEntries(Array.from({ length: 32 }, (_, at) => [`a${at}`, "x".repeat(257)]));
-    const message = toBinary(CreateSessionRequestSchema, create(CreateSessionRequestSchema, { requestId: requestId(), labels }));
+    const message = toBinary(
+      CreateSessionRequestSchema,
+      create(CreateSessionRequestSchema, { requestId: requestId(), labels }),
+    );
     const many = await refusal({ method: createMethod, message });
     expect(many.refused.fields).toHaveLength(16);
   });
@@ -156,7 +183,11 @@ describe(`a request that is made of very much ${verifies("E5")}`, () => {
     expect(deep.refused.reason).toBe("TOOL_NOT_FOUND");
     const long = create(SendMessageRequestSchema, {
       requestId: requestId(),
-      message: { content: Array.from({ length: 60 }, () => ({ block: { case: "text" as const, value: { text: "x".repeat(60_000) } } })) },
+      message: {
+        content: Array.from({ length: 60 }, () => ({
+          block: { case: "text" as const, value: { text: "x".repeat(60_000) } },
+        })),
+      },
     });
     const answer = await callRaw({ ...base(), method: send, message: toBinary(SendMessageRequestSchema, long) });
     expect(answer.status).toBe(200);

@@ -61,7 +61,9 @@ describe(`a tenant with 20 000 sessions ${verifies("E21")}`, () => {
     expect(await store.countSessions(scope, since)).toEqual({ total: sessions, active: sessions });
     const countMs = await timed(() => store.countSessions(scope, since));
     // Going through the rows takes as long as listing all of them by a label that nothing else narrows.
-    const throughMs = await timed(() => store.listSessions(scope, { ...everything, labels: { all: "yes", half: "2" } }));
+    const throughMs = await timed(() =>
+      store.listSessions(scope, { ...everything, labels: { all: "yes", half: "2" } }),
+    );
     process.stderr.write(`count ${countMs.toFixed(2)} ms, a label that nobody has ${throughMs.toFixed(2)} ms\n`);
     expect(countMs).toBeLessThan(1_000);
     expect(throughMs).toBeLessThan(1_000);
@@ -89,14 +91,24 @@ describe(`a tenant with 20 000 sessions ${verifies("E21")}`, () => {
   });
 
   test("keeps counts and labels right over changes, deletions and starts", async () => {
-    const request = (answer = () => new Uint8Array()) => ({ method: "m", requestId: newId("req"), digest: "d", answer });
+    const request = (answer = () => new Uint8Array()) => ({
+      method: "m",
+      requestId: newId("req"),
+      digest: "d",
+      answer,
+    });
     const [first = "", second = ""] = ids.filter((_, at) => at % 4_000 === 7);
-    const change = { ifHeadSeq: undefined, change: () => ({ labels: { all: "yes", rare: "moved" } }), event: () => new Uint8Array() };
+    const change = {
+      ifHeadSeq: undefined,
+      change: () => ({ labels: { all: "yes", rare: "moved" } }),
+      event: () => new Uint8Array(),
+    };
     await store.changeSession(scope, request(), { sessionId: first, ...change });
     const wish = { cancelledBy: "", reason: "", command: new Uint8Array(), event: () => new Uint8Array() };
     await store.deleteSession(scope, request(), { sessionId: second, wish });
     const check = async () => {
-      const list = async (rare: string) => (await store.listSessions(scope, { ...everything, labels: { rare } })).sessions;
+      const list = async (rare: string) =>
+        (await store.listSessions(scope, { ...everything, labels: { rare } })).sessions;
       expect(await list("one")).toHaveLength(3);
       expect((await list("moved")).map(({ sessionId }) => sessionId)).toEqual([first]);
       expect((await store.countSessions(scope, { activeSinceMs: 0 })).total).toBe(sessions - 1);
@@ -114,16 +126,30 @@ describe(`calls that wait for runs ${verifies("E21")}`, () => {
     const { runId } = await sendWords(session, "hello");
     const leave = new AbortController();
     const wait = (principal = person, signal?: AbortSignal) =>
-      session.client.waitRun({ runId, timeoutMs: signal === undefined ? 1 : 60_000 }, { ...as(principal), ...(signal && { signal }) });
+      session.client.waitRun(
+        { runId, timeoutMs: signal === undefined ? 1 : 60_000 },
+        { ...as(principal), ...(signal && { signal }) },
+      );
     const before = process.memoryUsage().rss;
     const waits = Array.from({ length: 1_000 }, () => wait(person, leave.signal).catch(() => undefined));
-    await expect.poll(() => refusalOf(wait()).catch(() => undefined), { timeout: 20_000 }).toMatchObject({
-      ...{ code: Code[Code.ResourceExhausted], reason: "LIMIT_EXCEEDED", metadata: { limit: "1000" } },
-    });
+    await expect
+      .poll(() => refusalOf(wait()).catch(() => undefined), { timeout: 20_000 })
+      .toMatchObject({
+        ...{ code: Code[Code.ResourceExhausted], reason: "LIMIT_EXCEEDED", metadata: { limit: "1000" } },
+      });
     process.stderr.write(`1 000 waits: ${Math.round((process.memoryUsage().rss - before) / 1e6)} MB\n`);
     expect((await wait({ ...person, name: "user:bob" })).run?.runId).toBe(runId);
     leave.abort();
     await Promise.all(waits);
-    await expect.poll(() => wait().then(({ run }) => run?.runId, () => ""), { timeout: 20_000 }).toBe(runId);
+    await expect
+      .poll(
+        () =>
+          wait().then(
+            ({ run }) => run?.runId,
+            () => "",
+          ),
+        { timeout: 20_000 },
+      )
+      .toBe(runId);
   });
 });

@@ -289,9 +289,7 @@ describe(`the token of a run ${verifies("E4")}`, () => {
       const stale = await tokenOf(of);
       for (const name of Object.keys(requests)) {
         const method = everyRpc.find((each) => nameOf(each) === name) ?? expect.fail(name);
-        const refused = await refusalOf(
-          call(stale, method, requests[name]?.({ ...mine, grant: of }) ?? {}),
-        );
+        const refused = await refusalOf(call(stale, method, requests[name]?.({ ...mine, grant: of }) ?? {}));
         expect([name, refused.reason]).toEqual([name, expect.stringMatching(/EPOCH_FENCED|RUN_NOT_FOUND/)]);
       }
     }

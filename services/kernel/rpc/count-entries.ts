@@ -4,7 +4,14 @@
  * Keeps L6: the bounds stand in the contract (`max_items`, `max_pairs`). What carries no rule of ours has a bound here: the
  * structures and masks of google.protobuf, and lists of events, which are bounded by their size.
  */
-import { type DescField, type DescMessage, getOption, hasOption, type JsonValue, type Message } from "@bufbuild/protobuf";
+import {
+  type DescField,
+  type DescMessage,
+  getOption,
+  hasOption,
+  type JsonValue,
+  type Message,
+} from "@bufbuild/protobuf";
 import { field as fieldRules } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { FieldProblem } from "../errors.ts";
 
@@ -29,10 +36,11 @@ const counted = new WeakMap<DescMessage, readonly CountedField[]>();
 /** The first problem, in the order of the fields; undefined when there is none. */
 export function findTooMany(schema: DescMessage, message: Message, path = ""): FieldProblem | undefined {
   for (const { field, max, inner } of countedOf(schema)) {
-    const value = valueOf(message, field);
+    const value = contentOf(message, field);
     if (value === undefined || value === null) continue;
     const at = path === "" ? field.name : `${path}.${field.name}`;
-    const problem = problemOf(field, value, max) ?? (inner === undefined ? undefined : findInside(inner, field, value, at));
+    const problem =
+      problemOf(field, value, max) ?? (inner === undefined ? undefined : findInside(inner, field, value, at));
     if (typeof problem === "string") return { path: at, problem };
     if (problem !== undefined) return problem;
   }
@@ -56,8 +64,10 @@ function countedOf(schema: DescMessage): readonly CountedField[] {
   counted.set(schema, fields);
   for (const field of schema.fields) {
     const isMany = field.fieldKind === "list" || field.fieldKind === "map";
-    const inner = field.message !== undefined && (isStruct(field) || !isEmpty(field.message)) ? field.message : undefined;
-    if (isMany || inner !== undefined) fields.push({ field, max: isMany ? (maxEntriesOf(field) ?? maxUnstated) : undefined, inner });
+    const inner =
+      field.message !== undefined && (isStruct(field) || !isEmpty(field.message)) ? field.message : undefined;
+    if (isMany || inner !== undefined)
+      fields.push({ field, max: isMany ? (maxEntriesOf(field) ?? maxUnstated) : undefined, inner });
   }
   return fields;
 }
@@ -70,7 +80,7 @@ function isStruct({ message }: DescField): boolean {
   return message?.typeName === "google.protobuf.Struct";
 }
 
-function valueOf(message: Message, field: DescField): unknown {
+function contentOf(message: Message, field: DescField): unknown {
   const fields = message as unknown as Readonly<Record<string, unknown>>;
   if (field.oneof === undefined) return fields[field.localName];
   const chosen = fields[field.oneof.localName] as { readonly case?: string; readonly value?: unknown } | undefined;
@@ -79,7 +89,8 @@ function valueOf(message: Message, field: DescField): unknown {
 
 function problemOf(field: DescField, value: unknown, max: number | undefined): string | undefined {
   if (max === undefined) return undefined;
-  const entries = field.fieldKind === "list" ? (value as readonly unknown[]).length : Object.keys(value as object).length;
+  const entries =
+    field.fieldKind === "list" ? (value as readonly unknown[]).length : Object.keys(value as object).length;
   return entries > max ? `has ${entries} entries, and ${max} are the most` : undefined;
 }
 

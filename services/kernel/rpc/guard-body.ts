@@ -35,7 +35,8 @@ function guardBody({ body, header }: UniversalServerRequest, method: DescMethod,
     if (bytes !== undefined) checkElements(method, bytes, /json/i.test(type) ? "json" : "binary");
   };
   const isWhole = /^application\/(proto|json)\s*(;|$)/i.test(type);
-  if (isWhole) return guardWhole(chunks, maxBytes, (message) => check(message, isNamed(header.get("content-encoding"))));
+  if (isWhole)
+    return guardWhole(chunks, maxBytes, (message) => check(message, isNamed(header.get("content-encoding"))));
   return guardFrames(chunks, maxBytes, check);
 }
 

@@ -56,7 +56,8 @@ export const noSession: SubmitFacts = {
 
 export function judgeSubmit(facts: SubmitFacts, ask: SubmitAsk): SubmitVerdict {
   if (facts.isClosed) return { kind: "session-closed" };
-  if (ask.ifHeadSeq !== undefined && ask.ifHeadSeq !== facts.headSeq) return { kind: "head-moved", headSeq: facts.headSeq };
+  if (ask.ifHeadSeq !== undefined && ask.ifHeadSeq !== facts.headSeq)
+    return { kind: "head-moved", headSeq: facts.headSeq };
   const queue = (interrupts: boolean): SubmitVerdict =>
     facts.queuedRuns >= ask.maxQueuedRuns
       ? { kind: "queue-full", limit: ask.maxQueuedRuns }

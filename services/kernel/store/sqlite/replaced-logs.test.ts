@@ -17,7 +17,8 @@ let warnings: string[] = [];
 
 const open = (dataDir = folder): SessionStore =>
   openSqliteSessionStore(dataDir, Date.now, { onWarning: (_facts, message) => warnings.push(message) });
-const logIdOf = async (): Promise<string | undefined> => (await store.getSession(scope, { sessionId: run.sessionId }))?.logId;
+const logIdOf = async (): Promise<string | undefined> =>
+  (await store.getSession(scope, { sessionId: run.sessionId }))?.logId;
 const feedOf = async (): Promise<string> => (await store.readIndex(scope, { afterSeq: 0, limit: 1 })).feedId;
 
 beforeEach(async () => {

@@ -3,7 +3,7 @@
  * and writes down how far the store comes from now on.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { HeadWitness, type Heads } from "./head-witness.ts";
+import { type Heads, HeadWitness } from "./head-witness.ts";
 import type { IndexRows } from "./index-rows.ts";
 
 type Warn = (facts: Readonly<Record<string, unknown>>, message: string) => void;

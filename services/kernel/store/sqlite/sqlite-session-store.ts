@@ -24,8 +24,8 @@ import { forkSession } from "./fork-session.ts";
 import { type Change, GroupCommit } from "./group-commit.ts";
 import { readToken, SessionLists } from "./list-sessions.ts";
 import { openDatabase } from "./open-database.ts";
-import type { StoredSession } from "./session-columns.ts";
 import { ReplacedLogs } from "./replaced-logs.ts";
+import type { StoredSession } from "./session-columns.ts";
 import { sessionMigrations } from "./session-schema.ts";
 import { prepareSessionTables, type SessionTables } from "./session-tables.ts";
 import { isCorrupt, readGuarded, toStoreUnavailable } from "./sqlite-errors.ts";
@@ -85,7 +85,9 @@ class SqliteSessionStore implements SessionStore {
   countSessions: SessionStore["countSessions"] = async ({ tenant }, { activeSinceMs }) =>
     readGuarded(() => {
       const tenantNo = this.tables.tenants.find(tenant);
-      return tenantNo === undefined ? { total: 0, active: 0 } : this.tables.sessions.countSessions(tenantNo, activeSinceMs);
+      return tenantNo === undefined
+        ? { total: 0, active: 0 }
+        : this.tables.sessions.countSessions(tenantNo, activeSinceMs);
     });
 
   submitMessage: SessionStore["submitMessage"] = (scope, request, message) =>

@@ -79,7 +79,12 @@ function judgeFirst({ entry, ifHeadSeq, maxQueuedRuns }: NewMessage): SubmitVerd
 }
 
 /** For a message that is accepted: a refused one leaves no session. */
-function makeSession({ tenants, sessions }: SessionTables, scope: Scope, { to }: NewMessage, nowMs: number): StoredSession {
+function makeSession(
+  { tenants, sessions }: SessionTables,
+  scope: Scope,
+  { to }: NewMessage,
+  nowMs: number,
+): StoredSession {
   if (typeof to === "string") throw new TypeError("a session that is named by its id is not made here");
   return sessions.insert(tenants.findOrInsert(scope.tenant), to, scope.principal, nowMs);
 }
