@@ -27,7 +27,7 @@ beforeAll(async () => {
   scripted = await startScriptedMesh({ config: JSON.stringify({ mcpServers: { filesystem: { disabled: true } } }) });
   ({ client } = scripted);
   ({ sessionId } = await say(client, "hello"));
-});
+}, 240_000);
 afterAll(() => scripted?.stop());
 beforeEach(() => showLogOnFailure(scripted.mesh));
 

@@ -16,8 +16,8 @@ import { field as fieldRules } from "@bufbuild/protovalidate/gen/buf/validate/va
 import type { FieldProblem } from "../errors.ts";
 
 /** Values of one google.protobuf.Struct in all, and how deep they stand: no decoder of Protobuf reads deeper ones. */
-export const maxStructValues = 10_000;
-export const maxStructDepth = 32;
+const maxStructValues = 10_000;
+const maxStructDepth = 32;
 /** Paths of a mask: far more than any message has fields. */
 const maxMaskPaths = 64;
 /** Entries of a list or map that states no bound. */
