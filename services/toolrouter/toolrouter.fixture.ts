@@ -123,6 +123,8 @@ export function callsIn(history: string, tool: string): readonly unknown[] {
     // Nothing was written yet.
   }
   return lines
+    // The file is there a moment before its first line is.
+    .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as { tool: string; args: unknown })
     .filter((call) => call.tool === tool)
     .map((call) => call.args);
