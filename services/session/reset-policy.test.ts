@@ -14,14 +14,14 @@ const daily = (hour: number) => create(ResetPolicySchema, { mode: ResetMode.DAIL
 const idle = (ms: number) => create(ResetPolicySchema, { mode: ResetMode.IDLE, idle: durationFromMs(ms) });
 const day = Date.UTC(2026, 2, 28);
 /** A session whose last message came then, and that began anew at these times. */
-const after = (lastMessageAtMs: number, ...resetsAtMs: number[]) => ({ lastMessageAtMs, resetsAtMs });
+const since = (lastMessageAtMs: number, ...resetsAtMs: number[]) => ({ lastMessageAtMs, resetsAtMs });
 
 describe("when a session begins anew", () => {
   it("never without a policy, with one that says so, and before the first message", () => {
     const never = create(ResetPolicySchema, { mode: ResetMode.NEVER });
     for (const policy of [undefined, never, create(ResetPolicySchema)])
-      expect(isResetDue(policy, after(1), day, utc)).toBe(false);
-    for (const policy of [daily(4), idle(60_000)]) expect(isResetDue(policy, after(0), day, utc)).toBe(false);
+      expect(isResetDue(policy, since(1), day, utc)).toBe(false);
+    for (const policy of [daily(4), idle(60_000)]) expect(isResetDue(policy, since(0), day, utc)).toBe(false);
   });
 
   it.each([
@@ -30,12 +30,12 @@ describe("when a session begins anew", () => {
     ["days later", day + 9 * dayMs, true],
     ["at a time before the last message", day - 2 * dayMs, false],
   ])("daily: %s", (_when, nowMs, expected) => {
-    expect(isResetDue(daily(4), after(day), nowMs, utc)).toBe(expected);
+    expect(isResetDue(daily(4), since(day), nowMs, utc)).toBe(expected);
   });
 
   it("idle: from the moment on at which the silence was as long as the policy says", () => {
-    expect(isResetDue(idle(60_000), after(day), day + 59_999, utc)).toBe(false);
-    expect(isResetDue(idle(60_000), after(day), day + 60_000, utc)).toBe(true);
+    expect(isResetDue(idle(60_000), since(day), day + 59_999, utc)).toBe(false);
+    expect(isResetDue(idle(60_000), since(day), day + 60_000, utc)).toBe(true);
   });
 
   it.each([
@@ -47,7 +47,7 @@ describe("when a session begins anew", () => {
     const resets: number[] = [];
     let lastMessageAtMs = day;
     const say = (nowMs: number): void => {
-      if (isResetDue(daily(4), after(lastMessageAtMs, ...resets.slice(-8)), nowMs, utc)) resets.push(nowMs);
+      if (isResetDue(daily(4), since(lastMessageAtMs, ...resets.slice(-8)), nowMs, utc)) resets.push(nowMs);
       lastMessageAtMs = nowMs;
     };
     const talk = (fromMs: number, untilMs: number): void => {
@@ -63,7 +63,7 @@ describe("when a session begins anew", () => {
 
   it(`daily: goes on when a clock that was far ahead is set right ${verifies("FL9")}`, () => {
     const ahead = day + 40 * dayMs;
-    expect(isResetDue(daily(4), after(day, ahead), day + 5 * hourMs, utc)).toBe(true);
+    expect(isResetDue(daily(4), since(day, ahead), day + 5 * hourMs, utc)).toBe(true);
   });
 
   it("daily: once between two messages of one day, over changes of daylight saving too", () => {
@@ -75,7 +75,7 @@ describe("when a session begins anew", () => {
       fc.property(starts, minutes, fc.integer({ min: 0, max: 23 }), (start, offsets, hour) => {
         const times = offsets.toSorted((a, b) => a - b).map((minute) => start + minute * 60_000);
         const resets = times.filter(
-          (atMs, i) => i > 0 && isResetDue(daily(hour), after(times[i - 1] ?? 0), atMs, vienna),
+          (atMs, i) => i > 0 && isResetDue(daily(hour), since(times[i - 1] ?? 0), atMs, vienna),
         );
         // Each one begins a day of its own.
         const dayOf = (atMs: number) => Math.floor((atMs + vienna(atMs) - hour * hourMs) / dayMs);

@@ -154,10 +154,14 @@ export function callsIn(history: string, tool: string): readonly unknown[] {
   } catch {
     // Nothing was written yet.
   }
-  return lines
-    .map((line) => JSON.parse(line) as { tool: string; args: unknown })
-    .filter((call) => call.tool === tool)
-    .map((call) => call.args);
+  return (
+    lines
+      // The file is there a moment before its first line is.
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as { tool: string; args: unknown })
+      .filter((call) => call.tool === tool)
+      .map((call) => call.args)
+  );
 }
 
 /** Waits until the condition holds; throws after 10 s. */

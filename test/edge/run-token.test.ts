@@ -62,7 +62,7 @@ beforeAll(async () => {
     },
   });
   ({ client } = scripted);
-});
+}, 240_000);
 
 afterAll(async () => {
   await scripted?.stop();

@@ -16,8 +16,8 @@ import { field as fieldRules } from "@bufbuild/protovalidate/gen/buf/validate/va
 import type { FieldProblem } from "../errors.ts";
 
 /** Values of one google.protobuf.Struct in all, and how deep they stand: no decoder of Protobuf reads deeper ones. */
-export const maxStructValues = 10_000;
-export const maxStructDepth = 32;
+const maxStructValues = 10_000;
+const maxStructDepth = 32;
 /** Paths of a mask: far more than any message has fields. */
 const maxMaskPaths = 64;
 /** Entries of a list or map that states no bound. */
@@ -36,7 +36,7 @@ const counted = new WeakMap<DescMessage, readonly CountedField[]>();
 /** The first problem, in the order of the fields; undefined when there is none. */
 export function findTooMany(schema: DescMessage, message: Message, path = ""): FieldProblem | undefined {
   for (const { field, max, inner } of countedOf(schema)) {
-    const value = valueOf(message, field);
+    const value = contentOf(message, field);
     if (value === undefined || value === null) continue;
     const at = path === "" ? field.name : `${path}.${field.name}`;
     const problem =
@@ -80,7 +80,7 @@ function isStruct({ message }: DescField): boolean {
   return message?.typeName === "google.protobuf.Struct";
 }
 
-function valueOf(message: Message, field: DescField): unknown {
+function contentOf(message: Message, field: DescField): unknown {
   const fields = message as unknown as Readonly<Record<string, unknown>>;
   if (field.oneof === undefined) return fields[field.localName];
   const chosen = fields[field.oneof.localName] as { readonly case?: string; readonly value?: unknown } | undefined;
