@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { ServerState, ToolState } from "../../gen/atoll/tool/v1/tool_pb.ts";
 import { filesystemCommand } from "../kernel/config/filesystem-server.ts";
 import { ErrorReason, failureFacts } from "../kernel/errors.ts";
-import { probe, startRouter, stdio, temporaryFolder } from "./toolrouter.fixture.ts";
+import { probe, startRouter, stdio, temporaryFolder, whenReady } from "./toolrouter.fixture.ts";
 
 function history(): string {
   return path.join(temporaryFolder(), "history");
@@ -18,6 +18,7 @@ describe("ListTools", () => {
       b: probe(history()),
       a: probe(history(), { trusted: false, repeatableTools: ["echo"] }),
     });
+    await whenReady(router, "a", "b");
     const { tools, unavailable } = await router.client.listTools({});
     expect(unavailable).toEqual([]);
     const names = tools.map(({ name }) => name);
@@ -33,6 +34,7 @@ describe("ListTools", () => {
 
   it("shows hidden characters in names and descriptions", async () => {
     const router = await startRouter({ probe: probe(history()) });
+    await whenReady(router, "probe");
     const { tools } = await router.client.listTools({});
     const weird = tools.find(({ name }) => name.startsWith("probe.we"));
     expect(weird).toMatchObject({ name: "probe.we\\u{202e}ird\\\\", description: "Hidden \\u{200b}text.\\u{7}" });
@@ -42,6 +44,7 @@ describe("ListTools", () => {
 
   it("pages without a gap, and refuses a token that is not its own", async () => {
     const router = await startRouter({ probe: probe(history()) });
+    await whenReady(router, "probe");
     const whole = (await router.client.listTools({})).tools.map(({ name }) => name);
     const paged: string[] = [];
     for (let pageToken = ""; ; ) {
@@ -57,6 +60,7 @@ describe("ListTools", () => {
 
   it("shows an agent only what it may use", async () => {
     const router = await startRouter({ probe: probe(history()) }, { agentTools: { main: ["probe.e*", "other.*"] } });
+    await whenReady(router, "probe");
     const { tools } = await router.client.listTools({ agentId: "main" });
     expect(tools.map(({ name }) => name)).toEqual(["probe.echo", "probe.environ"]);
     const allowed = await router.client.explainPolicy({ tool: "probe.echo", context: { agentId: "main" } });
@@ -78,6 +82,7 @@ describe("ListTools", () => {
 describe("WatchTools", () => {
   it("tells how things are, then what a server adds", async () => {
     const router = await startRouter({ probe: probe(history()) });
+    await whenReady(router, "probe");
     await router.client.listTools({});
     const stop = new AbortController();
     const seen = router.client.watchTools({}, { signal: stop.signal })[Symbol.asyncIterator]();
@@ -103,6 +108,7 @@ describe("the file server", () => {
     writeFileSync(path.join(folder, "notes.md"), "buy milk");
     const { command, args } = filesystemCommand(folder);
     const router = await startRouter({ filesystem: stdio(command, args, { repeatableTools: ["*"] }) });
+    await whenReady(router, "filesystem");
     const { tools } = await router.client.listTools({ server: "filesystem" });
     expect(tools.map(({ name }) => name)).toContain("filesystem.read_text_file");
     const read = { tool: "filesystem.read_text_file", arguments: { path: path.join(folder, "notes.md") } };

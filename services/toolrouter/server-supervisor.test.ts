@@ -3,7 +3,7 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { ServerState } from "../../gen/atoll/tool/v1/tool_pb.ts";
 import { ErrorReason, failedWith } from "../kernel/errors.ts";
-import { probe, startRouter, stdio, temporaryFolder, until } from "./toolrouter.fixture.ts";
+import { probe, startRouter, stdio, temporaryFolder, until, whenReady } from "./toolrouter.fixture.ts";
 
 function history(): string {
   return path.join(temporaryFolder(), "history");
@@ -48,6 +48,7 @@ describe("a server that does not start", () => {
     expect(failedWith(error, ErrorReason.SERVER_UNAVAILABLE)).toBe(true);
     expect(String(error)).toContain(problem);
     expect(String(error)).toMatch(/check .*"broken"/);
+    await whenReady(router, "probe");
     const { tools, unavailable } = await router.client.listTools({});
     expect(unavailable.map(({ name }) => name)).toEqual(["broken"]);
     expect(unavailable[0]?.problem).toContain(problem);
@@ -122,7 +123,7 @@ describe("RestartServer", () => {
     await router.client.listTools({});
     await router.client.restartServer({ requestId: "r1", name: "probe" });
     await router.client.restartServer({ requestId: "r1", name: "probe" });
-    await router.client.listTools({});
+    await whenReady(router, "probe");
     expect((await router.client.getServer({ name: "probe" })).server).toMatchObject({
       state: ServerState.READY,
       restarts: 1,

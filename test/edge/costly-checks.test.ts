@@ -71,7 +71,7 @@ async function askFor(words: string, sessionKey = "agent:main:costly"): Promise<
   return events.filter(({ runId }) => runId === said.runId);
 }
 
-describe("a schema and arguments that would take for ever", () => {
+describe("a schema and arguments that would take for ever", { timeout: 120_000 }, () => {
   const calls = [
     ["backtracking", { p: evil }],
     ["pairs", { p: "x".repeat(60) }],
@@ -113,7 +113,7 @@ describe("a schema and arguments that would take for ever", () => {
   });
 });
 
-describe("an agent whose list of tools lets it at none", () => {
+describe("an agent whose list of tools lets it at none", { timeout: 120_000 }, () => {
   test.each(["none", "blank", "lost"])(
     `shows %s's model no tool, and refuses one that it names ${verifies("E13")}`,
     async (agent) => {

@@ -37,9 +37,9 @@ function escapeSpaces(name: string): string {
   const lead = name.length - name.trimStart().length;
   const end = name.trimEnd().length;
   return (
-    [...name.slice(0, lead)].map(escapeCharacter).join("") +
+    Array.from(name.slice(0, lead), escapeCharacter).join("") +
     name.slice(lead, end).replace(/[^\S ]/gu, escapeCharacter) +
-    [...name.slice(Math.max(lead, end))].map(escapeCharacter).join("")
+    Array.from(name.slice(Math.max(lead, end)), escapeCharacter).join("")
   );
 }
 

@@ -50,7 +50,7 @@ class Estimate {
   #followInPlace(keyword: string, is: JsonValue, value: JsonValue): void {
     switch (keyword) {
       case "$ref":
-        this.follow(this.#resolve(String(is)), value);
+        if (typeof is === "string") this.follow(this.#resolve(is), value);
         return;
       case "allOf":
       case "anyOf":
@@ -73,7 +73,7 @@ class Estimate {
   }
 
   #followText(keyword: string, is: JsonValue, text: string): void {
-    if (keyword === "pattern") this.#spendPattern(String(is), text);
+    if (keyword === "pattern" && typeof is === "string") this.#spendPattern(is, text);
     if (keyword === "minLength" || keyword === "maxLength") this.#spend(text.length / charactersOfStep);
   }
 

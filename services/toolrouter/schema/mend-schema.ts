@@ -87,6 +87,9 @@ const annotations = new Set(["title", "description", "$comment", "default", "exa
 function asObjectSchema(schema: JsonObject): JsonObject {
   const { type } = schema;
   const types = Array.isArray(type) ? type : [type ?? "object"];
-  if (!types.includes("object")) throw new Unmendable(`describes ${types.join(" or ")}, and arguments are an object`);
+  if (!types.includes("object"))
+    throw new Unmendable(
+      `describes ${types.map((each) => String(each as string)).join(" or ")}, and arguments are an object`,
+    );
   return { ...schema, type: "object" };
 }

@@ -62,7 +62,7 @@ const downSchemas = [
 ];
 
 /** The subschemas of a keyword that look at parts of the value. */
-export function childrenOf(key: string, value: unknown): readonly unknown[] {
+function childrenOf(key: string, value: unknown): readonly unknown[] {
   if (downSchemas.includes(key)) return [value];
   if (key === "prefixItems" && Array.isArray(value)) return value;
   if ((key === "properties" || key === "patternProperties") && isObject(value)) return Object.values(value);
