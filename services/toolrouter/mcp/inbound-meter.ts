@@ -51,11 +51,10 @@ export class InboundMeter {
 
   /** Why the server is to be ended; undefined while it is not. */
   get problem(): string | undefined {
-    const nowMs = this.#clock.monotonicMs();
-    if (this.#messages.isExceeded(nowMs)) {
+    if (this.#messages.isExceeded) {
       return `it sent more than ${this.#pace.messagesPerSecond} messages a second that nobody asked for, for ${burstS} s`;
     }
-    if (this.#bytes.isExceeded(nowMs)) {
+    if (this.#bytes.isExceeded) {
       return `it sent more than ${this.#pace.bytesPerSecond} bytes a second that nobody asked for, for ${burstS} s`;
     }
     return undefined;
@@ -67,8 +66,8 @@ class Allowance {
   readonly #perSecond: number;
   #left: number;
   #lastMs: number;
-  /** Since when more comes than is allowed. */
-  #shortSinceMs: number | undefined;
+  /** Since when more comes than is allowed, and until when that has to be waited for. */
+  #short: { readonly sinceMs: number; readonly lastMs: number; readonly untilMs: number } | undefined;
 
   constructor(perSecond: number, nowMs: number) {
     this.#lastMs = nowMs;
@@ -80,23 +79,25 @@ class Allowance {
     const earned = ((nowMs - this.#lastMs) * this.#perSecond) / 1000;
     this.#left = Math.min(this.#perSecond * burstS, this.#left + earned);
     this.#lastMs = nowMs;
-    // It has been quiet for a second.
-    if (this.#left >= this.#perSecond) this.#shortSinceMs = undefined;
     this.#left -= amount;
-    if (this.#left < 0) this.#shortSinceMs ??= nowMs;
+    if (this.#left >= 0) return;
+    // It is one flood while it goes on whenever it is read again, however late that is: a busy machine reads late.
+    const isSame = this.#short !== undefined && nowMs - this.#short.untilMs < burstS * 1000;
+    const sinceMs = isSame && this.#short !== undefined ? this.#short.sinceMs : nowMs;
+    this.#short = { sinceMs, lastMs: nowMs, untilMs: nowMs + this.debtMs };
   }
 
   give(amount: number): void {
     this.#left += amount;
-    if (this.#left >= 0) this.#shortSinceMs = undefined;
+    if (this.#left >= 0) this.#short = undefined;
   }
 
   get debtMs(): number {
     return this.#left >= 0 ? 0 : (-this.#left * 1000) / this.#perSecond;
   }
 
-  isExceeded(nowMs: number): boolean {
-    const isLong = this.#shortSinceMs !== undefined && nowMs - this.#shortSinceMs >= burstS * 1000;
+  get isExceeded(): boolean {
+    const isLong = this.#short !== undefined && this.#short.lastMs - this.#short.sinceMs >= burstS * 1000;
     return isLong || this.#left < -this.#perSecond * burstS;
   }
 }
