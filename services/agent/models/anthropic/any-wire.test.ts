@@ -39,27 +39,26 @@ const sound: readonly ApiEvent[] = answerEvents({
 
 type Change = (lines: string[], at: number, other: number) => void;
 
+function replaceIn(lines: string[], at: number, found: RegExp, by: string): void {
+  lines[at] = (lines[at] ?? "").replace(found, by);
+}
+
 /** What a wire, a proxy or another maker of the API may do to an answer. */
 const changes: readonly Change[] = [
   (lines, at) => void lines.splice(at, 1),
   (lines, at) => void lines.splice(at, 0, lines[at] ?? ""),
   (lines, at, other) => void lines.splice(other, 0, ...lines.splice(at, 1)),
   (lines, at) => void lines.splice(at),
-  (lines, at, other) => void (lines[at] = (lines[at] ?? "").replace(/"index":\d+/, `"index":${other % 5}`)),
-  (lines, at) => void (lines[at] = (lines[at] ?? "").replace(/"index":\d+/, '"index":"x"')),
-  (lines, at) =>
-    void (lines[at] = (lines[at] ?? "").replace(
-      /"usage":\{[^}]*\}/,
-      '"usage":{"input_tokens":-1,"output_tokens":1e30}',
-    )),
-  (lines, at) => void (lines[at] = (lines[at] ?? "").replace(/"usage":/, '"no_usage":')),
-  (lines, at, other) => void (lines[at] = (lines[at] ?? "").slice(0, other)),
-  (lines, at) => void (lines[at] = (lines[at] ?? "").replace(/"text":"[^"]*"/, '"text":"\\ud83d"')),
-  (lines, at) => void (lines[at] = (lines[at] ?? "").replace(/"text":"[^"]*"/, '"text":7')),
-  (lines, at) =>
-    void (lines[at] = (lines[at] ?? "").replace(/"partial_json":"[^"]*"/, '"partial_json":"{\\"a\\":1e400"')),
-  (lines, at) => void (lines[at] = (lines[at] ?? "").replace(/"type":"[a-z_]*"/, '"type":"future"')),
-  (lines, at) => void (lines[at] = (lines[at] ?? "").replace(/"stop_reason":"[a-z_]*"/, '"stop_reason":"end_turn"')),
+  (lines, at, other) => replaceIn(lines, at, /"index":\d+/, `"index":${other % 5}`),
+  (lines, at) => replaceIn(lines, at, /"index":\d+/, '"index":"x"'),
+  (lines, at) => replaceIn(lines, at, /"usage":\{[^}]*\}/, '"usage":{"input_tokens":-1,"output_tokens":1e30}'),
+  (lines, at) => replaceIn(lines, at, /"usage":/, '"no_usage":'),
+  (lines, at, other) => void lines.splice(at, 1, (lines[at] ?? "").slice(0, other)),
+  (lines, at) => replaceIn(lines, at, /"text":"[^"]*"/, '"text":"\\ud83d"'),
+  (lines, at) => replaceIn(lines, at, /"text":"[^"]*"/, '"text":7'),
+  (lines, at) => replaceIn(lines, at, /"partial_json":"[^"]*"/, '"partial_json":"{\\"a\\":1e400"'),
+  (lines, at) => replaceIn(lines, at, /"type":"[a-z_]*"/, '"type":"future"'),
+  (lines, at) => replaceIn(lines, at, /"stop_reason":"[a-z_]*"/, '"stop_reason":"end_turn"'),
   (lines, at) =>
     void lines.splice(
       at,
@@ -68,7 +67,7 @@ const changes: readonly Change[] = [
       '{"type":"error","error":{"type":"overloaded_error","message":"busy"}}',
     ),
   (lines, at) => void lines.splice(at, 0, '{"type":"message_stop"}'),
-  (lines, at) => void (lines[at] = "null"),
+  (lines, at) => void lines.splice(at, 1, "null"),
 ];
 
 const anyChange = fc.tuple(fc.constantFrom(...changes), fc.nat(60), fc.nat(60));
