@@ -111,6 +111,7 @@ type Ask = (of: { readonly grant: RunGrant; readonly callId: string }) => object
 /** A request for each RPC that the scopes of a run's token let in, with ids in it. */
 const requests: Readonly<Record<string, Ask>> = {
   "GatewayService/Subscribe": ({ grant }) => ({ sessionId: grant.sessionId }),
+  "GatewayService/SubscribeSessions": ({ grant }) => ({ subscriptions: [{ sessionId: grant.sessionId }] }),
   "GatewayService/WaitRun": ({ grant }) => ({ runId: grant.runId, timeoutMs: 1 }),
   "SessionService/GetSession": ({ grant }) => ({ by: { case: "sessionId", value: grant.sessionId } }),
   "SessionService/ListSessions": () => ({}),
@@ -228,6 +229,10 @@ describe(`the token of a run ${verifies("E4")}`, () => {
         expect(await asked).toMatchObject({ frame: { case: "cancelled", value: { reason: "SESSION_NOT_FOUND" } } });
         return;
       }
+      if (name === "GatewayService/SubscribeSessions") {
+        expect(await asked).toMatchObject({ ended: true, events: [], error: { reason: "SESSION_NOT_FOUND" } });
+        return;
+      }
       expect(await refusalOf(asked)).toMatchObject({ code: "NotFound", reason: /_NOT_FOUND$/ });
     },
   );
@@ -299,6 +304,7 @@ describe(`the token of a run ${verifies("E4")}`, () => {
     const { sessionId } = mine.grant;
     const streams = [
       mine.holder.gateway.subscribe({ sessionId }),
+      mine.holder.gateway.subscribeSessions({ subscriptions: [{ sessionId }] }),
       mine.holder.tools.watchTools({}),
       mine.holder.session.watch(
         (async function* () {
@@ -316,7 +322,7 @@ describe(`the token of a run ${verifies("E4")}`, () => {
       }
     });
     await mine.end();
-    expect(await Promise.all(ends)).toEqual(["RUN_FINISHED", "RUN_FINISHED", "RUN_FINISHED"]);
+    expect(await Promise.all(ends)).toEqual(streams.map(() => "RUN_FINISHED"));
     await expect
       .poll(() => refusalOf(mine.holder.tools.listTools({})).catch(() => undefined))
       .toMatchObject({

@@ -8,6 +8,7 @@ import "./styles/turns.css";
 import "./styles/markdown.css";
 import "./styles/composer.css";
 import "./styles/first-screens.css";
+import "./styles/tools.css";
 import "./styles/movement.css";
 import "./styles/narrow.css";
 import { takeLinkCode } from "./token-store.ts";

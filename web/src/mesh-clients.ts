@@ -4,12 +4,14 @@ import { createConnectTransport } from "@connectrpc/connect-web";
 import { AdminService } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import { basePath } from "./base-path.ts";
 import { noticeRefusal, openSubscribe } from "./shared-stream/open-subscribe.ts";
 
 export interface MeshClients {
   readonly gateway: Client<typeof GatewayService>;
   readonly session: Client<typeof SessionService>;
+  readonly toolRouter: Client<typeof ToolRouterService>;
 }
 
 const baseUrl = `${window.location.origin}${basePath}`;
@@ -33,7 +35,11 @@ export function openMeshClients(token: string, onRefused: () => void): MeshClien
   const subscribe = noticeRefusal(openSubscribe(gateway, { baseUrl, token }), (error) => {
     if (error.code === Code.Unauthenticated) onRefused();
   });
-  return { gateway: { ...gateway, subscribe }, session: createClient(SessionService, transport) };
+  return {
+    gateway: { ...gateway, subscribe },
+    session: createClient(SessionService, transport),
+    toolRouter: createClient(ToolRouterService, transport),
+  };
 }
 
 /** Exchanges the code of a one-time link for a token. Throws PERMISSION_DENIED LINK_INVALID when it is used or old. */

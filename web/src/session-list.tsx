@@ -2,10 +2,13 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Session, SessionState } from "../../gen/atoll/session/v1/session_pb.ts";
 import { AtollMark, CloseIcon, PlusIcon } from "./icons.tsx";
+import type { MeshClients } from "./mesh-clients.ts";
 import { relativeTime } from "./relative-time.ts";
+import { ToolsButton } from "./tools-dialog.tsx";
 import type { SessionsState } from "./use-sessions.ts";
 
 interface SessionListProps {
+  readonly clients: MeshClients;
   readonly state: SessionsState;
   readonly openId: string | undefined;
   /** What the page knows of a session that has no title yet. */
@@ -14,7 +17,7 @@ interface SessionListProps {
   readonly onClose: () => void;
 }
 
-export function SessionList({ state, openId, firstWords, onOpen, onClose }: SessionListProps) {
+export function SessionList({ clients, state, openId, firstWords, onOpen, onClose }: SessionListProps) {
   return (
     <nav className="sidebar" aria-label="Conversations">
       <div className="sidebar-head">
@@ -55,6 +58,7 @@ export function SessionList({ state, openId, firstWords, onOpen, onClose }: Sess
           <p className="sidebar-note">Older conversations: npx --no atoll sessions</p>
         )}
       </div>
+      <ToolsButton clients={clients} />
     </nav>
   );
 }

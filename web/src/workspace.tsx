@@ -46,6 +46,7 @@ export function Workspace({ clients }: { readonly clients: MeshClients }) {
   return (
     <div className="workspace" data-list-open={isListOpen}>
       <SessionList
+        clients={clients}
         state={state}
         openId={sessionId}
         firstWords={firstWords}

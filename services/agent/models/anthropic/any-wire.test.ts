@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Event } from "../../../../gen/atoll/event/v1/event_pb.ts";
 import { RunStatus } from "../../../../gen/atoll/event/v1/run_events_pb.ts";
 import { verifies } from "../../../../test/requirements.ts";
-import { type ApiEvent, answerEvents } from "../../../../test/support/fake-anthropic/answer-events.ts";
+import { anyChanges, changedPieces, soundLines } from "../../../../test/support/fake-anthropic/changed-wire.ts";
 import { text } from "../../../../test/support/fake-anthropic/script.ts";
 import {
   type FakeAnthropic,
@@ -24,53 +24,12 @@ beforeAll(async () => {
 
 afterAll(() => fake.close());
 
-const sound: readonly ApiEvent[] = answerEvents({
-  id: "msg_1",
-  model: "claude-haiku-4-5",
-  blocks: [
-    { type: "thinking", thinking: "So so, 🏝." },
-    { type: "text", text: "Hello dear ü friend." },
-    { type: "tool_use", id: "toolu_1", name: "files__read", input: { path: "a long enough path" } },
-    { type: "text", text: "And more." },
-  ],
-  stopReason: "tool_use",
-  usage: { input_tokens: 3, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 },
-}).map(({ data }) => data);
-
-type Change = (lines: string[], at: number, other: number) => void;
-
-function replaceIn(lines: string[], at: number, found: RegExp, by: string): void {
-  lines[at] = (lines[at] ?? "").replace(found, by);
-}
-
-/** What a wire, a proxy or another maker of the API may do to an answer. */
-const changes: readonly Change[] = [
-  (lines, at) => void lines.splice(at, 1),
-  (lines, at) => void lines.splice(at, 0, lines[at] ?? ""),
-  (lines, at, other) => void lines.splice(other, 0, ...lines.splice(at, 1)),
-  (lines, at) => void lines.splice(at),
-  (lines, at, other) => replaceIn(lines, at, /"index":\d+/, `"index":${other % 5}`),
-  (lines, at) => replaceIn(lines, at, /"index":\d+/, '"index":"x"'),
-  (lines, at) => replaceIn(lines, at, /"usage":\{[^}]*\}/, '"usage":{"input_tokens":-1,"output_tokens":1e30}'),
-  (lines, at) => replaceIn(lines, at, /"usage":/, '"no_usage":'),
-  (lines, at, other) => void lines.splice(at, 1, (lines[at] ?? "").slice(0, other)),
-  (lines, at) => replaceIn(lines, at, /"text":"[^"]*"/, '"text":"\\ud83d"'),
-  (lines, at) => replaceIn(lines, at, /"text":"[^"]*"/, '"text":7'),
-  (lines, at) => replaceIn(lines, at, /"partial_json":"[^"]*"/, '"partial_json":"{\\"a\\":1e400"'),
-  (lines, at) => replaceIn(lines, at, /"type":"[a-z_]*"/, '"type":"future"'),
-  (lines, at) => replaceIn(lines, at, /"stop_reason":"[a-z_]*"/, '"stop_reason":"end_turn"'),
-  (lines, at) =>
-    void lines.splice(
-      at,
-      0,
-      '{"type":"ping"}',
-      '{"type":"error","error":{"type":"overloaded_error","message":"busy"}}',
-    ),
-  (lines, at) => void lines.splice(at, 0, '{"type":"message_stop"}'),
-  (lines, at) => void lines.splice(at, 1, "null"),
-];
-
-const anyChange = fc.tuple(fc.constantFrom(...changes), fc.nat(60), fc.nat(60));
+const sound = soundLines([
+  { type: "thinking", thinking: "So so, 🏝." },
+  { type: "text", text: "Hello dear ü friend." },
+  { type: "tool_use", id: "toolu_1", name: "files__read", input: { path: "a long enough path" } },
+  { type: "text", text: "And more." },
+]);
 
 /** Blocks by step, as a reader of the log sees them when the run has ended. */
 function readBlocks(events: readonly Event[]) {
@@ -103,10 +62,8 @@ it(`ends every answer in a typed way, and leaves no block half said in what has 
   const models = { resolve: () => model, list: () => [] };
   const seen = { completed: 0, failed: 0 };
   await fc.assert(
-    fc.asyncProperty(fc.array(anyChange, { maxLength: 5 }), fc.boolean(), async (given, named) => {
-      const lines = sound.map((data) => JSON.stringify(data));
-      for (const [change, at, other] of given) change(lines, at % Math.max(1, lines.length), other);
-      const pieces = lines.map((line) => `${named ? "event: x\n" : ""}data: ${line}\n\n`);
+    fc.asyncProperty(anyChanges, fc.boolean(), async (given, named) => {
+      const pieces = changedPieces(sound, given, named);
       let calls = 0;
       fake.setScript(() => (calls++ === 0 ? { kind: "raw", pieces } : text("done")));
       const run = await runTheLoop({
