@@ -52,7 +52,7 @@ export async function startRouter(
   servers: Readonly<Record<string, McpServerSettings>>,
   {
     dataDir = temporaryFolder(),
-    agentTools = { main: [] } as Readonly<Record<string, readonly string[]>>,
+    agentTools = { main: ["*"] } as Readonly<Record<string, readonly string[]>>,
     caller = (): Caller => ({ scope, run: undefined }),
     /** Who says which runs are at work. */
     session = { getRun: async () => create(GetRunResponseSchema) } as RunReader,

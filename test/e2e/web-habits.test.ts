@@ -41,7 +41,7 @@ async function converse(page: Page, text: string): Promise<string> {
 }
 
 async function inContext(work: (context: BrowserContext) => Promise<void>): Promise<void> {
-  const context = await browser.newContext({ viewport: { width: 1100, height: 700 } });
+  const context = await browser.newContext({ viewport: { width: 1100, height: 700 }, reducedMotion: "reduce" });
   try {
     await work(context);
   } finally {
