@@ -38,13 +38,14 @@ import { newId } from "./kernel/id.ts";
 import { createLifecycle, type Lifecycle } from "./kernel/lifecycle.ts";
 import { createLog, type Log } from "./kernel/log.ts";
 import { principalOf, scopeOf } from "./kernel/rpc/call-context.ts";
+import { configuredLimits } from "./kernel/rpc/configured-limits.ts";
+import { limitsOfHops } from "./kernel/rpc/listener-limits.ts";
 import { connectPeer, type Peer } from "./kernel/rpc/directory.ts";
 import { Draining } from "./kernel/rpc/draining.ts";
 import { openEdge } from "./kernel/rpc/edge.ts";
 import { createHealthService } from "./kernel/rpc/health.ts";
 import { createHealthBoard, wholeProcess } from "./kernel/rpc/health-board.ts";
 import { createHopInterceptor } from "./kernel/rpc/hop-interceptor.ts";
-import { defaultListenerLimits, type ListenerLimits, limitsOfHops } from "./kernel/rpc/listener-limits.ts";
 import { RawSessionService } from "./kernel/rpc/raw-session-service.ts";
 import { reflectionServices, registerReflection } from "./kernel/rpc/reflection.ts";
 import { publicRpcOptions } from "./kernel/rpc/register-service.ts";
@@ -312,7 +313,7 @@ async function start(options: StartOptions, lifecycle: Lifecycle): Promise<Mesh>
     port: config.listen.port,
     ...(cert === undefined || key === undefined ? {} : { tls: { cert, key } }),
     // Strangers come to a gateway; elsewhere only our own services call.
-    limits: names.has("gateway") ? limitsOfEdge(config) : limitsOfHops(limitsOfEdge(config)),
+    limits: names.has("gateway") ? configuredLimits(config) : limitsOfHops(configuredLimits(config)),
     server,
     unary: config.rpc.unary,
     services: [...served, ...reflectionServices],
@@ -390,20 +391,6 @@ function modelSettings(config: ResolvedConfig): Parameters<typeof createModels>[
   return {
     anthropic: { ...anthropic, apiKey: anthropic.apiKey ?? "", baseUrl: anthropic.baseUrl ?? "", models },
     offline,
-  };
-}
-
-function limitsOfEdge({ limits }: ResolvedConfig): ListenerLimits {
-  return {
-    ...defaultListenerLimits,
-    maxConnections: limits.maxConnections,
-    maxConnectionsPerAddress: limits.maxConnectionsPerAddress,
-    maxConcurrentStreams: limits.maxStreamsPerConnection,
-    firstRequestTimeoutMs: limits.firstRequestTimeoutMs,
-    keepAliveTimeoutMs: limits.keepAliveTimeoutMs,
-    pingIntervalMs: limits.pingIntervalMs,
-    pingTimeoutMs: limits.pingTimeoutMs,
-    readerStallTimeoutMs: limits.readerStallTimeoutMs,
   };
 }
 

@@ -44,5 +44,5 @@ function isJoinable(previous: string): boolean {
 }
 
 function lastCharacter(text: string): string {
-  return [...text].at(-1) ?? "";
+  return Array.from(text).at(-1) ?? "";
 }

@@ -6,11 +6,11 @@
  */
 import type { RawWatchResponse } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { WatchCreate } from "../../gen/atoll/session/v1/watch_pb.ts";
-import { createEventFilter } from "../kernel/event/filter-events.ts";
+import { createEventFilter, type FilterEvents } from "../kernel/event/filter-events.ts";
 import type { Scope } from "../kernel/store/scope.ts";
 import type { LogPage } from "../kernel/store/session-store.ts";
 import { splitSlice } from "../kernel/stream/split-slice.ts";
-import { tailLog } from "../kernel/stream/tail-log.ts";
+import { type LogSlice, tailLog } from "../kernel/stream/tail-log.ts";
 import { checkCursor } from "./read-log.ts";
 import { sessionNotFound } from "./read-session.ts";
 import type { SessionDeps } from "./session-deps.ts";
@@ -71,19 +71,23 @@ export async function* watchLog(
       yield progressFrame(watchId, headSeq);
       continue;
     }
-    // What was committed at once may be more than a client takes at once.
-    for (const part of splitSlice({ logId, events, headSeq }, pageBytes)) {
-      yield {
-        case: "batch",
-        value: {
-          $typeName: "atoll.internal.v1.RawEventBatch",
-          events: filter(part.events).map(({ bytes }) => bytes),
-          watchId,
-          logId,
-          headSeq: BigInt(headSeq),
-        },
-      };
-    }
+    yield* batchFrames({ logId, events, headSeq }, watchId, filter);
+  }
+}
+
+/** What was committed at once may be more than a client takes at once. Apart, so that a watcher that waits holds none of it. */
+function* batchFrames(slice: LogSlice, watchId: bigint, filter: FilterEvents): Generator<WatchFrame> {
+  for (const { logId, events, headSeq } of splitSlice(slice, pageBytes)) {
+    yield {
+      case: "batch",
+      value: {
+        $typeName: "atoll.internal.v1.RawEventBatch",
+        events: filter(events).map(({ bytes }) => bytes),
+        watchId,
+        logId,
+        headSeq: BigInt(headSeq),
+      },
+    };
   }
 }
 

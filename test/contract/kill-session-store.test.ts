@@ -54,4 +54,4 @@ it(`a killed process loses nothing that it acknowledged, and its logs stay dense
   expect(heads.size).toBeGreaterThanOrEqual(kills);
   await store.close();
   rmSync(folder, { recursive: true });
-});
+}, 120_000);

@@ -116,7 +116,7 @@ export function readAnswer(answer: Uint8Array): unknown {
 export function newSession(changes: Partial<NewSession> = {}): NewSession {
   return {
     sessionId: randomUUID(),
-    logId: randomUUID(),
+    logId: `log_${randomUUID().replaceAll("-", "")}`,
     key: "",
     agentId: "agent",
     title: "",

@@ -88,6 +88,7 @@ function sessionsSuite(driver: SessionStoreDriver): void {
         forkedFromSessionId: "",
         forkedAtSeq: 0,
         trimmedAtMs: 0,
+        resetsAtMs: [],
       });
       await test.reopen();
       expect(await test.store.getSession(scope, { sessionId: asked.sessionId })).toEqual(made);

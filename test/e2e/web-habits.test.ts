@@ -118,7 +118,7 @@ describe("tabs", () => {
       await twin.goto(first.url());
       await until(twin, "Completed");
       await send(first, "once more");
-      await until(twin, /once more[^]*Completed[^]*Completed|Completed[^]*once more[^]*Completed/);
+      await until(twin, /once more[\s\S]*Completed[\s\S]*Completed|Completed[\s\S]*once more[\s\S]*Completed/);
     });
   });
 
@@ -131,7 +131,7 @@ describe("tabs", () => {
       await until(second, "Completed");
       await first.close();
       await send(second, "/long 400");
-      await until(second, /Completed[^]*Completed/);
+      await until(second, /Completed[\s\S]*Completed/);
     });
   });
 });
@@ -230,7 +230,7 @@ describe("reading", () => {
       await until(page, "Completed");
       expect(await page.locator(".user-message p:dir(rtl)").count()).toBe(1);
       await send(page, "left to right");
-      await until(page, /Completed[^]*Completed/);
+      await until(page, /Completed[\s\S]*Completed/);
       expect(await page.locator(".user-message p:dir(ltr)").count()).toBe(1);
     });
   });
@@ -242,7 +242,7 @@ describe("reading", () => {
       await until(page, "Completed");
       // The page answers: a second message goes out and comes back.
       await send(page, "still there?");
-      await until(page, /Completed[^]*Completed/);
+      await until(page, /Completed[\s\S]*Completed/);
       expect(await bodyText(page)).toContain("still there?");
     });
   });

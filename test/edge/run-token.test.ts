@@ -144,8 +144,9 @@ const echo = (grant: RunGrant) => ({
   context: contextOf(grant),
 });
 
-const services = [GatewayService, SessionService, AgentService, ToolRouterService, AdminService];
-const everyRpc = services.flatMap((service) => service.methods);
+const everyRpc = [GatewayService, SessionService, AgentService, ToolRouterService, AdminService].flatMap(
+  (service) => service.methods,
+);
 const nameOf = (method: DescMethod): string => `${method.parent.name}/${method.name}`;
 const isOpen = (method: DescMethod): boolean => scopes.has(ruleOf(method).scope as never);
 
@@ -196,9 +197,8 @@ describe(`the token of a run ${verifies("E4")}`, () => {
     expect(everyRpc.filter(isOpen).map(nameOf).sort()).toEqual(Object.keys(requests).sort());
     for (const method of everyRpc.filter((each) => !isOpen(each) && ruleOf(each).scope !== Scope.PUBLIC)) {
       const refused = await refusalOf(call(token, method, {}));
-      expect([nameOf(method), refused.code, refused.reason]).toEqual([
-        ...[nameOf(method), "PermissionDenied", "SCOPE_MISSING"],
-      ]);
+      const { code, reason } = refused;
+      expect([nameOf(method), code, reason]).toEqual([nameOf(method), "PermissionDenied", "SCOPE_MISSING"]);
     }
   });
 
@@ -323,11 +323,8 @@ describe(`the token of a run ${verifies("E4")}`, () => {
     });
     await mine.end();
     expect(await Promise.all(ends)).toEqual(streams.map(() => "RUN_FINISHED"));
-    await expect
-      .poll(() => refusalOf(mine.holder.tools.listTools({})).catch(() => undefined))
-      .toMatchObject({
-        reason: "RUN_FINISHED",
-      });
+    const listed = () => refusalOf(mine.holder.tools.listTools({})).catch(() => undefined);
+    await expect.poll(listed).toMatchObject({ reason: "RUN_FINISHED" });
     for (const name of Object.keys(requests)) {
       const method = everyRpc.find((each) => nameOf(each) === name) ?? expect.fail(name);
       const refused = await refusalOf(call(token, method, requests[name]?.(mine) ?? {}));

@@ -44,6 +44,7 @@ function facts(server: ResolvedMcpServer): Record<string, unknown> {
   const { name: _, written: _written, transport: _transport, ...rest } = server;
   const plain: Record<string, unknown> = {
     ...{ title: "", disabled: false, problem: "", startTimeoutMs: 30_000, callTimeoutMs: 60_000, trusted: true },
+    callMaxDurationMs: 900_000,
     ...{ repeatableTools: [], includeTools: [], excludeTools: [], env: {}, headers: {}, args: [], cwd: "" },
   };
   return Object.fromEntries(
