@@ -12,7 +12,9 @@ import {
   type SubscribeSessionsResponse,
   SubscribeSessionsResponseSchema,
 } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
+import { ErrorReason, failedWith } from "../kernel/errors.ts";
 import { createEventFilter } from "../kernel/event/filter-events.ts";
+import { principalOf } from "../kernel/rpc/call-context.ts";
 import { noteWritten } from "../kernel/rpc/reader-place.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 import { chatErrorOf } from "./chat-error.ts";
@@ -89,7 +91,18 @@ async function flow(parts: Flow, request: SubscribeRequest, subscription: number
     }
   } catch (error) {
     if (signal.aborted) return;
+    if (isEndOfToken(error, context)) {
+      waiting.end(error);
+      return;
+    }
     end.error = chatErrorOf(error, sessionId, deps.log);
   }
   await waiting.push({ response: end, sessionId, lastSeq: 0 });
+}
+
+const tokenEndings = [ErrorReason.RUN_FINISHED, ErrorReason.EPOCH_FENCED, ErrorReason.RUN_NOT_FOUND];
+
+/** Whether it is the caller's own token that has ended with its run: then nothing of the stream goes on. */
+function isEndOfToken(error: unknown, context: HandlerContext): boolean {
+  return principalOf(context).run !== undefined && tokenEndings.some((reason) => failedWith(error, reason));
 }
