@@ -12,6 +12,7 @@ import {
 } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { boundDeadlines } from "./bound-deadlines.ts";
+import { takeTurns } from "./take-turns.ts";
 
 type NodeRequest = IncomingMessage | Http2ServerRequest;
 type NodeResponse = ServerResponse | Http2ServerResponse;
@@ -42,7 +43,8 @@ export function createNodeHandler(
     try {
       const answer = await handler(universal);
       if (handler.method.methodKind !== "unary") keepFlowing(answer.header);
-      await universalResponseToNodeResponse(answer, response);
+      const body = answer.body === undefined ? undefined : takeTurns(answer.body);
+      await universalResponseToNodeResponse({ ...answer, body }, response);
     } catch (error) {
       options.onUndelivered(path, error);
     }
