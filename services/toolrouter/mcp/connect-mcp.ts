@@ -16,7 +16,7 @@ import type { Log } from "../../kernel/log.ts";
 import { HttpTransport } from "./http-transport.ts";
 import type { McpClosed, McpConnection, McpTarget, McpToolPage } from "./mcp-connection.ts";
 import { type McpTransport, RequestFault } from "./mcp-transport.ts";
-import { readGreeting } from "./read-greeting.ts";
+import { mendMessage } from "./mend-message.ts";
 import { PageRefused, readToolPages } from "./read-tool-pages.ts";
 import { StdioTransport } from "./stdio-transport.ts";
 import { ToolCalls } from "./tool-calls.ts";
@@ -69,7 +69,7 @@ export async function connectMcp(options: McpConnecting): Promise<McpConnection>
   };
 }
 
-/** The transport as the SDK sees it: without what is about calls, and with a greeting that it can read. */
+/** The transport as the SDK sees it: without what is about calls, and with what it would refuse mended. */
 function shareWith(calls: ToolCalls, transport: McpTransport): Transport {
   let greeting: RequestId | undefined;
   const seen: Transport = {
@@ -82,9 +82,7 @@ function shareWith(calls: ToolCalls, transport: McpTransport): Transport {
     setProtocolVersion: (version) => transport.setProtocolVersion(version),
   };
   transport.onmessage = (message, request) => {
-    if (calls.take(message, request)) return;
-    const isGreeting = "result" in message && message.id === greeting;
-    seen.onmessage?.(isGreeting ? { ...message, result: readGreeting(message.result) } : message);
+    if (!calls.take(message, request)) seen.onmessage?.(mendMessage(message, greeting));
   };
   transport.onfault = (id, fault) => {
     if (calls.fail(id, fault)) return;

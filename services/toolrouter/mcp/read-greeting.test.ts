@@ -64,3 +64,18 @@ describe(`a server that greets with ${verifies("F1", "FT1")}`, () => {
     await expect(connectHttp({ initialize: [[{ result }]] })).rejects.toThrow(/protocol version is not supported/);
   });
 });
+
+describe(`a message whose metadata is odd ${verifies("F1", "FT1")}`, () => {
+  it.each([[null], ["text"], [[]], [{ progressToken: {} }], [{ progressToken: 1.5 }]])("is read: %j", async (_meta) => {
+    const listed = { tools: [{ name: "work" }], _meta };
+    const changed = { jsonrpc: "2.0", method: "notifications/tools/list_changed", params: { _meta } };
+    const ping = { jsonrpc: "2.0", id: 7, method: "ping", params: { _meta } };
+    const connected = await connectProgram({
+      "tools/list": [[{ send: ping }, { send: changed }, { result: listed }]],
+    });
+    expect(await entriesOf(connected)).toMatchObject([{ name: "work" }]);
+    await expect.poll(connected.changes).toBe(1);
+    // The answer to its ping.
+    await expect.poll(() => connected.requests().map(({ id }) => id)).toContain(7);
+  });
+});
