@@ -104,6 +104,9 @@ describe("a schema and arguments that would take for ever", { timeout: 120_000 }
     const shown = await run(process.execPath, [main, "tools", "--url", mesh.url], { cwd: folder });
     expect(shown.stdout).toMatch(/^raw\.backtracking +ready$/m);
     expect(shown.stdout).toMatch(/^raw\.wide +unusable\n +its schema has more than 5000 parts$/m);
+    const one = await run(process.execPath, [main, "tools", "raw.wide", "--url", mesh.url], { cwd: folder });
+    expect(one.stdout).toContain("Its problem: its schema has more than 5000 parts");
+    expect(one.stdout).not.toContain("Call it:");
     expect((await refusalOf(client.tools.invokeTool({ call: { callId: "c", tool: "raw.wide" } }))).reason).toBe(
       "TOOL_UNUSABLE",
     );
