@@ -7,6 +7,7 @@ import {
   ServerStateSchema,
   type Tool,
   ToolSchema,
+  ToolState,
   ToolStateSchema,
 } from "../../gen/atoll/tool/v1/tool_pb.ts";
 import { InvokeToolResponseSchema, ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
@@ -39,10 +40,11 @@ export const tools: Command = {
 
 type ToolRouter = Client<typeof ToolRouterService>;
 
+/** Those that nobody can call, too: people see why. */
 async function* readTools(client: ToolRouter): AsyncGenerator<Tool> {
   let pageToken = "";
   do {
-    const page = await client.listTools({ pageSize, pageToken });
+    const page = await client.listTools({ pageSize, pageToken, includeUnusable: true });
     yield* page.tools;
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
@@ -95,7 +97,8 @@ async function showOne(client: ToolRouter, name: string, { output, flags }: Comm
   return 1;
 }
 
-function describe({ name, title, description, inputSchema }: Tool): string[] {
+function describe({ name, title, description, inputSchema, state, problem }: Tool): string[] {
+  const call = `Call it: npx --no atoll tools ${visibleText(name)} --call '{…}'`;
   return [
     visibleText(title === "" ? name : `${name}: ${title}`),
     ...(description === "" ? [] : ["", description]),
@@ -103,7 +106,8 @@ function describe({ name, title, description, inputSchema }: Tool): string[] {
     "Arguments, as JSON Schema:",
     ...JSON.stringify(inputSchema ?? {}, undefined, 2).split("\n"),
     "",
-    `Call it: npx --no atoll tools ${visibleText(name)} --call '{…}'`,
+    ...(problem === "" ? [] : [`Its problem: ${visibleText(problem)}`]),
+    ...(state === ToolState.UNUSABLE ? [] : [call]),
   ];
 }
 

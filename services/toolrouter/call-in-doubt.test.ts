@@ -65,7 +65,7 @@ describe(`a call whose caller says that it had started, when the ledger was lost
 
   it("ends as unknown and is not made, however often it is asked for", async () => {
     const file = path.join(temporaryFolder(), "history");
-    const router = await startRouter({ probe: probe(file) });
+    const router = await startRouter({ probe: probe(file) }, { caller: () => holderOf() });
     for (const again of [started, started, call]) {
       const { result } = await router.client.invokeTool({ call: again });
       expect(result).toMatchObject({ outcome: ToolOutcome.UNKNOWN, reason: ErrorReason.TOOL_OUTCOME_UNKNOWN });
@@ -78,7 +78,10 @@ describe(`a call whose caller says that it had started, when the ledger was lost
 
   it("is made again when the operator marked the tool", async () => {
     const file = path.join(temporaryFolder(), "history");
-    const router = await startRouter({ probe: probe(file, { repeatableTools: ["echo"] }) });
+    const router = await startRouter(
+      { probe: probe(file, { repeatableTools: ["echo"] }) },
+      { caller: () => holderOf() },
+    );
     const { result } = await router.client.invokeTool({ call: started });
     expect(result?.outcome).toBe(ToolOutcome.SUCCEEDED);
     expect(callsIn(file, "echo")).toEqual([{ text: "effect" }]);
@@ -86,10 +89,10 @@ describe(`a call whose caller says that it had started, when the ledger was lost
 
   it("has the outcome that the ledger knows, when it was not lost", async () => {
     const [dataDir, file] = [temporaryFolder(), path.join(temporaryFolder(), "history")];
-    const first = await startRouter({ probe: probe(file) }, { dataDir });
+    const first = await startRouter({ probe: probe(file) }, { dataDir, caller: () => holderOf() });
     const { result } = await first.client.invokeTool({ call });
     await first.close();
-    const second = await startRouter({ probe: probe(file) }, { dataDir });
+    const second = await startRouter({ probe: probe(file) }, { dataDir, caller: () => holderOf() });
     expect((await second.client.invokeTool({ call: started })).result).toEqual(result);
     expect(callsIn(file, "echo")).toHaveLength(1);
   });

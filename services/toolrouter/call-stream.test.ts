@@ -1,10 +1,21 @@
 import path from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import type { CallToolRequestSchema } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
+import { verifies } from "../../test/requirements.ts";
 import { ErrorReason, failedWith } from "../kernel/errors.ts";
-import { callsIn, collect, probe, startRouter, temporaryFolder, until } from "./toolrouter.fixture.ts";
+import {
+  callsIn,
+  collect,
+  probe,
+  sloppy,
+  startRouter,
+  temporaryFolder,
+  until,
+  whenReady,
+} from "./toolrouter.fixture.ts";
 
 type Sent = MessageInitShape<typeof CallToolRequestSchema>;
 
@@ -31,6 +42,28 @@ describe("CallTool", () => {
     expect(progress).toEqual([...progress].sort((a, b) => a - b));
     expect(frames.at(-1)).toMatchObject({ case: "result", value: { outcome: ToolOutcome.SUCCEEDED } });
     expect(frames.filter((frame) => frame.case === "result")).toHaveLength(1);
+  });
+
+  it(`shows words that are long and hidden in a few, and holds nobody up ${verifies("E4", "F4")}`, async () => {
+    const message = "\u0007".repeat(1_000_000);
+    const progress = { jsonrpc: "2.0", method: "notifications/progress", params: { progressToken: "$token", message } };
+    const script = { "tools/call": [[{ send: progress }, { delayMs: 500 }, { error: { code: 1, message } }]] };
+    const router = await startRouter({ sloppy: sloppy(script).settings });
+    await whenReady(router, "sloppy");
+    async function* requests() {
+      yield start("sloppy.work", {});
+    }
+    const delays = monitorEventLoopDelay({ resolution: 10 });
+    delays.enable();
+    const frames = (await collect(router.client.callTool(requests()))).map(({ frame }) => frame);
+    delays.disable();
+    const shown = frames.find(({ case: kind }) => kind === "progress")?.value;
+    expect(shown).toMatchObject({ message: expect.stringMatching(/^\\u\{7\}.{3000,4050}…\[\d+ bytes cut\]$/) });
+    expect(frames.at(-1)).toMatchObject({ case: "result", value: { outcome: ToolOutcome.FAILED } });
+    expect(JSON.stringify(frames.at(-1)?.value).length).toBeLessThan(4096);
+    process.stderr.write(`hidden words: longest delay ${(delays.max / 1e6).toFixed(0)} ms\n`);
+    // Escaping all of it takes seconds, twice.
+    expect(delays.max / 1e6).toBeLessThan(1500);
   });
 
   it("carries a cancel to the server", async () => {

@@ -24,8 +24,8 @@ function describeState({ name, settings, state }: ServerSupervisor): MessageInit
         state: ServerState.READY,
         problem: state.problem,
         toolCount: state.tools.size,
-        serverTitle: state.connection.title,
-        serverVersion: state.connection.version,
+        serverTitle: visibleProblem(state.connection.title),
+        serverVersion: visibleProblem(state.connection.version),
         readySince: timestampFromMs(state.readySinceMs),
       };
     case "backing-off":

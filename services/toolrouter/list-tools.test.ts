@@ -4,9 +4,10 @@ import path from "node:path";
 import { ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { ServerState, ToolState } from "../../gen/atoll/tool/v1/tool_pb.ts";
+import { verifies } from "../../test/requirements.ts";
 import { filesystemCommand } from "../kernel/config/filesystem-server.ts";
 import { ErrorReason, failureFacts } from "../kernel/errors.ts";
-import { probe, startRouter, stdio, temporaryFolder, whenReady } from "./toolrouter.fixture.ts";
+import { probe, sloppy, startRouter, stdio, temporaryFolder, whenReady } from "./toolrouter.fixture.ts";
 
 function history(): string {
   return path.join(temporaryFolder(), "history");
@@ -40,6 +41,18 @@ describe("ListTools", () => {
     expect(weird).toMatchObject({ name: "probe.we\\u{202e}ird\\\\", description: "Hidden \\u{200b}text.\\u{7}" });
     const { result } = await router.client.invokeTool({ call: { callId: "c1", tool: weird?.name ?? "" } });
     expect(result?.content[0]?.block.value).toMatchObject({ text: "weird" });
+  });
+
+  it(`names a server whose name is long and odd in a sentence ${verifies("F4", "FT1")}`, async () => {
+    const serverInfo = { name: `a\u202e\ud800${"x".repeat(1_000_000)}`, version: "\u0007".repeat(1_000_000) };
+    const greeting = { protocolVersion: "2025-06-18", capabilities: { tools: true }, serverInfo };
+    const router = await startRouter({ odd: sloppy({ initialize: [[{ result: greeting }]] }).settings });
+    await whenReady(router, "odd");
+    const { server } = await router.client.getServer({ name: "odd" });
+    expect(server?.serverTitle).toMatch(/^a\\u\{202e\}\ufffdx+…$/);
+    expect(server?.serverTitle).toHaveLength(1024);
+    expect(server?.serverVersion).toHaveLength(1024);
+    expect((await router.client.listTools({})).tools.map(({ name }) => name)).toEqual(["odd.work"]);
   });
 
   it("pages without a gap, and refuses a token that is not its own", async () => {

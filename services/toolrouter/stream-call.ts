@@ -11,8 +11,9 @@ import { cutText } from "../kernel/visible-text.ts";
 import { escapeHidden } from "./escape-hidden.ts";
 import type { RunningCall } from "./running-call.ts";
 
-/** 4 KiB, with room for the mark of a cut. */
-const maxMessageBytes = 4096 - 64;
+const maxMessageBytes = 4096;
+/** With room for the mark of a cut. */
+const keptMessageBytes = maxMessageBytes - 64;
 
 export type CallFrame =
   | { readonly case: "progress"; readonly value: ToolProgress }
@@ -23,8 +24,7 @@ export async function* streamCall(call: RunningCall, signal: AbortSignal): Async
   let latest: ToolProgress | undefined;
   let wake = Promise.withResolvers<void>();
   const subscription = call.onProgress(({ progress, total, message }) => {
-    const shown = cutText(escapeHidden(message), maxMessageBytes);
-    latest = create(ToolProgressSchema, { callId: call.callId, progress, total, message: shown });
+    latest = create(ToolProgressSchema, { callId: call.callId, progress, total, message: showMessage(message) });
     wake.resolve();
   });
   const stop = (): void => wake.resolve();
@@ -50,4 +50,10 @@ export async function* streamCall(call: RunningCall, signal: AbortSignal): Async
     subscription.stop();
     signal.removeEventListener("abort", stop);
   }
+}
+
+/** Cut before it is escaped, too: escaping 16 MiB of hidden characters takes seconds. */
+function showMessage(message: string): string {
+  const shown = escapeHidden(cutText(message, keptMessageBytes));
+  return Buffer.byteLength(shown) <= maxMessageBytes ? shown : cutText(shown, keptMessageBytes);
 }

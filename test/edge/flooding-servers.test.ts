@@ -73,18 +73,22 @@ describe(`a server that floods ${verifies("E10", "T7", "F1")}`, () => {
     const scripts = floods.map(([, line]) => program({ "tools/call": [[{ flood: `${line}\n` }]] }));
     const routed = await start(Object.fromEntries(names.map((name, n) => [name, scripts[n] ?? program({})])));
     const quiet = median(await callMeanwhile(routed, "before", () => true));
-    for (const [n, [what]] of floods.entries()) {
-      const name = names[n] ?? "";
+    // Three at a time: others bear what they cost together.
+    for (let first = 0; first < floods.length; first += 3) {
+      const group = names.slice(first, first + 3);
       const rssBefore = residentMiB();
-      const call = routed.router.invokeTool({ call: { callId: name, tool: `${name}.work` } });
-      const loud = await callMeanwhile(routed, `during-${name}`, async () => (await routed.problemOf(name)) !== "");
+      const calls = group.map((name) => routed.router.invokeTool({ call: { callId: name, tool: `${name}.work` } }));
+      const problems = () => Promise.all(group.map(routed.problemOf));
+      const loud = await callMeanwhile(routed, `during-${first}`, async () => !(await problems()).includes(""));
       const grown = residentMiB() - rssBefore;
+      const what = group.map((_name, n) => floods[first + n]?.[0]).join(", ");
       const report = `${what}: p50 ${quiet.toFixed(1)} → ${median(loud).toFixed(1)} ms, longest ${loud.at(-1)?.toFixed(0)} ms, memory +${grown.toFixed(0)} MiB`;
       process.stderr.write(`${report}\n`);
-      expect(await routed.problemOf(name), what).toMatch(
-        /more than \d+ (messages|bytes) a second that nobody asked for/,
-      );
-      expect((await call).result?.outcome, what).toBe(ToolOutcome.UNKNOWN);
+      for (const problem of await problems()) {
+        expect(problem, what).toMatch(/more than \d+ (messages|bytes) a second that nobody asked for/);
+      }
+      const outcomes = (await Promise.all(calls)).map(({ result }) => result?.outcome);
+      expect(outcomes, what).toEqual(group.map(() => ToolOutcome.UNKNOWN));
       // Without the bound the calls of others take a hundred times as long, and there is no end.
       expect(median(loud), report).toBeLessThan(Math.max(200, 20 * quiet));
       expect(grown, report).toBeLessThan(250);
@@ -108,10 +112,12 @@ describe(`a server that floods ${verifies("E10", "T7", "F1")}`, () => {
       fast: program({ "tools/call": [[{ flood: line, perSecond: 800, seconds: 8 }, { usual: true }]] }),
       wordy: program({ "tools/call": [[{ stderr: "a line of a log\n".repeat(20_000) }, { usual: true }]] }),
     });
-    for (const name of ["burst", "fast", "wordy"]) {
+    const names = ["burst", "fast", "wordy"];
+    const ends = names.map(async (name) => {
       const { result } = await routed.router.invokeTool({ call: { callId: name, tool: `${name}.work` } });
-      expect([name, result?.outcome, await routed.problemOf(name)]).toEqual([name, ToolOutcome.SUCCEEDED, ""]);
-    }
+      return [name, result?.outcome, await routed.problemOf(name)];
+    });
+    expect(await Promise.all(ends)).toEqual(names.map((name) => [name, ToolOutcome.SUCCEEDED, ""]));
   });
 });
 

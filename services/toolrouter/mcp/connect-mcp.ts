@@ -5,12 +5,18 @@
  */
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
-import { McpError, ResultSchema, ToolListChangedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
+import {
+  McpError,
+  type RequestId,
+  ResultSchema,
+  ToolListChangedNotificationSchema,
+} from "@modelcontextprotocol/sdk/types.js";
 import type { Clock } from "../../kernel/clock.ts";
 import type { Log } from "../../kernel/log.ts";
 import { HttpTransport } from "./http-transport.ts";
 import type { McpClosed, McpConnection, McpTarget, McpToolPage } from "./mcp-connection.ts";
 import { type McpTransport, RequestFault } from "./mcp-transport.ts";
+import { mendMessage } from "./mend-message.ts";
 import { PageRefused, readToolPages } from "./read-tool-pages.ts";
 import { StdioTransport } from "./stdio-transport.ts";
 import { ToolCalls } from "./tool-calls.ts";
@@ -63,16 +69,20 @@ export async function connectMcp(options: McpConnecting): Promise<McpConnection>
   };
 }
 
-/** The transport as the SDK sees it: without what is about calls. */
+/** The transport as the SDK sees it: without what is about calls, and with what it would refuse mended. */
 function shareWith(calls: ToolCalls, transport: McpTransport): Transport {
+  let greeting: RequestId | undefined;
   const seen: Transport = {
     start: () => transport.start(),
-    send: (message) => transport.send(message),
+    send: (message) => {
+      if ("method" in message && message.method === "initialize" && "id" in message) greeting = message.id;
+      return transport.send(message);
+    },
     close: () => transport.close(),
     setProtocolVersion: (version) => transport.setProtocolVersion(version),
   };
   transport.onmessage = (message, request) => {
-    if (!calls.take(message, request)) seen.onmessage?.(message);
+    if (!calls.take(message, request)) seen.onmessage?.(mendMessage(message, greeting));
   };
   transport.onfault = (id, fault) => {
     if (calls.fail(id, fault)) return;

@@ -338,6 +338,23 @@ const anySchema = fc.letrec<{ schema: unknown; json: unknown }>((tie) => ({
   ),
 })).schema;
 
+describe(`a schema whose definitions are not all used when it is mended ${verifies("FT1", "F1")}`, () => {
+  it.each([
+    ["its root refers to it", '{"$ref":"#/$defs/a","$defs":{"a":{"title":"x"}}}', { title: "x", type: "object" }],
+    ["it has an odd name", '{"$ref":"__proto__","$defs":{"__proto__":{}}}', { type: "object" }],
+    [
+      "the root's refers to another",
+      '{"$ref":"#/$defs/a","$defs":{"a":{"properties":{"p":{"$ref":"#/$defs/b"}}},"b":{"type":"string"}}}',
+      { properties: { p: { $ref: "#/$defs/b" } }, type: "object", $defs: { b: { type: "string" } } },
+    ],
+    ["its user is dropped", '{"not":{"$ref":"a"},"$defs":{"a":{"pattern":"(?=x)"}}}', { type: "object" }],
+  ])("has only those that are: %s", (_what, text, expected) => {
+    const { schema } = mended(JSON.parse(text));
+    expect(schema).toEqual(expected);
+    expect(mended(schema)).toMatchObject({ schema, notes: [] });
+  });
+});
+
 describe("any JSON as a schema", () => {
   it(`never throws, and what is usable compiles and checks ${verifies("FT1", "FT3", "F1")}`, () => {
     fc.assert(

@@ -50,8 +50,10 @@ function mend(raw: unknown): MendedSchema {
     pass = new MendPass(raw, loosened);
     root = pass.mendRoot();
   }
-  const schema = asObjectSchema(inlineRootRef(root, pass.defs));
+  let schema = asObjectSchema(inlineRootRef(root, pass.defs));
   if (pass.defs.size > 0) schema.$defs = Object.fromEntries(pass.defs);
+  const mayHaveUnused = pass.defs.size > 0 && (root.$ref !== undefined || pass.notes.length > 0);
+  if (mayHaveUnused) schema = withoutUnused(schema);
   const problem = findJsonProblem(schema);
   if (problem !== undefined) throw new Unmendable(problem);
   if (JSON.stringify(schema).length > maxTextLength) throw new Unmendable(`is larger than ${maxTextLength} characters`);
@@ -59,6 +61,13 @@ function mend(raw: unknown): MendedSchema {
   if (weight === Number.POSITIVE_INFINITY) throw new Unmendable("refers to itself without end");
   if (weight > maxWeight) throw new Unmendable(`is too costly: one value would be checked ${weight} times`);
   return { kind: "usable", schema, parts: pass.parts, notes: pass.notes };
+}
+
+/** Without definitions that nothing refers to any more. What is mended stays as it is. */
+function withoutUnused(schema: JsonObject): JsonObject {
+  const pass = new MendPass(schema, new Set());
+  const root = pass.mendRoot();
+  return pass.defs.size === 0 ? root : { ...root, $defs: Object.fromEntries(pass.defs) };
 }
 
 /** What some languages write for an empty object. */

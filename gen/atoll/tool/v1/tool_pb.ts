@@ -202,14 +202,14 @@ export type Server = Message<"atoll.tool.v1.Server"> & {
   toolCount: number;
 
   /**
-   * What the configuration calls it for people, else its own name.
+   * What the configuration calls it for people, else its own name; hidden characters escaped, at most 1 024 characters.
    *
    * @generated from field: string server_title = 6;
    */
   serverTitle: string;
 
   /**
-   * Its own version.
+   * Its own version; hidden characters escaped, at most 1 024 characters.
    *
    * @generated from field: string server_version = 7;
    */
