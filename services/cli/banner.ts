@@ -27,7 +27,7 @@ export function describeMesh(
     `  web page     ${link ?? `${url}, with a link from: ${atoll} token --link${data}`}`,
     `  chat         ${atoll} chat${data} "which files are in the workspace, and what does notes.md say?"`,
     `  curl         curl -H "authorization: Bearer $(${atoll} token${data})" \\`,
-    "                 -H 'content-type: application/json' -H 'connect-protocol-version: 1' \\",
+    "                 -H 'content-type: application/json' \\",
     `                 -d '{"requestId":"hello-1","message":{"content":[{"text":{"text":"hello"}}]}}' \\`,
     `                 ${url}/atoll.gateway.v1.GatewayService/SendMessage`,
     "",

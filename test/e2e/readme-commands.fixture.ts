@@ -1,9 +1,10 @@
 /** What README.md tells people to type, block by block. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { expect } from "vitest";
 import { repository } from "../support/source-files.ts";
 
-export interface ReadmeBlock {
+interface ReadmeBlock {
   readonly section: string;
   /** The word behind the fence; empty for an indented block. */
   readonly language: string;
@@ -11,7 +12,7 @@ export interface ReadmeBlock {
 }
 
 /** Indented and fenced blocks, without their indentation and fences. */
-export function readBlocks(): ReadmeBlock[] {
+function readBlocks(): ReadmeBlock[] {
   const blocks: ReadmeBlock[] = [];
   let section = "";
   let open: { language: string; lines: string[] } | undefined;
@@ -41,7 +42,7 @@ export function readBlocks(): ReadmeBlock[] {
 }
 
 /** The commands of a block, each with the lines that belong to it; assignments and comments stand before what needs them. */
-export function readCommands(text: string): string[] {
+function readCommands(text: string): string[] {
   const commands: string[] = [];
   let pending: string[] = [];
   let heredoc: string | undefined;
@@ -55,4 +56,25 @@ export function readCommands(text: string): string[] {
     pending = [];
   }
   return commands;
+}
+
+export const readmeBlocks = readBlocks();
+
+export const readmeCommands = readmeBlocks
+  .filter(({ language }) => language === "")
+  .flatMap(({ text }) => (isYaml(text) ? [] : readCommands(text)));
+
+/** The commands that a test has asked for, so that one left out is noticed. */
+export const askedCommands = new Set<string>();
+
+export function isYaml(text: string): boolean {
+  return text.startsWith("agents:");
+}
+
+/** The command of README.md that begins so; the test fails when it is not there, or not alone. */
+export function command(beginning: string): string {
+  const found = readmeCommands.filter((each) => each.startsWith(beginning));
+  expect(found, `the command of README.md that begins with ${beginning}`).toHaveLength(1);
+  for (const each of found) askedCommands.add(each);
+  return found[0] ?? "";
 }

@@ -16,12 +16,15 @@ export interface ShellResult {
 
 export interface RunningShell {
   readonly shown: () => string;
-  /** Resolves when it has shown what matches; rejects with all that it has shown when it ends without. */
+  /** Resolves when it has shown what matches; rejects with all that it has shown when it ends without, or takes minutes. */
   readonly until: (pattern: RegExp) => Promise<void>;
   /** Ctrl-C for everything that it has started; resolves when it has ended. */
   readonly interrupt: () => Promise<ShellResult>;
   readonly ended: Promise<ShellResult>;
 }
+
+/** For what is awaited to be shown, in milliseconds: an installation on a busy machine takes minutes. */
+const maxQuietMs = 360_000;
 
 /** What npm tells programs that it runs would lead the next npm back to the repository. */
 function cleanEnvironment(env: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
@@ -56,14 +59,19 @@ export function startShell(command: string, folder: string, env: Readonly<Record
     shown: () => shown,
     until: (pattern) =>
       new Promise((settle, fail) => {
-        const look = (): void => {
-          if (!pattern.test(shown)) return;
+        const end = (how?: string): void => {
           waiting.delete(look);
-          settle();
+          clearTimeout(timer);
+          if (how === undefined) settle();
+          else fail(new Error(`${command}\n${how} without ${pattern}:\n${shown}`));
         };
+        const look = (): void => {
+          if (pattern.test(shown)) end();
+        };
+        const timer = setTimeout(end, maxQuietMs, "went on");
         waiting.add(look);
         look();
-        void ended.then(() => fail(new Error(`${command}\nended without ${pattern}:\n${shown}`)));
+        void ended.then(() => end("ended"));
       }),
     interrupt() {
       try {

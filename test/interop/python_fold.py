@@ -201,6 +201,10 @@ class Conversation:
         reason = name_of(run_events_pb2.ParkReason, body.reason)
         self._run(event.run_id).move(kind="parked", reason=reason, waitsFor=body.waits_for)
 
+    def _model_waiting(self, event, body):
+        wait = {"waitMs": body.wait_ms, "reason": body.reason, "retry": body.retry, "of": body.of}
+        self._run(event.run_id).move(kind="waiting", **wait)
+
     def _run_finished(self, event, body):
         failure = json_format.MessageToDict(body.failure) if body.HasField("failure") else None
         status = name_of(run_events_pb2.RunStatus, body.status)
@@ -346,6 +350,12 @@ class Conversation:
 
     def _model_switched(self, event, body):
         self._note(event, kind="modelSwitched", **{"from": body.from_model, "to": body.to_model}, reason=body.reason)
+
+    def _history_mended(self, event, body):
+        self._note(event, kind="historyMended", reason=body.reason)
+
+    def _tool_left_out(self, event, body):
+        self._note(event, kind="toolLeftOut", tool=body.tool, reason=body.reason)
 
     def _compacted(self, event, body):
         self._note(event, kind="compacted", tokensBefore=body.tokens_before, tokensAfter=body.tokens_after)

@@ -13,6 +13,7 @@ const anyStep = fc.record({
   kind: fc.constantFrom(
     ...(["text", "text", "text", "text", "text", "text", "think", "think", "complete", "lose", "discard"] as const),
     ...(["propose", "start", "progress", "finish", "ask", "decide", "steer", "usage", "step", "resume"] as const),
+    ...(["wait", "mend", "leaveOut"] as const),
   ),
   block: fc.constantFrom("1.1.0", "1.1.1"),
   text: fc.string({ unit: "grapheme", maxLength: 6 }),
@@ -100,6 +101,12 @@ class LogWriter {
         return { case: "usage", value: { inputTokens: BigInt(width), outputTokens: 2n } };
       case "step":
         return { case: "stepStarted", value: { model: "offline" } };
+      case "wait":
+        return { case: "modelWaiting", value: { waitMs: 1000n, reason: text, retry: width, of: 4 } };
+      case "mend":
+        return { case: "historyMended", value: { reason: text } };
+      case "leaveOut":
+        return { case: "toolLeftOut", value: { tool, reason: text } };
       case "resume":
         return { case: "runResumed", value: { attempt: this.#attempt, reason: text } };
     }
