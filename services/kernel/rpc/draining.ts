@@ -7,17 +7,18 @@ import { ErrorReason, failure } from "../errors.ts";
 
 /** After so long another process of the service, or this one started again, may answer. */
 const retryAfterMs = 500;
-/** Unary calls that are being answered get so long to finish. */
-const unaryGraceMs = 250;
+/** Calls that are being answered get so long to finish: streams, to bring the last words of the runs that have ended. */
+const graceMs = 500;
+const lookEveryMs = 10;
 
 export class Draining {
   readonly #calls = new Set<(error: ConnectError) => void>();
   readonly #unaryCalls = new Set<(error: ConnectError) => void>();
-  #state: "open" | "streams ended" | "ended" = "open";
+  #state: "open" | "no more streams" | "ended" = "open";
 
   /** Calls `end` when the calls end, at once when they have. What is returned takes the call out. */
   watch(kind: "unary" | "stream", end: (error: ConnectError) => void): () => void {
-    if (this.#state === "ended" || (kind === "stream" && this.#state === "streams ended")) {
+    if (this.#state === "ended" || (kind === "stream" && this.#state === "no more streams")) {
       end(draining());
       return () => undefined;
     }
@@ -26,13 +27,19 @@ export class Draining {
     return () => calls.delete(end);
   }
 
-  /** Ends the streams at once and unary calls after a moment; resolves when all were told. Idempotent. */
+  /** Ends all calls after a moment, or as soon as none is left; resolves when all were told. Idempotent. */
   async endCalls(): Promise<void> {
     if (this.#state !== "open") return;
-    this.#state = "streams ended";
-    endAll(this.#calls);
-    if (this.#unaryCalls.size > 0) await new Promise((resolve) => setTimeout(resolve, unaryGraceMs));
+    this.#state = "no more streams";
+    for (
+      let waitedMs = 0;
+      waitedMs < graceMs && this.#calls.size + this.#unaryCalls.size > 0;
+      waitedMs += lookEveryMs
+    ) {
+      await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+    }
     this.#state = "ended";
+    endAll(this.#calls);
     endAll(this.#unaryCalls);
   }
 }

@@ -43,8 +43,8 @@ export function createNodeHandler(
     try {
       const answer = await handler(universal);
       if (handler.method.methodKind !== "unary") keepFlowing(answer.header);
-      const body = answer.body === undefined ? undefined : takeTurns(answer.body);
-      await universalResponseToNodeResponse({ ...answer, body }, response);
+      const turning = answer.body === undefined ? answer : { ...answer, body: takeTurns(answer.body) };
+      await universalResponseToNodeResponse(turning, response);
     } catch (error) {
       options.onUndelivered(path, error);
     }
