@@ -183,7 +183,7 @@ async function runLane(index: number): Promise<Lane> {
 }
 
 test(`what was accepted survives ${kills} kills at any moment, and never runs twice ${verifies("R1", "R2", "S4")}`, {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   const done = await Promise.all(Array.from({ length: lanes }, (_, lane) => runLane(lane)));
   const rounds = done.flatMap((lane) => lane.rounds);

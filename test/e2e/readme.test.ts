@@ -22,6 +22,7 @@ const exempt: Readonly<Record<string, string>> = {
   "npm run chaos --": "five minutes, and .ci/run runs it",
   "npm run chaos:selftest": "fifteen rounds of chaos",
   "npm run faults": "400 starts under strace",
+  "npm run attacks": "attacks that take the whole machine for minutes",
   "ATOLL_FUZZ_RUNS=": "ten thousand conversations; npm test has a hundred",
 };
 
