@@ -74,7 +74,8 @@ export async function watchOthers(mesh: MeshProcess): Promise<{ stop(): Promise<
 }
 
 export function openHttp2(mesh: Pick<MeshProcess, "url">): ClientHttp2Session {
-  const session = connectHttp2(mesh.url);
+  // In megabytes. Node counts bodies that were refused as if they still waited, and would end the attack's own streams.
+  const session = connectHttp2(mesh.url, { maxSessionMemory: 10_000 });
   session.on("error", () => undefined);
   onTestFinished(() => session.destroy());
   return session;

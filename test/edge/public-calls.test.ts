@@ -25,7 +25,7 @@ const bomb = gzipSync(plain);
 /** More than this nothing may grow by, whatever is sent. The attack made 2.9 to 6.1 GB of it. */
 const maxGrowthBytes = 250_000_000;
 
-/** Every stream of some connections at once; resolves when all have ended or 60 s have gone. */
+/** Every stream of some connections at once; resolves when all have ended or 30 s have gone. */
 async function attack(
   mesh: MeshProcess,
   connections: number,
@@ -53,7 +53,7 @@ async function attack(
       });
     }),
   );
-  await Promise.race([Promise.all(ends), new Promise((resolve) => setTimeout(resolve, 60_000).unref())]);
+  await Promise.race([Promise.all(ends), new Promise((resolve) => setTimeout(resolve, 30_000).unref())]);
   return { ended, statuses };
 }
 
@@ -91,11 +91,13 @@ describe(`bombs for public calls ${verifies("E1", "F4")}`, () => {
   test("the same without compression: 4 MiB each are refused after 4 KiB", async () => {
     const mesh = await startTarget();
     const growthOf = watchMemory(mesh.processOf("mesh").pid);
-    await attack(mesh, 16, 36, (session) => {
+    const { ended } = await attack(mesh, 16, 36, (session) => {
       const stream = open(session, check, { "content-type": "application/proto", "connect-protocol-version": "1" });
       return stream.end(plain);
     });
-    expect(growthOf()).toBeLessThan(maxGrowthBytes);
+    const growth = growthOf();
+    console.info(`4 MiB each: ${ended} of 576 ended, memory +${Math.round(growth / 1e6)} MB`);
+    expect(growth).toBeLessThan(maxGrowthBytes);
   });
 
   test.each(protocols)(
@@ -194,14 +196,16 @@ describe(`public streams that say nothing ${verifies("E3", "F4")}`, () => {
 
   test("a stream of a known caller has its 10 s as well", async () => {
     const mesh = await startTarget();
-    for (const method of ["atoll.gateway.v1.GatewayService/Chat", "atoll.session.v1.SessionService/Watch"]) {
-      const refusal = await refusalOfRaw({
+    const methods = ["atoll.gateway.v1.GatewayService/Chat", "atoll.session.v1.SessionService/Watch"];
+    const refusals = methods.map((method) =>
+      refusalOfRaw({
         ...{ url: mesh.url, token: mesh.token, method, protocol: "grpc", isStream: true, message: new Uint8Array() },
         openBytes: new Uint8Array(),
         answerTimeoutMs: 40_000,
-      });
-      expect(refusal).toMatchObject({ code: "DeadlineExceeded", reason: "DEADLINE_EXCEEDED" });
-    }
+      }),
+    );
+    const late = { code: "DeadlineExceeded", reason: "DEADLINE_EXCEEDED" };
+    expect(await Promise.all(refusals)).toMatchObject([late, late]);
   });
 
   test("a body that drips is cut off, over HTTP/1.1 as well", async () => {
