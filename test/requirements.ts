@@ -54,12 +54,12 @@ export const requirements = {
   T5: later(toolWork, "A tool definition that changed after its approval is quarantined."),
   T6: later(toolWork, "Tool results are bounded and redacted before anything else sees them."),
   T7: later(toolWork, "An MCP server is one process, and its faults cost only itself."),
-  F1: later(fieldWork, "One bad part (a tool, a block, a picture, a line, a key) costs itself alone."),
+  F1: holds("One bad part (a tool, a block, a picture, a line, a key) costs itself alone."),
   F2: later(
     fieldWork,
     "No session stays dead: a history that a model's API refuses is mended and asked for once more.",
   ),
-  F3: later(fieldWork, "Unknown is said only of a call of which nobody can know the outcome."),
+  F3: holds("Unknown is said only of a call of which nobody can know the outcome."),
   F4: later(fieldWork, "Every resource has a bound that is a sum, and what is refused costs less than what was sent."),
 } as const satisfies Record<string, Requirement>;
 
