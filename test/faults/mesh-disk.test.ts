@@ -186,7 +186,7 @@ test(`a disk that does not confirm a write ends the process, and the next one ha
   const { child } = mesh.processOf("session");
   await expect.poll(() => child.exitCode, { timeout: 20_000 }).toBe(1);
   await load.stop();
-  expect(mesh.log()).toContain("the disk did not confirm a write: the process stops at once");
+  expect(mesh.log()).toContain("the disk did not confirm a write: the process ends at once");
 
   await mesh.restart("session");
   const client = clientOver(mesh.transport());
