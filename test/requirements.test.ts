@@ -5,7 +5,7 @@ import { readSourceFiles, type SourceFile } from "./support/source-files.ts";
 
 /** The ids that a file cites. Only tests and the suites that they share can cite. */
 function citedIn(file: SourceFile): string[] {
-  if (!/(\.test\.tsx?|-suite\.ts)$/.test(file.path)) return [];
+  if (!/(\.test\.tsx?|\.attack\.ts|-suite\.ts)$/.test(file.path)) return [];
   return [...file.text.matchAll(/\bverifies\(([^)]*)\)/g)].flatMap(([, ids = ""]) =>
     [...ids.matchAll(/["']([^"']*)["']/g)].map(([, id = ""]) => id),
   );

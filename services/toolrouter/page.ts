@@ -37,7 +37,7 @@ const unbounded = { bytesOf: () => 0, maxBytes: 1 };
 
 const tokenPrefix = "n:";
 
-/** A third longer than the name in UTF-8: 256 characters of any script fit the contract's 2 048. */
+/** A third longer than the name in UTF-8: 240 characters of any script fit the contract's 1 000, the most that RE2 counts. */
 function writeToken(name: string): string {
   return Buffer.from(`${tokenPrefix}${name}`).toString("base64url");
 }

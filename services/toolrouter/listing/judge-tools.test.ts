@@ -128,11 +128,11 @@ describe("the name of a tool", () => {
     expect(tools.get(expected)).toMatchObject({ nameAtServer: name, tool: { name: expected, nameAtServer } });
   });
 
-  it(`over 256 characters is cut, stable and unique ${verifies("FT4")}`, () => {
+  it(`over 240 characters is cut, stable and unique ${verifies("FT4")}`, () => {
     const [long, other] = [`${"x".repeat(300)}a`, `${"x".repeat(300)}b`];
     const both = [...judge(tool(long), tool(other), tool("y".repeat(65))).tools.keys()];
     expect(both).toHaveLength(3);
-    expect(both.every((name) => name.length <= 256)).toBe(true);
+    expect(both.every((name) => name.length <= 240)).toBe(true);
     const [alone] = judge(tool(other)).tools.keys();
     expect(both).toContain(alone);
     expect([...judge(tool(long)).tools.values()][0]?.tool.nameAtServer).toBe(long);
@@ -178,7 +178,7 @@ describe("any list of tools", () => {
         const leftOut = Number(/(\d+) entries/.exec(problem)?.[1] ?? 0);
         expect(tools.size + unusable.size + leftOut).toBe(entries.length);
         for (const [name, { tool: listed, inputSchema }] of tools) {
-          expect(name.startsWith("s.") && name.length > 2 && name.length <= 256 && !unusable.has(name)).toBe(true);
+          expect(name.startsWith("s.") && name.length > 2 && name.length <= 240 && !unusable.has(name)).toBe(true);
           expect(inputSchema.type).toBe("object");
           expect(compileSchema(inputSchema as JsonObject).kind).toBe("usable");
           expect(toBinary(ToolSchema, listed).length).toBeGreaterThan(0);

@@ -7,12 +7,13 @@
 import { createHash } from "node:crypto";
 import { escapeHidden, escapeName } from "../escape-hidden.ts";
 
-const maxNameLength = 256;
+/** So that a page token of it fits the contract (see page.ts). */
+const maxNameLength = 240;
 const maxShownLength = 1_024;
 const digestLength = 16;
 
 export interface MeshName {
-  /** At most 256 characters. */
+  /** At most 240 characters. */
   readonly name: string;
   /** The tool's own name for people, at most 1 024 characters; empty when `name` ends with it. */
   readonly nameAtServer: string;

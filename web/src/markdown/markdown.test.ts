@@ -163,7 +163,7 @@ describe("an answer that grows", () => {
             .replace(/\n+/g, "\n");
         expect(shown(split)).toBe(shown(splitText(pieces.join(""))));
       }),
-      { numRuns: 500 },
+      { numRuns: 10_000 },
     );
   });
 });

@@ -20,46 +20,56 @@ export interface SplitText {
   readonly text: string;
   readonly blocks: readonly MarkdownBlock[];
   readonly links: Links;
-  /** Where the last block begins. */
-  readonly lastBlockAt: number;
+  /** How many of the blocks stay as they are, whatever follows. */
+  readonly settled: number;
+  /** Where the first block begins that is told apart anew. */
+  readonly settledTo: number;
 }
 
 /** The longest text and the longest block that are read; what is longer is plain. */
 const longestText = 500_000;
 const longestBlock = 200_000;
 
-/** @param before What an earlier part of the same text was split into: its blocks but the last are taken as they are. */
+/** @param before What an earlier part of the same text was split into: its settled blocks are taken as they are. */
 export function splitText(source: string, before?: SplitText): SplitText {
   const text = source.includes("\r") ? source.replace(/\r\n?/g, "\n") : source;
-  const grows = before !== undefined && before.blocks.length > 1 && text.startsWith(before.text);
-  const from = grows ? before.lastBlockAt : 0;
-  const kept = grows ? before.blocks.slice(0, -1) : [];
+  const grows = before !== undefined && before.settled > 0 && text.startsWith(before.text);
+  const from = grows ? before.settledTo : 0;
+  const kept = grows ? before.blocks.slice(0, before.settled) : [];
   const part = text.slice(from, longestText);
   const lexer = newLexer();
   if (grows) Object.assign(lexer.tokens.links, before.links);
   let blocks: MarkdownBlock[];
-  let lastBlockAt = from;
+  let settled = { settled: 0, settledTo: 0 };
   try {
     const tokens = lexer.blockTokens(part, lexer.tokens);
+    const starts: number[] = [];
     let at = from;
     for (const { type, raw } of tokens) {
-      if (type !== "space") lastBlockAt = at;
+      if (type !== "space") starts.push(at);
       at += raw.length;
     }
     blocks = tokens
       .filter(({ type }) => type !== "space")
       .map(({ raw }) => ({ raw, isPlain: raw.length > longestBlock }));
     // Marked tells its tokens' sources as it read them: where they are not the text's own, it is split anew each time.
-    if (at !== from + part.length) lastBlockAt = -1;
+    if (at === from + part.length && text.length <= longestText) settled = settle(text, starts, kept.length);
   } catch {
     blocks = [{ raw: part, isPlain: true }];
   }
   if (text.length > longestText) blocks.push({ raw: text.slice(longestText), isPlain: true });
-  const all = [...kept, ...blocks];
-  const canGrow = lastBlockAt >= 0 && text.length <= longestText;
-  return canGrow
-    ? { text, blocks: all, links: lexer.tokens.links, lastBlockAt }
-    : { text: "\u0000", blocks: all, links: lexer.tokens.links, lastBlockAt: 0 };
+  return { text, blocks: [...kept, ...blocks], links: lexer.tokens.links, ...settled };
+}
+
+/**
+ * Whatever follows may change the last block. A block whose first two lines are not whole yet may even turn out to belong to
+ * the one before: `---` is a rule, `---w` goes on with a quotation; `a` and `|-` are a table, `a` and `|- w` are words.
+ */
+function settle(text: string, starts: readonly number[], kept: number): { settled: number; settledTo: number } {
+  const secondLastBreak = text.lastIndexOf("\n", text.lastIndexOf("\n") - 1);
+  const unsure = starts.findIndex((start) => start > secondLastBreak);
+  const open = Math.max(0, (unsure < 0 ? starts.length : unsure) - 1);
+  return { settled: kept + open, settledTo: starts[open] ?? 0 };
 }
 
 /** Undefined when the block costs too much. */

@@ -65,7 +65,7 @@ export const ToolHintsSchema: GenMessage<ToolHints> = /*@__PURE__*/
  */
 export type Tool = Message<"atoll.tool.v1.Tool"> & {
   /**
-   * The name, `server.tool`, unique in the mesh and the same as long as its server calls it the same. At most 256
+   * The name, `server.tool`, unique in the mesh and the same as long as its server calls it the same. At most 240
    * characters: hidden ones are escaped, a longer name is cut and ends with a digest of all of it.
    *
    * @generated from field: string name = 1;

@@ -1,0 +1,14 @@
+/** Settings of the attacks that take the whole machine for minutes: `npm run attacks`. One file at a time: each measures. */
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    root: "../..",
+    include: ["test/edge/*.attack.ts"],
+    pool: "forks",
+    fileParallelism: false,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 20_000 } },
+  },
+});
