@@ -18,7 +18,7 @@ import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import type { AgentDeps, AgentSettings } from "./agent/agent-deps.ts";
 import { createModels } from "./agent/models/create-models.ts";
 import { createAgent } from "./agent/register.ts";
-import { builtPage, readVersion } from "./cli/version.ts";
+
 import { LinkDesk, linkTtlMs } from "./gateway/link-desk.ts";
 import { readStatus } from "./gateway/read-status.ts";
 import { startGateway } from "./gateway/register.ts";
@@ -37,6 +37,7 @@ import type { ResolvedAgent, ResolvedConfig } from "./kernel/config/resolved-con
 import { newId } from "./kernel/id.ts";
 import { createLifecycle, type Lifecycle } from "./kernel/lifecycle.ts";
 import { createLog, type Log } from "./kernel/log.ts";
+import { builtPage, readVersion } from "./kernel/package-files.ts";
 import { principalOf, scopeOf } from "./kernel/rpc/call-context.ts";
 import { configuredLimits } from "./kernel/rpc/configured-limits.ts";
 import { connectPeer, type Peer } from "./kernel/rpc/directory.ts";

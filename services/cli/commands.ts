@@ -1,7 +1,8 @@
 /** The commands, and what `help` says about them. */
+
+import { readVersion } from "../kernel/package-files.ts";
 import type { Command } from "./command.ts";
 import { commonFlags, describeFlag } from "./flags.ts";
-import { readVersion } from "./version.ts";
 
 /** Loaded when they are run, so that `atoll chat` does not wait for what only `atoll up` needs. */
 export const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([

@@ -12,6 +12,7 @@ import { AgentService } from "../../gen/atoll/agent/v1/agent_service_pb.ts";
 import { ConfigError } from "../kernel/config/config-error.ts";
 import { describeWarning } from "../kernel/config/config-warning.ts";
 import type { ResolvedConfig } from "../kernel/config/resolved-config.ts";
+import { packageFolder, readVersion } from "../kernel/package-files.ts";
 import { checkLogs } from "../kernel/store/open-stores.ts";
 import { addressFile } from "../mesh.ts";
 import type { Command, CommandInput } from "./command.ts";
@@ -22,7 +23,6 @@ import { checkPort } from "./doctor/check-port.ts";
 import { checkTools } from "./doctor/check-tools.ts";
 import type { Say, Verdict } from "./doctor/findings.ts";
 import { askMeshForTools, tryServers } from "./doctor/tool-facts.ts";
-import { packageFolder, readVersion } from "./version.ts";
 
 const marks: Readonly<Record<Verdict, string>> = { ok: "✓", note: "·", wrong: "✗" };
 const leastNodeMajor = 24;

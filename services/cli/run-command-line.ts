@@ -1,13 +1,13 @@
 /** Finds the command, runs it and answers for what it throws. Exit codes: 0 done, 1 failed, 2 usage or configuration. */
 import { readClientEnvironment } from "../kernel/config/client-environment.ts";
 import { loadConfig } from "../kernel/config/load-config.ts";
+import { readVersion } from "../kernel/package-files.ts";
 import { type Command, type Output, UsageError } from "./command.ts";
 import { commands, describeAll, describeOne } from "./commands.ts";
 import { explainFailure } from "./explain-failure.ts";
 import { commonFlags } from "./flags.ts";
 import { createOutput } from "./output.ts";
 import { checkFlags, describeUnknown, noMoreWords, parseCommandLine } from "./parse-command-line.ts";
-import { readVersion } from "./version.ts";
 
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
   for (const stream of [process.stdout, process.stderr]) {

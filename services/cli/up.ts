@@ -5,6 +5,7 @@ import { findModelsWithoutKey } from "../kernel/config/check-models.ts";
 import { ConfigError } from "../kernel/config/config-error.ts";
 import { partFolders } from "../kernel/config/part-folders.ts";
 import { createLog, type Log } from "../kernel/log.ts";
+import { builtPage, packageFolder } from "../kernel/package-files.ts";
 import { onSignals } from "../kernel/signals.ts";
 import { addressFile, type ServiceName, serviceNames, startMesh } from "../mesh.ts";
 import { describeMesh } from "./banner.ts";
@@ -13,7 +14,6 @@ import { type Command, type CommandInput, UsageError } from "./command.ts";
 import { noMoreWords } from "./parse-command-line.ts";
 import { seedWorkspace } from "./seed-workspace.ts";
 import { trimMemoryWhenIdle } from "./trim-memory.ts";
-import { builtPage, packageFolder } from "./version.ts";
 
 export const up: Command = {
   usage: "[flags]",
