@@ -47,19 +47,17 @@ import { createHealthService } from "./kernel/rpc/health.ts";
 import { createHealthBoard, wholeProcess } from "./kernel/rpc/health-board.ts";
 import { createHopInterceptor } from "./kernel/rpc/hop-interceptor.ts";
 import { limitsOfHops } from "./kernel/rpc/listener-limits.ts";
+import { PeerMissing } from "./kernel/rpc/peer-missing.ts";
 import { RawSessionService } from "./kernel/rpc/raw-session-service.ts";
 import { reflectionServices, registerReflection } from "./kernel/rpc/reflection.ts";
 import { publicRpcOptions } from "./kernel/rpc/register-service.ts";
 import { createServerOptions } from "./kernel/rpc/server-options.ts";
+import { type ServiceName, serviceNames } from "./kernel/service-names.ts";
 import { openBlobStore, openCallLedger, openSessionStore } from "./kernel/store/open-stores.ts";
 import type { StoreOptions, StoreUnavailable } from "./kernel/store/store-errors.ts";
 import { startSession } from "./session/register.ts";
 import { closeTimeoutMs, startToolRouter } from "./toolrouter/register.ts";
 import { settingsOf } from "./toolrouter/server-settings.ts";
-
-/** The services of a mesh, in the order in which they start. */
-export const serviceNames = ["session", "toolrouter", "agent", "gateway"] as const;
-export type ServiceName = (typeof serviceNames)[number];
 
 /** A gateway watches each session that is read there once, all on one stream a tenant. */
 const maxWatchersOfStream = 10_000;
@@ -94,11 +92,6 @@ export interface Mesh {
   readonly connections: () => number;
   /** Makes a one-time link to the page. Throws when this process has no gateway. */
   readonly createLink: () => string;
-}
-
-/** A peer that is neither in this process nor named in the configuration. */
-export class PeerMissing extends Error {
-  override readonly name = "PeerMissing";
 }
 
 /** How long the start waits for the worker of this process to be welcomed by the session service. */
@@ -397,9 +390,4 @@ function modelSettings(config: ResolvedConfig): Parameters<typeof createModels>[
 
 function readTls({ tls }: ResolvedConfig): { readonly cert?: Buffer; readonly key?: Buffer } {
   return tls === undefined ? {} : { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) };
-}
-
-/** Where the address of the mesh that uses a data folder stands, for its own command line. */
-export function addressFile(dataDir: string): string {
-  return join(dataDir, "address");
 }

@@ -9,21 +9,12 @@ import { readFileSync } from "node:fs";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { localTokenFile } from "../kernel/auth/mesh-secrets.ts";
 import { readClientEnvironment } from "../kernel/config/client-environment.ts";
+import { addressFile } from "../kernel/config/data-dir.ts";
 import type { ResolvedConfig } from "../kernel/config/resolved-config.ts";
 import { askForProof } from "../kernel/rpc/ask-for-proof.ts";
 import { connectWithToken } from "../kernel/rpc/connect-with-token.ts";
-import { addressFile } from "../mesh.ts";
 import { type CommandInput, UsageError } from "./command.ts";
-
-/** There is no mesh to talk to; the message says how to start one. */
-export class MeshNotRunning extends Error {
-  override readonly name = "MeshNotRunning";
-}
-
-/** Who answers did not prove to be the mesh that was meant; the message says what to do. */
-export class MeshNotTrusted extends Error {
-  override readonly name = "MeshNotTrusted";
-}
+import { MeshNotRunning, MeshNotTrusted } from "./mesh-failures.ts";
 
 type MeshInput = Pick<CommandInput, "flags" | "config">;
 

@@ -4,10 +4,10 @@ import { ConfigError } from "../kernel/config/config-error.ts";
 import { DataDirError } from "../kernel/config/data-dir.ts";
 import { failureFacts, reasonName } from "../kernel/errors.ts";
 import { ListenError } from "../kernel/rpc/listen-error.ts";
+import { PeerMissing } from "../kernel/rpc/peer-missing.ts";
 import { StoreUnavailable } from "../kernel/store/store-errors.ts";
-import { PeerMissing } from "../mesh.ts";
 import { type FailureFacts, UsageError } from "./command.ts";
-import { MeshNotRunning, MeshNotTrusted } from "./connect-mesh.ts";
+import { MeshNotRunning, MeshNotTrusted } from "./mesh-failures.ts";
 
 export interface Explanation {
   readonly facts: FailureFacts;

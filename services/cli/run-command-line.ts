@@ -1,10 +1,12 @@
-/** Finds the command, runs it and answers for what it throws. Exit codes: 0 done, 1 failed, 2 usage or configuration. */
+/**
+ * Finds the command, runs it and answers for what it throws. Exit codes: 0 done, 1 failed, 2 usage or configuration.
+ *
+ * What a command does not need is not loaded for it: help and a wrong flag are answered at once.
+ */
 import { readClientEnvironment } from "../kernel/config/client-environment.ts";
-import { loadConfig } from "../kernel/config/load-config.ts";
 import { readVersion } from "../kernel/package-files.ts";
 import { type Command, type Output, UsageError } from "./command.ts";
 import { commands, describeAll, describeOne } from "./commands.ts";
-import { explainFailure } from "./explain-failure.ts";
 import { commonFlags } from "./flags.ts";
 import { createOutput } from "./output.ts";
 import { checkFlags, describeUnknown, noMoreWords, parseCommandLine } from "./parse-command-line.ts";
@@ -23,6 +25,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
   try {
     return await dispatch(argv, output);
   } catch (error) {
+    const { explainFailure } = await import("./explain-failure.ts");
     const { facts, exitCode } = explainFailure(error);
     output.failure(facts);
     return exitCode;
@@ -42,6 +45,7 @@ async function dispatch(argv: readonly string[], output: Output): Promise<number
   const command = await find(name);
   if (flags.help === true) return help([name], false, output);
   checkFlags(name, flags, [...command.flags, ...commonFlags]);
+  const { loadConfig } = await import("../kernel/config/load-config.ts");
   const config = () => loadConfig({ flags: { ...flags, logLevel: flags["log-level"] } });
   return command.run({ flags, words, config, output });
 }

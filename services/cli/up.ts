@@ -3,11 +3,12 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findModelsWithoutKey } from "../kernel/config/check-models.ts";
 import { ConfigError } from "../kernel/config/config-error.ts";
+import { addressFile } from "../kernel/config/data-dir.ts";
 import { partFolders } from "../kernel/config/part-folders.ts";
 import { createLog, type Log } from "../kernel/log.ts";
 import { builtPage, packageFolder } from "../kernel/package-files.ts";
+import { type ServiceName, serviceNames } from "../kernel/service-names.ts";
 import { onSignals } from "../kernel/signals.ts";
-import { addressFile, type ServiceName, serviceNames, startMesh } from "../mesh.ts";
 import { describeMesh } from "./banner.ts";
 import { buildWebPage } from "./build-web-page.ts";
 import { type Command, type CommandInput, UsageError } from "./command.ts";
@@ -62,6 +63,8 @@ async function run(
     seedWorkspace(config.workspaceDir);
   }
   const startedAtMs = performance.now();
+  // Only now: help and a wrong flag do not wait for it.
+  const { startMesh } = await import("../mesh.ts");
   const mesh = await startMesh({
     ...{ config, services, log },
   });

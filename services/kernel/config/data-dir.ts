@@ -174,3 +174,8 @@ function describeFailure(reason: DataDirFailure, dir: string): string {
       return `${dir} can't be used.`;
   }
 }
+
+/** Where the address of the mesh that uses a data folder stands, for its own command line. */
+export function addressFile(dataDir: string): string {
+  return path.join(dataDir, "address");
+}
