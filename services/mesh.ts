@@ -3,7 +3,6 @@
  * can't tell which. The only file that knows them all.
  */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { DescService } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type ConnectRouter, createClient, type Transport } from "@connectrpc/connect";
