@@ -1,10 +1,12 @@
 /** What attack tests share: raw HTTP/2, the memory of a process, and a client beside the attack that measures its waits. */
+import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
-import { createClient } from "@connectrpc/connect";
-import { onTestFinished } from "vitest";
-import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { expect, onTestFinished } from "vitest";
+import { pinProcess } from "../bench/pin-cores.ts";
 import { type MeshProcess, type MeshProcessOptions, startMeshProcess } from "../support/mesh-process.ts";
 
 /** A mesh without servers of its own, so that what grows is the port's. */
@@ -12,6 +14,9 @@ export async function startTarget(options: MeshProcessOptions = {}): Promise<Mes
   const config = { mcpServers: { filesystem: { disabled: true } }, ...JSON.parse(options.config ?? "{}") };
   const mesh = await startMeshProcess({ ...options, config: JSON.stringify(config) });
   onTestFinished(() => mesh.stop("SIGKILL"));
+  // What the attacker's own work takes of the processor is not to be counted as the mesh's.
+  pinProcess(mesh.processOf("mesh").pid, "mesh");
+  pinProcess(process.pid, "load");
   return mesh;
 }
 
@@ -48,24 +53,20 @@ export interface Waits {
   readonly max: number;
 }
 
-/** A caller with a token that asks again and again beside an attack, over a connection of its own. */
-export async function watchOthers(mesh: MeshProcess): Promise<{ stop(): Promise<Waits> }> {
-  const client = createClient(SessionService, mesh.transport());
-  const waits: number[] = [];
-  let isStopped = false;
-  await client.countSessions({});
-  const asking = (async () => {
-    while (!isStopped) {
-      const startMs = performance.now();
-      await client.countSessions({});
-      waits.push(performance.now() - startMs);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  })();
+const othersProgram = resolve(import.meta.dirname, "others-program.ts");
+
+/** A caller with a token that asks again and again beside an attack, in a process of its own. */
+export async function watchOthers({ url, token }: MeshProcess): Promise<{ stop(): Promise<Waits> }> {
+  const child = spawn(process.execPath, [othersProgram, url, token], { stdio: ["pipe", "pipe", "inherit"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  // It does little, and waits for neither the mesh's core nor the attacker's.
+  pinProcess(child.pid ?? 0, "alone");
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  expect((await lines.next()).value).toBe("ready");
   return {
     async stop() {
-      isStopped = true;
-      await asking;
+      child.stdin.end();
+      const waits = JSON.parse((await lines.next()).value ?? "[]") as number[];
       const sorted = waits.toSorted((a, b) => a - b);
       const at = (share: number): number => Math.round(sorted[Math.floor(share * (sorted.length - 1))] ?? 0);
       return { count: sorted.length, p50: at(0.5), p99: at(0.99), max: at(1) };

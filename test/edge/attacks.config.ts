@@ -1,9 +1,10 @@
 /** Settings of the attacks that take the whole machine for minutes: `npm run attacks`. One file at a time: each measures. */
+import { resolve } from "node:path";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    root: "../..",
+    root: resolve(import.meta.dirname, "../.."),
     include: ["test/edge/*.attack.ts"],
     pool: "forks",
     fileParallelism: false,

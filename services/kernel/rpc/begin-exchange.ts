@@ -5,6 +5,7 @@ import type { AddressStanding } from "./address-standing.ts";
 import type { AnonymousCalls } from "./anonymous-calls.ts";
 import { canonicalAddress } from "./canonical-address.ts";
 import { noteExchange } from "./exchange.ts";
+import type { FairTurns } from "./fair-turns.ts";
 import type { ListenerLimits } from "./listener-limits.ts";
 import type { OpenConnection } from "./open-connection.ts";
 import type { EdgeRequest, EdgeResponse } from "./request-timeouts.ts";
@@ -23,7 +24,13 @@ export function beginExchange(
     limits,
     standing,
     anonymous,
-  }: { readonly limits: ListenerLimits; readonly standing: AddressStanding; readonly anonymous: AnonymousCalls },
+    turns,
+  }: {
+    readonly limits: ListenerLimits;
+    readonly standing: AddressStanding;
+    readonly anonymous: AnonymousCalls;
+    readonly turns: FairTurns;
+  },
 ): Pick<UnreadAnswer, "caller"> {
   const address = canonicalAddress(connection.remoteAddress);
   const byAddress = { name: `address ${address}`, isProven: false };
@@ -51,6 +58,7 @@ export function beginExchange(
     firstMessageTimeoutMs: limits.firstMessageTimeoutMs,
     charge,
     prove: onProven,
+    turn: (of) => turns.enter(of),
     enterPublic() {
       if (standing.isSpent(address)) return exceeded("requests of an address that nobody proven makes");
       const entered = anonymous.enter(address);

@@ -8,6 +8,7 @@ import type { AddressStanding } from "./address-standing.ts";
 import { createAnonymousCalls } from "./anonymous-calls.ts";
 import { beginExchange as openExchange } from "./begin-exchange.ts";
 import { canonicalAddress } from "./canonical-address.ts";
+import { createFairTurns } from "./fair-turns.ts";
 import { createHttp1Server } from "./http1-server.ts";
 import { createHttp2Server } from "./http2-server.ts";
 import { watchHttp2Session } from "./http2-watchdog.ts";
@@ -46,6 +47,7 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
   const { limits, faults, standing } = options;
   const anonymous = createAnonymousCalls(limits);
   const unread = new UnreadAnswers(limits);
+  const turns = createFairTurns();
   /** From what carries HTTP (a socket or a session) to its connection. */
   const carriers = new WeakMap<object, OpenConnection>();
   const stalls = createStallWatchdog(limits.readerStallTimeoutMs);
@@ -64,7 +66,7 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
       return sessionId === "" ? "" : `; session ${sessionId} was written up to ${seq}`;
     };
     const stalled = (detail: string): void => faults.report("READER_STALLED", connection.remoteAddress, detail);
-    const { isStalled } = stalls.watch(request, response, {
+    stalls.watch(request, response, {
       onStalled: (bytes) =>
         stalled(`${path}: ${bytes} bytes not taken for ${limits.readerStallTimeoutMs} ms${placed()}`),
       onPeerStalled(answers, bytes) {
@@ -72,9 +74,9 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
         destroyConnection(connection);
       },
     });
-    const { caller } = openExchange(connection, request, response, { limits, standing, anonymous });
+    const { caller } = openExchange(connection, request, response, { limits, standing, anonymous, turns });
     unread.watch({
-      ...{ response, caller, isStalled },
+      ...{ response, caller },
       heldBytes: () => placeOf(request).heldBytes,
       giveUp(limit) {
         stalled(`${path}: over ${limit}${placed()}`);
@@ -99,11 +101,19 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
       if (response.headersSent) cutOffRequest(request);
       else answerFailure(response);
     };
-    try {
-      options.onRequest(request, response)?.catch(fail);
-    } catch (error) {
-      fail(error);
-    }
+    const handle = (): void => {
+      // It may have been reset while it waited.
+      if (!connection.exchanges.has(request)) return;
+      try {
+        options.onRequest(request, response)?.catch(fail);
+      } catch (error) {
+        fail(error);
+      }
+    };
+    // Connections take turns from the door on: also what is refused there costs something.
+    const turn = turns.enter(connection);
+    if (turn === undefined) handle();
+    else void turn.then(handle);
   };
 
   const http1 = createHttp1Server(
@@ -165,12 +175,15 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
 
   return {
     serve(connection, socket, protocol) {
-      switch (protocol) {
-        case "http1":
-          return serveHttp1(connection, socket);
-        case "http2":
-          return serveHttp2(connection, socket);
-      }
+      const serve = (): void => {
+        if (socket.destroyed) return;
+        if (protocol === "http1") serveHttp1(connection, socket);
+        else serveHttp2(connection, socket);
+      };
+      // Many that come at once bring many requests each in the first bytes.
+      const turn = turns.enter(newConnections);
+      if (turn === undefined) serve();
+      else void turn.then(serve);
     },
     drain() {
       draining = true;
@@ -182,6 +195,9 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
     },
   };
 }
+
+/** One name for all, so that each of their turns is one connection. */
+const newConnections = "new connections";
 
 /** RFC 9113 §6.9.2; it can only be raised. */
 const defaultConnectionWindowBytes = 65_535;

@@ -9,6 +9,7 @@ import { createDeadlineInterceptor } from "./deadline-interceptor.ts";
 import type { Draining } from "./draining.ts";
 import { createFaultInterceptor } from "./fault-interceptor.ts";
 import { createRequestGate } from "./request-gate.ts";
+import { turnInterceptor } from "./turn-interceptor.ts";
 import { validateInterceptor } from "./validate-interceptor.ts";
 
 /** What no request exceeds: 4 MiB of content and its frame. Most have a smaller bound of their own contract. */
@@ -33,6 +34,7 @@ export function createServerOptions(parts: {
     interceptors: [
       createFaultInterceptor(parts.log),
       createDeadlineInterceptor(parts.clock, parts.streamIdleTimeoutMs, parts.draining),
+      turnInterceptor,
       validateInterceptor,
     ],
     requestGate: createRequestGate(parts.authenticate),

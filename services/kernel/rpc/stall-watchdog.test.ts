@@ -18,6 +18,8 @@ const stallMs = 400;
 const chunk = Buffer.alloc(16_384, "x");
 /** Together more than the kernel and HTTP/2 windows take on by themselves. */
 const endless = 1_600;
+/** Waited for three times as long as a smaller one: what was taken of it can't be seen. */
+const wholeBytes = 393_216;
 
 interface Served {
   readonly edge: Edge;
@@ -25,7 +27,10 @@ interface Served {
   readonly released: string[];
 }
 
-/** `/endless` is more than anybody buffers, `/trickle` a few bytes now and then, `/idle` says one word and then nothing. */
+/**
+ * `/endless` is more than anybody buffers, `/whole` is written in one piece, as the answer of a unary call is, `/trickle` a
+ * few bytes now and then, `/idle` says one word and then nothing.
+ */
 async function serve(): Promise<Served> {
   const released: string[] = [];
   const write = async (
@@ -39,6 +44,7 @@ async function serve(): Promise<Served> {
         ? "sent"
         : Promise.race([once(response, "drain").then(() => "sent" as const), closed]);
     try {
+      if (path === "/whole") return void (await send(Buffer.alloc(wholeBytes)));
       for (let count = 0; count < (path === "/endless" ? endless : path === "/trickle" ? 20 : 1); count++) {
         if ((await send(path === "/endless" ? chunk : Buffer.from("word "))) === "closed") return;
         placeOf(request).sessionId = "ses_1";
@@ -130,6 +136,38 @@ describe(`a reader that takes nothing ${verifies("L7", "L9")}`, () => {
     );
     peer.socket.pause();
     await expect.poll(() => served.released, { timeout: 10_000 }).toEqual(["/endless"]);
+    expect(kindsOf(served.edge.faults)).toEqual(["READER_STALLED"]);
+  });
+});
+
+describe(`a peer that takes nothing of many answers ${verifies("E8")}`, () => {
+  it.each(["/endless", "/whole"])("is cut off as a whole soon after its first one: %s", async (path) => {
+    const served = await serve();
+    const session = http2Connect(served.edge.listener.url, { settings: { initialWindowSize: 0 } });
+    onTestFinished(() => session.destroy());
+    session.on("error", () => undefined);
+    const streams = Array.from({ length: 20 }, () => session.request({ ":path": path }));
+    for (const stream of streams) stream.on("error", () => undefined);
+    await once(session, "close");
+    const words = (): string[] => served.edge.faults.map(({ detail, count }) => `${count} ${detail}`);
+    // Faults of one kind are told once a second.
+    await expect
+      .poll(words)
+      .toEqual([
+        expect.stringMatching(`^1 ${path}: `),
+        expect.stringMatching(/^1 the peer takes nothing: \d+ bytes of 19 answers on one connection$/),
+      ]);
+    expect(served.released).toHaveLength(20);
+  });
+
+  it("and one whose other answers have nothing on their way loses no more than the one", async () => {
+    const served = await serve();
+    const open = openStreams(served);
+    const idle = open("/idle").resume();
+    const stalled = open("/endless");
+    await once(stalled, "close");
+    await sleep(stallMs * 2);
+    expect(idle.closed).toBe(false);
     expect(kindsOf(served.edge.faults)).toEqual(["READER_STALLED"]);
   });
 });

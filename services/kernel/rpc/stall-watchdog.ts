@@ -16,7 +16,7 @@ import { countPendingBytes } from "./unread-answers.ts";
 
 export interface StallWatchdog {
   /** Watches an answer until it is closed. */
-  watch(request: EdgeRequest, response: EdgeResponse, on: StallCallbacks): StalledReader;
+  watch(request: EdgeRequest, response: EdgeResponse, on: StallCallbacks): void;
   /** Looks no more. */
   close(): void;
 }
@@ -28,12 +28,7 @@ export interface StallCallbacks {
   readonly onPeerStalled: (answers: number, pendingBytes: number) => void;
 }
 
-export interface StalledReader {
-  /** Whether nothing of the answer was taken since the last look, a second ago. */
-  isStalled(): boolean;
-}
-
-interface WatchedAnswer extends StalledReader {
+interface WatchedAnswer {
   readonly request: EdgeRequest;
   readonly response: EdgeResponse;
   readonly on: StallCallbacks;
@@ -54,9 +49,8 @@ const starvedShare = 0.75;
 /** One timer for all answers of a listener. */
 export function createStallWatchdog(timeoutMs: number): StallWatchdog {
   const answers = new Set<WatchedAnswer>();
-  /** Of which a stream was cut off at this look, and nothing was taken of any other one since. */
-  const starved = new WeakMap<Http2Session, number>();
-  let looks = 0;
+  /** What waited beside a stream that was cut off, as long as nothing was taken of any of it since. */
+  const starved = new WeakMap<Http2Session, ReadonlySet<WatchedAnswer>>();
   const intervalMs = Math.min(longestLookIntervalMs, Math.ceil(timeoutMs / 8));
 
   const look = (answer: WatchedAnswer): void => {
@@ -69,12 +63,11 @@ export function createStallWatchdog(timeoutMs: number): StallWatchdog {
     }
     // Counted in looks and not by the clock: when this process did not run, nobody could take anything.
     answer.stalledMs += intervalMs;
-    if (answer.stalledMs < timeoutMs * Math.max(1, pendingBytes / unseenBytes)) return;
+    if (answer.stalledMs < allowedMs(pendingBytes)) return;
     answers.delete(answer);
     const session = sessionOf(answer);
     const beside = [...answers].filter((other) => session !== undefined && sessionOf(other) === session);
-    const cutAt = session === undefined ? undefined : starved.get(session);
-    if (cutAt !== undefined && (looks - cutAt) * intervalMs <= timeoutMs) {
+    if (session !== undefined && starved.get(session)?.has(answer) === true) {
       for (const other of beside) answers.delete(other);
       const all = [answer, ...beside];
       const bytes = all.reduce((sum, { response }) => sum + countPendingBytes(response), 0);
@@ -82,23 +75,24 @@ export function createStallWatchdog(timeoutMs: number): StallWatchdog {
       return;
     }
     answer.on.onStalled(pendingBytes);
-    for (const other of beside) other.stalledMs = Math.min(other.stalledMs, timeoutMs * starvedShare);
-    if (session !== undefined) starved.set(session, looks);
+    for (const other of beside) {
+      other.stalledMs = Math.min(other.stalledMs, allowedMs(other.pendingBytes) * starvedShare);
+    }
+    if (session !== undefined) starved.set(session, new Set(beside.filter((other) => other.pendingBytes > 0)));
     cutOff(answer.request);
   };
+  const allowedMs = (pendingBytes: number): number => timeoutMs * Math.max(1, pendingBytes / unseenBytes);
   const goesOn = (answer: WatchedAnswer): void => {
     const session = sessionOf(answer);
     if (session !== undefined) starved.delete(session);
   };
   const timer = setInterval(() => {
-    looks += 1;
     for (const answer of answers) look(answer);
   }, intervalMs).unref();
 
   return {
     watch(request, response, on) {
-      const isStalled = (): boolean => answer.stalledMs > 0;
-      const answer: WatchedAnswer = { request, response, on, pendingBytes: 0, stalledMs: 0, isStalled };
+      const answer: WatchedAnswer = { request, response, on, pendingBytes: 0, stalledMs: 0 };
       answers.add(answer);
       response.once("close", () => answers.delete(answer));
       // Between two looks as much may have come as was taken.
@@ -106,7 +100,6 @@ export function createStallWatchdog(timeoutMs: number): StallWatchdog {
         answer.stalledMs = 0;
         goesOn(answer);
       });
-      return answer;
     },
     close() {
       clearInterval(timer);

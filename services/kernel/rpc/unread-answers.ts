@@ -2,8 +2,8 @@
  * What was written for peers that have not taken it, as sums: of each caller and of all.
  *
  * Keeps F4: a caller that opens many streams or connections and reads none of them holds no more than one bound. Over it
- * one of its answers is given up: the one that holds most among those that nobody reads, and when all are being read, the
- * one that was written last.
+ * answers of it are given up until it fits, first the one of which nothing was taken for longest: whoever reads loses
+ * nothing beside those who do not.
  */
 import type { EdgeResponse } from "./request-timeouts.ts";
 
@@ -21,8 +21,6 @@ export interface UnreadAnswer {
   readonly response: EdgeResponse;
   /** Who pays: a principal once it is proven, an address before. */
   readonly caller: () => { readonly name: string; readonly isProven: boolean };
-  /** Whether nothing of it was taken for a while. */
-  readonly isStalled: () => boolean;
   /** Bytes beside those that were written, for example the page of a log that waits behind them. */
   readonly heldBytes: () => number;
   readonly giveUp: (limit: string) => void;
@@ -30,6 +28,9 @@ export interface UnreadAnswer {
 
 interface Counted extends UnreadAnswer {
   bytes: number;
+  pendingBytes: number;
+  /** When something of it was taken last, or it began to wait. */
+  takenAtMs: number;
   isOver: boolean;
   paidBy: Caller;
 }
@@ -43,22 +44,32 @@ interface Caller {
 
 export class UnreadAnswers {
   readonly #bounds: UnreadBounds;
+  readonly #now: () => number;
   readonly #callers = new Map<string, Caller>();
   #total = 0;
 
-  constructor(bounds: UnreadBounds) {
+  constructor(bounds: UnreadBounds, now: () => number = () => performance.now()) {
     this.#bounds = bounds;
+    this.#now = now;
   }
 
   /** Counts an answer at each of its writes, until it is closed. */
   watch(answer: UnreadAnswer): void {
-    const counted: Counted = { ...answer, bytes: 0, isOver: false, paidBy: this.#callerOf(answer.caller()) };
+    const counted: Counted = {
+      ...answer,
+      ...{ bytes: 0, pendingBytes: 0, takenAtMs: this.#now(), isOver: false },
+      paidBy: this.#callerOf(answer.caller()),
+    };
     counted.paidBy.answers.add(counted);
     const { response } = answer;
     this.#afterWrites(response, () => {
       if (counted.isOver) return;
       this.#count(counted);
-      this.#keepBounds(counted);
+      this.#keepBounds(counted.paidBy);
+    });
+    // Between two counts as much may have come as was taken.
+    response.on("drain", () => {
+      counted.takenAtMs = this.#now();
     });
     response.once("close", () => this.#forget(counted));
   }
@@ -102,6 +113,8 @@ export class UnreadAnswers {
       answer.paidBy.answers.add(answer);
     }
     const pending = countPendingBytes(answer.response);
+    if (answer.pendingBytes === 0 || pending < answer.pendingBytes) answer.takenAtMs = this.#now();
+    answer.pendingBytes = pending;
     const bytes = pending === 0 ? 0 : pending + answer.heldBytes();
     this.#add(answer, bytes - answer.bytes);
   }
@@ -125,16 +138,22 @@ export class UnreadAnswers {
     this.#release(answer);
   }
 
-  #keepBounds(written: Counted): void {
-    const caller = written.paidBy;
+  #keepBounds(caller: Caller): void {
     const ofCaller = caller.isProven ? this.#bounds.maxUnreadBytesPerCaller : this.#bounds.maxUnreadBytesPerAddress;
-    if (this.#isOver(caller, ofCaller)) this.#giveUpOne(caller, written, `${ofCaller} unread bytes of a caller`);
+    if (this.#isOver(caller, ofCaller)) {
+      const limit = `${ofCaller} unread bytes of a caller`;
+      while (caller.bytes > ofCaller && this.#giveUpOne(caller, limit));
+    }
     if (this.#total <= this.#bounds.maxUnreadBytes) return;
-    const callers = [...this.#callers.values()];
-    for (const each of callers) this.#recount(each);
-    if (this.#total <= this.#bounds.maxUnreadBytes) return;
-    const largest = callers.reduce((most, each) => (each.bytes > most.bytes ? each : most), caller);
-    this.#giveUpOne(largest, written, `${this.#bounds.maxUnreadBytes} unread bytes of all callers`);
+    for (const each of this.#callers.values()) this.#recount(each);
+    const limit = `${this.#bounds.maxUnreadBytes} unread bytes of all callers`;
+    while (this.#total > this.#bounds.maxUnreadBytes) {
+      const largest = [...this.#callers.values()].reduce(
+        (most, each) => (each.bytes > most.bytes ? each : most),
+        caller,
+      );
+      if (!this.#giveUpOne(largest, limit)) return;
+    }
   }
 
   /** Between two writes much may have been taken: the sum is only believed when it was counted anew. */
@@ -148,15 +167,16 @@ export class UnreadAnswers {
     for (const answer of [...caller.answers]) this.#count(answer);
   }
 
-  #giveUpOne(caller: Caller, written: Counted, limit: string): void {
+  /** Whether there was one. */
+  #giveUpOne(caller: Caller, limit: string): boolean {
     let chosen: Counted | undefined;
     for (const answer of caller.answers) {
-      if (answer.isStalled() && answer.bytes > (chosen?.bytes ?? 0)) chosen = answer;
+      if (answer.bytes > 0 && answer.takenAtMs < (chosen?.takenAtMs ?? Number.POSITIVE_INFINITY)) chosen = answer;
     }
-    chosen ??= caller.answers.has(written) ? written : [...caller.answers].at(-1);
-    if (chosen === undefined) return;
+    if (chosen === undefined) return false;
     this.#forget(chosen);
     chosen.giveUp(limit);
+    return true;
   }
 }
 
