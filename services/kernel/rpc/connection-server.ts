@@ -111,7 +111,7 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
       }
     };
     // Connections take turns from the door on: also what is refused there costs something.
-    const turn = turns.enter(connection);
+    const turn = turns.enter(canonicalAddress(connection.remoteAddress), connection);
     if (turn === undefined) handle();
     else void turn.then(handle);
   };
@@ -181,7 +181,7 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
         else serveHttp2(connection, socket);
       };
       // Many that come at once bring many requests each in the first bytes.
-      const turn = turns.enter(newConnections);
+      const turn = turns.enter(newConnections, connection);
       if (turn === undefined) serve();
       else void turn.then(serve);
     },
@@ -196,7 +196,7 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
   };
 }
 
-/** One name for all, so that each of their turns is one connection. */
+/** All of them have one turn among all who wait. */
 const newConnections = "new connections";
 
 /** RFC 9113 §6.9.2; it can only be raised. */

@@ -13,7 +13,7 @@ export interface Exchange {
   enterPublic(): ConnectError | undefined;
   /** The caller was proven: its address gets back what the request cost, and its principal pays from now on. */
   prove(principal: Principal): void;
-  /** Undefined: the call of `caller` is handled at once. Otherwise it waits for its turn (fair-turns.ts). */
+  /** Undefined: the call, of `caller`, is handled at once. Otherwise it waits for its turn (fair-turns.ts). */
   turn(caller: string): Promise<void> | undefined;
   /** The address pays for something that nobody proven asked for. False: it has nothing left. */
   charge(bytes: number): boolean;

@@ -2,22 +2,45 @@
  * Lets calls that came in one burst be handled in turns: whoever sends a thousand costs the others one turn, not a thousand.
  *
  * Keeps F4: one read of a socket can bring hundreds of calls, and what each does runs to its end before anything else of the
- * process is heard. After `turnMs` of that the next calls wait for the next round of the event loop, where all who wait have
- * their turns one after the other, by name; meanwhile the answers that were written are counted, given up or taken.
+ * process is heard. After `turnMs` of that the next calls wait for the next round of the event loop. Of all who wait, the one
+ * that took the least time of the process lately is next, and of its connections as well; meanwhile the answers that were
+ * written are counted, given up or taken.
  */
 export interface FairTurns {
-  /** Undefined when `name`, a text or an object, has its turn at once, as on a process that is not busy. */
-  enter(name: unknown): Promise<void> | undefined;
+  /**
+   * Undefined when the call begins at once, as on a process that is not busy.
+   * @param who Who pays with its time: a principal, an address.
+   * @param connection What came together; each is a payer of its own among those of `who`.
+   */
+  enter(who: string, connection: object): Promise<void> | undefined;
 }
 
 /** Milliseconds of a round of the event loop in which calls begin at once. */
-const turnMs = 20;
+const turnMs = 8;
+/** After so long half of the time that somebody took is forgotten. */
+const halfLifeMs = 1_000;
+/** Names that took time and wait for nothing; more are looked through for those that took nothing lately. */
+const rememberedNames = 4_096;
+
+/** Milliseconds of the process that somebody took while others waited. */
+interface Used {
+  ms: number;
+  atMs: number;
+}
+
+interface Waiting {
+  readonly used: Used;
+  readonly connections: Map<object, { readonly used: Used; readonly calls: (() => void)[] }>;
+}
 
 export function createFairTurns(now: () => number = () => performance.now()): FairTurns {
-  /** By name, in the order of their turns. */
-  const waiting = new Map<unknown, (() => void)[]>();
+  const waiting = new Map<string, Waiting>();
+  const ofNames = new Map<string, Used>();
+  const ofConnections = new WeakMap<object, Used>();
   /** Undefined until a call begins in this round. */
   let roundStartMs: number | undefined;
+  /** Who has its turn now. */
+  let running: { readonly sinceMs: number; readonly payers: readonly Used[] } | undefined;
 
   const isSpent = (): boolean => roundStartMs !== undefined && now() - roundStartMs >= turnMs;
 
@@ -33,32 +56,85 @@ export function createFairTurns(now: () => number = () => performance.now()): Fa
   };
 
   const giveTurns = (): void => {
-    const [first] = waiting;
-    if (first === undefined) return;
+    payForTurn();
+    if (waiting.size === 0) return;
     begin();
     if (isSpent()) return;
-    const [name, calls] = first;
-    const call = calls.shift();
-    // Behind the other names, until its next turn.
+    const nowMs = now();
+    const [name, { used, connections }] = leastOf(waiting, nowMs);
+    const [connection, of] = leastOf(connections, nowMs);
+    const call = of.calls.shift();
+    // Behind those that took as little.
+    connections.delete(connection);
+    if (of.calls.length > 0) connections.set(connection, of);
+    const whole = waiting.get(name);
     waiting.delete(name);
-    if (calls.length > 0) waiting.set(name, calls);
+    if (whole !== undefined && connections.size > 0) waiting.set(name, whole);
+    running = { sinceMs: nowMs, payers: [used, of.used] };
     call?.();
     // When all that the call did at once is done: promises first, then ticks.
     queueMicrotask(() => process.nextTick(giveTurns));
   };
 
+  const payForTurn = (): void => {
+    if (running === undefined) return;
+    const nowMs = now();
+    for (const used of running.payers) {
+      used.ms = lately(used, nowMs) + nowMs - running.sinceMs;
+      used.atMs = nowMs;
+    }
+    running = undefined;
+  };
+
+  const usedOf = (who: string): Used => {
+    const known = ofNames.get(who);
+    if (known !== undefined) return known;
+    const nowMs = now();
+    if (ofNames.size >= rememberedNames) {
+      for (const [name, used] of ofNames) if (!waiting.has(name) && lately(used, nowMs) < 1) ofNames.delete(name);
+    }
+    const used = { ms: 0, atMs: nowMs };
+    ofNames.set(who, used);
+    return used;
+  };
+
   return {
-    enter(name) {
+    enter(who, connection) {
       if (waiting.size === 0 && !isSpent()) {
         begin();
         return undefined;
       }
       // A round that is spent ends with one that gives turns.
-      const calls = waiting.get(name);
+      const whole = waiting.get(who) ?? { used: usedOf(who), connections: new Map() };
+      waiting.set(who, whole);
+      const used = ofConnections.get(connection) ?? { ms: 0, atMs: now() };
+      ofConnections.set(connection, used);
+      const of = whole.connections.get(connection) ?? { used, calls: [] };
+      whole.connections.set(connection, of);
       return new Promise<void>((resolve) => {
-        if (calls === undefined) waiting.set(name, [resolve]);
-        else calls.push(resolve);
+        of.calls.push(resolve);
       });
     },
   };
+}
+
+function lately({ ms, atMs }: Used, nowMs: number): number {
+  return ms * 0.5 ** ((nowMs - atMs) / halfLifeMs);
+}
+
+/** Of those that took as little, the first. `among` is not empty. */
+function leastOf<Key, Entry extends { readonly used: Used }>(
+  among: ReadonlyMap<Key, Entry>,
+  nowMs: number,
+): readonly [Key, Entry] {
+  let least: readonly [Key, Entry] | undefined;
+  let leastMs = Number.POSITIVE_INFINITY;
+  for (const each of among) {
+    const ms = lately(each[1].used, nowMs);
+    if (ms >= leastMs) continue;
+    least = each;
+    leastMs = ms;
+  }
+  if (least === undefined) throw new Error("nobody waits");
+  return least;
 }
