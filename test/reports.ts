@@ -3,7 +3,6 @@
 import type { Requirement } from "./requirements.ts";
 
 const holds = (statement: string): Requirement => ({ status: "holds", statement });
-const later = (statement: string): Requirement => ({ status: "later", issue: "Field and edge", statement });
 
 /** FT tool lists, FA answers of tools, FS servers, FW the model's wire, FC configuration, FE port, FL log and runs, FP page and terminal. */
 const fieldReports = {
@@ -76,17 +75,17 @@ const fieldReports = {
 } as const satisfies Record<string, Requirement>;
 
 const edgeReports = {
-  E1: later("Public RPCs read 4 KiB without compression, few at a time, within one budget of unauthenticated bytes."),
+  E1: holds("Public RPCs read 4 KiB without compression, few at a time, within one budget of unauthenticated bytes."),
   E2: holds("A schema's patterns and cost are bounded; a check that takes long stops nobody else."),
-  E3: later("A stream whose first message does not come is ended in 10 s, and all anonymous streams have a sum."),
+  E3: holds("A stream whose first message does not come is ended in 10 s, and all anonymous streams have a sum."),
   E4: holds("A run token reaches its run, agent, epoch and session, ends with the run, and nothing else is found."),
   E5: holds("Repeated fields, maps, structures and the details of errors are bounded in count."),
   E6: holds("What waits to be written to a server is bounded; a server that does not read is ended."),
   E7: holds("Compiled code is cached in a folder of ours alone, or not at all."),
-  E8: later("A peer that takes nothing is cut as a whole; what nobody read is bounded as a sum."),
+  E8: holds("A peer that takes nothing is cut as a whole; what nobody read is bounded as a sum."),
   E9: holds("A data folder inside a workspace is refused."),
   E10: holds("Messages a second of a server are bounded; one beyond it is ended, and it is told."),
-  E11: later("An address pays for resets and floods with a growing wait."),
+  E11: holds("An address pays for resets and floods with a growing wait."),
   E12: holds("The page parses a block within a budget, else shows it as plain text."),
   E13: holds("An agent with an empty list of tools has no tool."),
   E14: holds("A body that can't be read is 400, whatever its deadline."),

@@ -21,7 +21,6 @@ const later = (issue: string, statement: string): Later => ({ status: "later", i
 
 const telemetryWork = "Telemetry: deadlines and traces over every hop";
 const toolWork = "Tool router: policy, approvals and isolation";
-const fieldWork = "Field and edge";
 
 export const requirements = {
   L1: holds("Services meet only as generated clients and never import each other."),
@@ -55,12 +54,9 @@ export const requirements = {
   T6: later(toolWork, "Tool results are bounded and redacted before anything else sees them."),
   T7: later(toolWork, "An MCP server is one process, and its faults cost only itself."),
   F1: holds("One bad part (a tool, a block, a picture, a line, a key) costs itself alone."),
-  F2: later(
-    fieldWork,
-    "No session stays dead: a history that a model's API refuses is mended and asked for once more.",
-  ),
+  F2: holds("No session stays dead: a history that a model's API refuses is mended and asked for once more."),
   F3: holds("Unknown is said only of a call of which nobody can know the outcome."),
-  F4: later(fieldWork, "Every resource has a bound that is a sum, and what is refused costs less than what was sent."),
+  F4: holds("Every resource has a bound that is a sum, and what is refused costs less than what was sent."),
 } as const satisfies Record<string, Requirement>;
 
 type CitedId = keyof typeof requirements | ReportId;
