@@ -115,7 +115,8 @@ function ToolView({ tool }: { readonly tool: Tool }) {
     <>
       <code>{name}</code>
       {nameAtServer !== "" && <span className="hint"> ({nameAtServer})</span>}
-      {!isUsable && <span className="badge bad"> {toolStates[state] ?? "unknown"}</span>}
+      {!isUsable && " "}
+      {!isUsable && <span className="badge bad">{toolStates[state] ?? "unknown"}</span>}
       {problem !== "" && (
         <p className={isUsable ? "hint" : "problem"} dir="auto">
           {problem}

@@ -19,13 +19,17 @@ export interface FairTurns {
 const turnMs = 8;
 /** After so long half of the time that somebody took is forgotten. */
 const halfLifeMs = 1_000;
+const nothing = Number.NEGATIVE_INFINITY;
 /** Names that took time and wait for nothing; more are looked through for those that took nothing lately. */
 const rememberedNames = 4_096;
 
-/** Milliseconds of the process that somebody took while others waited. */
+/** Time of the process that somebody took while others waited. */
 interface Used {
-  ms: number;
-  atMs: number;
+  /**
+   * The logarithm of the milliseconds, as if all of them had been taken at time 0 of the clock: what is forgotten since
+   * changes no order, so that those who wait are compared without looking at the time.
+   */
+  rank: number;
 }
 
 interface Waiting {
@@ -60,9 +64,8 @@ export function createFairTurns(now: () => number = () => performance.now()): Fa
     if (waiting.size === 0) return;
     begin();
     if (isSpent()) return;
-    const nowMs = now();
-    const [name, { used, connections }] = leastOf(waiting, nowMs);
-    const [connection, of] = leastOf(connections, nowMs);
+    const [name, { used, connections }] = leastOf(waiting);
+    const [connection, of] = leastOf(connections);
     const call = of.calls.shift();
     // Behind those that took as little.
     connections.delete(connection);
@@ -70,7 +73,7 @@ export function createFairTurns(now: () => number = () => performance.now()): Fa
     const whole = waiting.get(name);
     waiting.delete(name);
     if (whole !== undefined && connections.size > 0) waiting.set(name, whole);
-    running = { sinceMs: nowMs, payers: [used, of.used] };
+    running = { sinceMs: now(), payers: [used, of.used] };
     call?.();
     // When all that the call did at once is done: promises first, then ticks.
     queueMicrotask(() => process.nextTick(giveTurns));
@@ -80,8 +83,8 @@ export function createFairTurns(now: () => number = () => performance.now()): Fa
     if (running === undefined) return;
     const nowMs = now();
     for (const used of running.payers) {
-      used.ms = lately(used, nowMs) + nowMs - running.sinceMs;
-      used.atMs = nowMs;
+      const ms = lately(used, nowMs) + nowMs - running.sinceMs;
+      used.rank = Math.log2(ms) + nowMs / halfLifeMs;
     }
     running = undefined;
   };
@@ -93,7 +96,7 @@ export function createFairTurns(now: () => number = () => performance.now()): Fa
     if (ofNames.size >= rememberedNames) {
       for (const [name, used] of ofNames) if (!waiting.has(name) && lately(used, nowMs) < 1) ofNames.delete(name);
     }
-    const used = { ms: 0, atMs: nowMs };
+    const used = { rank: nothing };
     ofNames.set(who, used);
     return used;
   };
@@ -107,7 +110,7 @@ export function createFairTurns(now: () => number = () => performance.now()): Fa
       // A round that is spent ends with one that gives turns.
       const whole = waiting.get(who) ?? { used: usedOf(who), connections: new Map() };
       waiting.set(who, whole);
-      const used = ofConnections.get(connection) ?? { ms: 0, atMs: now() };
+      const used = ofConnections.get(connection) ?? { rank: nothing };
       ofConnections.set(connection, used);
       const of = whole.connections.get(connection) ?? { used, calls: [] };
       whole.connections.set(connection, of);
@@ -118,22 +121,16 @@ export function createFairTurns(now: () => number = () => performance.now()): Fa
   };
 }
 
-function lately({ ms, atMs }: Used, nowMs: number): number {
-  return ms * 0.5 ** ((nowMs - atMs) / halfLifeMs);
+/** Milliseconds that are not forgotten. */
+function lately({ rank }: Used, nowMs: number): number {
+  return 2 ** (rank - nowMs / halfLifeMs);
 }
 
 /** Of those that took as little, the first. `among` is not empty. */
-function leastOf<Key, Entry extends { readonly used: Used }>(
-  among: ReadonlyMap<Key, Entry>,
-  nowMs: number,
-): readonly [Key, Entry] {
+function leastOf<Key, Entry extends { readonly used: Used }>(among: ReadonlyMap<Key, Entry>): readonly [Key, Entry] {
   let least: readonly [Key, Entry] | undefined;
-  let leastMs = Number.POSITIVE_INFINITY;
   for (const each of among) {
-    const ms = lately(each[1].used, nowMs);
-    if (ms >= leastMs) continue;
-    least = each;
-    leastMs = ms;
+    if (least === undefined || each[1].used.rank < least[1].used.rank) least = each;
   }
   if (least === undefined) throw new Error("nobody waits");
   return least;

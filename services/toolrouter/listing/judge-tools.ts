@@ -118,7 +118,7 @@ export class ToolJudge {
     const problems = [
       listProblem,
       this.#unusable.size === 0 ? "" : `${this.#unusable.size} of its tools can't be used; \`atoll tools\` tells why`,
-      this.#leftOut === 0 ? "" : `${this.#leftOut} entries of its list are left out: ${this.#tellProblems()}`,
+      this.#leftOut === 0 ? "" : `${countOf(this.#leftOut)} of its list left out: ${this.#tellProblems()}`,
     ];
     return {
       tools: inOrder(this.#tools),
@@ -170,4 +170,8 @@ function cut(text: string, maxLength: number): string {
   const shown = escapeHidden(text.slice(0, maxLength));
   if (shown.length <= maxLength && text.length <= maxLength) return shown;
   return `${shown.slice(0, maxLength - 1).toWellFormed()}…`;
+}
+
+function countOf(entries: number): string {
+  return entries === 1 ? "1 entry" : `${entries} entries`;
 }

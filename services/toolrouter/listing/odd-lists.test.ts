@@ -76,7 +76,7 @@ describe("a server's list with a tool that is wrong", { timeout: 90_000 }, () =>
     const server = await serverOf(router);
     expect(server).toMatchObject({ state: ServerState.READY, toolCount: 1, restarts: 0 });
     expect(server.problem).toContain("1 of its tools can't be used");
-    expect(server.problem).toContain("4 entries of its list are left out: entry 1 is no object");
+    expect(server.problem).toContain("4 entries of its list left out: entry 1 is no object");
     const refused: unknown = await call(router, "raw.bad").catch((error: unknown) => error);
     if (!(refused instanceof ConnectError)) throw new Error("expected a refusal");
     expect(refused.code).toBe(Code.FailedPrecondition);
