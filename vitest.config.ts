@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     include: ["{services,proto,web,test}/**/*.test.ts"],
     exclude: [...defaultExclude, "test/bench/**"],
+    globalSetup: ["test/support/build-program.ts"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 60_000,

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S node --max-semi-space-size=8
 /**
- * The program `atoll`: the sources in a checkout, what was built of them in an installed package. Plain JavaScript for any
+ * The program `atoll`: what was built of the sources; in a checkout that was changed since, the sources. Plain JavaScript for any
  * Node: Atoll runs on Node 24, and where an older one comes first on the PATH, the Node that npm installed beside Atoll
  * takes over.
  */
@@ -9,11 +9,12 @@ import { existsSync } from "node:fs";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { freshProgramIn, programIn } from "./program.js";
 
 const leastMajor = 24;
 const folder = dirname(dirname(fileURLToPath(import.meta.url)));
 const sources = join(folder, "services", "main.ts");
-const entry = existsSync(sources) ? sources : join(folder, "dist", "services", "main.js");
+const entry = existsSync(sources) ? (freshProgramIn(folder) ?? sources) : programIn(folder);
 
 if (Number(process.versions.node.split(".")[0]) >= leastMajor) {
   await import(pathToFileURL(entry).href);

@@ -1,11 +1,11 @@
 /** One start of an embedded mesh, timed from before its process exists to its first answer. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
-import { nodeFlags } from "../support/mesh-process.ts";
+import { atollProgram, nodeFlags } from "../support/mesh-process.ts";
 import { endWithBench } from "./end-in-time.ts";
 
 export interface StartTimes {
@@ -26,7 +26,6 @@ export interface StartedMesh {
   readonly stop: () => Promise<void>;
 }
 
-const main = resolve(import.meta.dirname, "../../services/main.ts");
 const startTimeoutMs = 60_000;
 const stopTimeoutMs = 10_000;
 const callTimeoutMs = 10_000;
@@ -39,7 +38,7 @@ export async function startMeshTimed(folder: string, compileCache: string): Prom
   // Without a key it runs on the offline model, whatever the bench's own environment holds.
   const { ANTHROPIC_API_KEY: _key, ANTHROPIC_BASE_URL: _url, ...inherited } = process.env;
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [...nodeFlags, main, "up", "--listen", "127.0.0.1:0"], {
+  const child = spawn(process.execPath, [...nodeFlags, atollProgram, "up", "--listen", "127.0.0.1:0"], {
     cwd: folder,
     env: { ...inherited, NODE_COMPILE_CACHE: compileCache },
     stdio: ["ignore", "pipe", "pipe"],

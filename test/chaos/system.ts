@@ -9,6 +9,7 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
+import { freshProgramIn } from "../../bin/program.js";
 import { openClock } from "../support/jumping-clock.ts";
 import { type ServiceProcess, startService } from "../support/mesh-process.ts";
 import { FaultProxy } from "./fault-proxy.ts";
@@ -19,7 +20,7 @@ const jumpingClock = pathToFileURL(resolve(import.meta.dirname, "../support/jump
 
 export interface SystemOptions {
   readonly folder: string;
-  /** Where services/main.ts is that is run: the tree under test. */
+  /** The tree under test: its built program is run, its sources when they were changed since. */
   readonly root: string;
   readonly workers: number;
   readonly gateways: number;
@@ -205,7 +206,8 @@ export class System {
 
   async #supervise(name: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<void> {
     const { folder, root, faults } = this.#options;
-    const start = (words: readonly string[]) => startService(name, words, folder, env, join(root, "services/main.ts"));
+    const start = (words: readonly string[]) =>
+      startService(name, words, folder, env, freshProgramIn(root) ?? join(root, "services/main.ts"));
     const service: Supervised = { name, process: await start(args), lateWrites: 0, drainingSinceMs: undefined };
     this.#services.push(service);
     const keepAlive = async (): Promise<void> => {

@@ -7,8 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SessionSchema } from "../../gen/atoll/session/v1/session_pb.ts";
 import { verifies } from "../requirements.ts";
 import { text } from "../support/fake-anthropic/script.ts";
-import { nodeFlags, runCommand } from "../support/mesh-process.ts";
-import { repository } from "../support/source-files.ts";
+import { atollProgram, nodeFlags, runCommand } from "../support/mesh-process.ts";
 import { type ScriptedMesh, startScriptedMesh } from "./scripted-mesh.fixture.ts";
 import { answerAsAsked } from "./scripted-model.fixture.ts";
 
@@ -29,7 +28,7 @@ describe("the command line", { timeout }, () => {
   /** With something on standard input. */
   function pipe(input: string, shell: string) {
     const { ANTHROPIC_API_KEY: _key, ...env } = process.env;
-    const atoll = `'${process.execPath}' ${nodeFlags.join(" ")} '${join(repository, "services/main.ts")}'`;
+    const atoll = `'${process.execPath}' ${nodeFlags.join(" ")} '${atollProgram}'`;
     const child = spawn("bash", ["-c", `set -o pipefail; ${shell.replaceAll("atoll", atoll)}`], {
       ...{ cwd: scripted.mesh.folder, env },
       stdio: ["pipe", "pipe", "pipe"],

@@ -1,10 +1,7 @@
 /** A command of the command line in a real terminal, with somebody who types. */
 import { spawn } from "node:child_process";
-import { resolve } from "node:path";
-import { nodeFlags } from "../support/mesh-process.ts";
+import { atollProgram, nodeFlags } from "../support/mesh-process.ts";
 import { eventually } from "./mesh-client.fixture.ts";
-
-const main = resolve(import.meta.dirname, "../../services/main.ts");
 
 export const ctrlC = "\u0003";
 export const ctrlD = "\u0004";
@@ -32,7 +29,7 @@ export function openTerminal(
   folder: string,
   env: Readonly<Record<string, string>> = {},
 ): Terminal {
-  const words = [process.execPath, ...nodeFlags, main, ...args].map((word) => `'${word}'`);
+  const words = [process.execPath, ...nodeFlags, atollProgram, ...args].map((word) => `'${word}'`);
   // Colours are the test's own business.
   const { NO_COLOR: _none, FORCE_COLOR: _forced, ...inherited } = process.env;
   const child = spawn("script", ["-qec", `exec ${words.join(" ")}`, "/dev/null"], {

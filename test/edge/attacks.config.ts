@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     root: resolve(import.meta.dirname, "../.."),
     include: ["test/edge/*.attack.ts"],
+    globalSetup: [resolve(import.meta.dirname, "../support/build-program.ts")],
     pool: "forks",
     fileParallelism: false,
     testTimeout: 60_000,

@@ -12,9 +12,8 @@ import { clientOver, endsOf, type MeshClient, readUntilEnd, refusalOf, say } fro
 import { answerAsAsked } from "../e2e/scripted-model.fixture.ts";
 import { verifies } from "../requirements.ts";
 import { type FakeAnthropic, startFakeAnthropic } from "../support/fake-anthropic/start-fake-anthropic.ts";
-import { type MeshProcess, startMeshProcess } from "../support/mesh-process.ts";
+import { atollProgram, type MeshProcess, startMeshProcess } from "../support/mesh-process.ts";
 
-const main = resolve(import.meta.dirname, "../../services/main.ts");
 const run = promisify(execFile);
 const rawServer = resolve(import.meta.dirname, "../support/mcp-raw-server.ts");
 /** V8's own engine would need 2^40 steps. */
@@ -101,10 +100,10 @@ describe("a schema and arguments that would take for ever", { timeout: 120_000 }
       ["raw.pairs", true],
       ["raw.wide", false],
     ]);
-    const shown = await run(process.execPath, [main, "tools", "--url", mesh.url], { cwd: folder });
+    const shown = await run(process.execPath, [atollProgram, "tools", "--url", mesh.url], { cwd: folder });
     expect(shown.stdout).toMatch(/^raw\.backtracking +ready$/m);
     expect(shown.stdout).toMatch(/^raw\.wide +unusable\n +its schema has more than 5000 parts$/m);
-    const one = await run(process.execPath, [main, "tools", "raw.wide", "--url", mesh.url], { cwd: folder });
+    const one = await run(process.execPath, [atollProgram, "tools", "raw.wide", "--url", mesh.url], { cwd: folder });
     expect(one.stdout).toContain("Its problem: its schema has more than 5000 parts");
     expect(one.stdout).not.toContain("Call it:");
     expect((await refusalOf(client.tools.invokeTool({ call: { callId: "c", tool: "raw.wide" } }))).reason).toBe(

@@ -2,9 +2,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { freshProgramIn } from "../../bin/program.js";
+import { repository } from "./source-files.ts";
 
 export type Topology = "embedded" | "split";
 export const topologies: readonly Topology[] = ["embedded", "split"];
@@ -60,7 +62,8 @@ export interface MeshProcess {
   readonly stop: (signal?: NodeJS.Signals) => Promise<void>;
 }
 
-const main = resolve(import.meta.dirname, "../../services/main.ts");
+/** The built program; the sources when they were changed since it was built. */
+export const atollProgram: string = freshProgramIn(repository) ?? join(repository, "services/main.ts");
 /** As in the first line of main.ts. */
 export const nodeFlags: readonly string[] = ["--max-semi-space-size=8"];
 // Seconds on a machine at rest; a busy one may need many times as long.
@@ -160,7 +163,7 @@ export async function startService(
   folder: string,
   env: Readonly<Record<string, string>>,
   /** The program; another one for a copy of the tree. */
-  entry: string = main,
+  entry: string = atollProgram,
 ): Promise<ServiceProcess> {
   const child = spawnCommand(args, folder, env, entry);
   let output = "";
@@ -243,7 +246,7 @@ export function spawnCommand(
   args: readonly string[],
   folder: string,
   env: Readonly<Record<string, string>>,
-  entry: string = main,
+  entry: string = atollProgram,
 ) {
   const { ANTHROPIC_API_KEY: _key, ANTHROPIC_BASE_URL: _url, ...inherited } = process.env;
   return spawn(process.execPath, [...nodeFlags, entry, ...args], {
