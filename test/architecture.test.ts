@@ -19,7 +19,7 @@ const layers: readonly (readonly [layer: string, mayImport: readonly string[]])[
   ["services/main.ts", everyService],
   ["web/", ["gen/"]],
   ["proto/", []],
-  ["test/", ["services/", "gen/", "web/", "proto/"]],
+  ["test/", ["services/", "gen/", "web/", "proto/", "bin/"]],
 ];
 
 /** Library → where it may be imported. Tests may import any. */
