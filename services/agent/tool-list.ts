@@ -39,9 +39,10 @@ export class ToolList {
       try {
         const list = this.#readFresh(key, call);
         const tools = await untilAborted(list.tools, signal).catch((error: unknown) => {
-          // It was read with the token of another run, which has ended meanwhile: that says nothing of this one.
+          // It was read with the token of another run, which has ended meanwhile: that says nothing of this one. Nor would
+          // what a third one reads by now: it may have ended as well.
           if (list.by === call || signal.aborted || !isOver(error)) throw error;
-          return untilAborted(this.#readFresh(key, call).tools, signal);
+          return untilAborted(this.#readOwn(key, call).tools, signal);
         });
         return tools.filter((tool) => agent.tools.some((pattern) => matchesName(pattern, tool.name)));
       } catch (error) {
@@ -53,17 +54,19 @@ export class ToolList {
   }
 
   #readFresh(key: string, call: CallOptions): SharedList {
-    const nowMs = this.#deps.clock.monotonicMs();
-    let list = this.#lists.get(key);
-    if (list === undefined || nowMs - list.readAtMs > freshMs) {
-      const fresh: SharedList = { readAtMs: nowMs, tools: this.#readAll(call), by: call };
-      fresh.tools.catch(() => {
-        if (this.#lists.get(key) === fresh) this.#lists.delete(key);
-      });
-      list = fresh;
-      if (this.#lists.size >= maxTenants) this.#lists.clear();
-      this.#lists.set(key, list);
-    }
+    const list = this.#lists.get(key);
+    const isFresh = list !== undefined && this.#deps.clock.monotonicMs() - list.readAtMs <= freshMs;
+    return isFresh ? list : this.#readOwn(key, call);
+  }
+
+  /** Others may use it as well. */
+  #readOwn(key: string, call: CallOptions): SharedList {
+    const list: SharedList = { readAtMs: this.#deps.clock.monotonicMs(), tools: this.#readAll(call), by: call };
+    list.tools.catch(() => {
+      if (this.#lists.get(key) === list) this.#lists.delete(key);
+    });
+    if (this.#lists.size >= maxTenants) this.#lists.clear();
+    this.#lists.set(key, list);
     return list;
   }
 
