@@ -5,8 +5,8 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-/** What the program is built of; none of it is in an installed package. */
-const sources = ["services", "gen", "web/client", "package-lock.json"];
+/** What the program is built of, and by; none of it is in an installed package. */
+const sources = ["services", "gen", "web/client", "package-lock.json", "test/support/build-program.ts"];
 
 export function programIn(folder) {
   return join(folder, "dist", "program", "main.js");

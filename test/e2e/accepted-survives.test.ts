@@ -1,6 +1,7 @@
 /**
  * A message that was accepted is answered, whatever happens to the mesh afterwards: 40 times kill -9 (ATOLL_KILLS=100
- * for what the README says), spread evenly over the 400 ms after the acceptance. The answers take about 200 ms, so that the kills fall before, into and after them.
+ * for what the README says), spread evenly over the 400 ms after the acceptance. The answers take about 200 ms, so that the
+ * kills fall before, into and after them.
  *
  * The judge is the clients' own record of what was accepted, the fake API's record of what was asked, and a last read.
  */

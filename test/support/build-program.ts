@@ -11,7 +11,14 @@ import { repository } from "./source-files.ts";
 export async function buildProgram(root = repository): Promise<void> {
   if (freshProgramIn(root) !== undefined) return;
   // Only now: a program that is fresh does not wait for it.
-  const { rolldown } = await import("rolldown");
+  const bundler = await import("rolldown").catch(() => undefined);
+  if (bundler === undefined) {
+    process.stderr.write(
+      "rolldown is not installed (a development package): the sources run as they are, and start later\n",
+    );
+    return;
+  }
+  const { rolldown } = bundler;
   const bundle = await rolldown({
     input: {
       main: join(root, "services/main.ts"),

@@ -58,7 +58,7 @@ export function beginExchange(
     firstMessageTimeoutMs: limits.firstMessageTimeoutMs,
     charge,
     prove: onProven,
-    turn: (of) => turns.enter(of, connection),
+    turn: () => turns.enter(caller.name, connection),
     enterPublic() {
       if (standing.isSpent(address)) return exceeded("requests of an address that nobody proven makes");
       const entered = anonymous.enter(address);

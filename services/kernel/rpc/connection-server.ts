@@ -111,7 +111,7 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
       }
     };
     // Connections take turns from the door on: also what is refused there costs something.
-    const turn = turns.enter(canonicalAddress(connection.remoteAddress), connection);
+    const turn = turns.enter(caller().name, connection);
     if (turn === undefined) handle();
     else void turn.then(handle);
   };

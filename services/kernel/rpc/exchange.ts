@@ -13,8 +13,8 @@ export interface Exchange {
   enterPublic(): ConnectError | undefined;
   /** The caller was proven: its address gets back what the request cost, and its principal pays from now on. */
   prove(principal: Principal): void;
-  /** Undefined: the call, of `caller`, is handled at once. Otherwise it waits for its turn (fair-turns.ts). */
-  turn(caller: string): Promise<void> | undefined;
+  /** Undefined: the call is handled at once. Otherwise it waits for the turn of who pays for it (fair-turns.ts). */
+  turn(): Promise<void> | undefined;
   /** The address pays for something that nobody proven asked for. False: it has nothing left. */
   charge(bytes: number): boolean;
   /** Milliseconds that a stream of a proven caller may take to its first message. */

@@ -64,15 +64,15 @@ export function createFairTurns(now: () => number = () => performance.now()): Fa
     if (waiting.size === 0) return;
     begin();
     if (isSpent()) return;
-    const [name, { used, connections }] = leastOf(waiting);
+    const [name, whole] = leastOf(waiting);
+    const { used, connections } = whole;
     const [connection, of] = leastOf(connections);
     const call = of.calls.shift();
     // Behind those that took as little.
     connections.delete(connection);
     if (of.calls.length > 0) connections.set(connection, of);
-    const whole = waiting.get(name);
     waiting.delete(name);
-    if (whole !== undefined && connections.size > 0) waiting.set(name, whole);
+    if (connections.size > 0) waiting.set(name, whole);
     running = { sinceMs: now(), payers: [used, of.used] };
     call?.();
     // When all that the call did at once is done: promises first, then ticks.
