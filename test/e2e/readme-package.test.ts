@@ -41,9 +41,9 @@ describe("README.md", { timeout }, () => {
       expect([installed.code, installed.shown]).toEqual([0, expect.not.stringContaining("EBADENGINE")]);
       const mesh = startShell("npx --no atoll up --listen 127.0.0.1:0 --data 'other data'", empty.path);
       try {
-        await mesh.until(/Atoll is ready at/);
+        await mesh.until(/Atoll is ready at [\s\S]*SendMessage/);
         const url = /ready at (\S+)/.exec(mesh.shown())?.[1] ?? "";
-        const printed = /^ {2}chat {9}(.*)$/m.exec(mesh.shown())?.[1] ?? "false";
+        const printed = /^ {2}chat {9}(.*)$/m.exec(mesh.shown())?.[1] ?? "the mesh printed no chat";
         expect(await typeThere(printed)).toMatchObject({ code: 0 });
         expect(await (await fetch(url)).text()).toContain("<script");
       } finally {
