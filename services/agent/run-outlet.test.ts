@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { RawAppendBatch } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import { verifies } from "../../test/requirements.ts";
+import { ErrorReason } from "../kernel/errors.ts";
 import { RunLost } from "./run-ending.ts";
 import { RunOutlet } from "./run-outlet.ts";
 
@@ -15,7 +16,7 @@ const accepted = (batchNo: number) =>
     firstSeq: 0n,
     lastSeq: 0n,
   }) as const;
-const refused = (reason: string) =>
+const refused = (reason: ErrorReason) =>
   ({
     $typeName: "atoll.session.v1.BatchRefused",
     runId: "run_1",
@@ -187,12 +188,12 @@ describe("a run that can't be written any more", () => {
   });
 
   it.each([
-    ["EPOCH_FENCED", "lost"],
-    ["RUN_FINISHED", "lost"],
-    ["SOMETHING_NEW", "lost"],
-    ["STORE_UNAVAILABLE", "resend"],
-    ["BATCH_OUT_OF_ORDER", "resend"],
-    ["EVENT_NOT_ALLOWED", "broken"],
+    [ErrorReason.EPOCH_FENCED, "lost"],
+    [ErrorReason.RUN_FINISHED, "lost"],
+    [999 as ErrorReason, "lost"],
+    [ErrorReason.STORE_UNAVAILABLE, "resend"],
+    [ErrorReason.BATCH_OUT_OF_ORDER, "resend"],
+    [ErrorReason.EVENT_NOT_ALLOWED, "broken"],
   ])("is told by the refusal %s: %s", (reason, verdict) => {
     expect(setUp().outlet.refused(refused(reason))).toBe(verdict);
   });

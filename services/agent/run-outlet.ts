@@ -4,9 +4,11 @@
  * Keeps L4: batches are numbered from 1 in each epoch and kept until they are acknowledged, so that a broken stream loses
  * none and repeats none. Keeps L7: what is not acknowledged is bounded; beyond it the loop waits.
  */
+
 import { create } from "@bufbuild/protobuf";
 import { type RawAppendBatch, RawAppendBatchSchema } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { BatchAccepted, BatchRefused, HeldRun } from "../../gen/atoll/session/v1/attach_pb.ts";
+import { ErrorReason } from "../kernel/errors.ts";
 import type { EventOutlet } from "./event-writer.ts";
 
 const maxUnackedBatches = 128;
@@ -89,10 +91,10 @@ export class RunOutlet implements EventOutlet {
   /** What a refusal means for the run. */
   refused({ reason }: BatchRefused): RefusalVerdict {
     switch (reason) {
-      case "STORE_UNAVAILABLE":
-      case "BATCH_OUT_OF_ORDER":
+      case ErrorReason.STORE_UNAVAILABLE:
+      case ErrorReason.BATCH_OUT_OF_ORDER:
         return "resend";
-      case "EVENT_NOT_ALLOWED":
+      case ErrorReason.EVENT_NOT_ALLOWED:
         return "broken";
       default:
         return "lost";

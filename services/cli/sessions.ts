@@ -1,8 +1,10 @@
 /** `atoll sessions`: find the sessions, name, label and delete them. */
+
 import { toJsonString } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient } from "@connectrpc/connect";
-import { type Session, SessionSchema, SessionState } from "../../gen/atoll/session/v1/session_pb.ts";
+import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
+import { type Session, SessionSchema } from "../../gen/atoll/session/v1/session_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { newId } from "../kernel/id.ts";
 import { visibleText } from "../kernel/visible-text.ts";

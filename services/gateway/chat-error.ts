@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
 import { type ChatError, ChatErrorSchema } from "../../gen/atoll/gateway/v1/chat_pb.ts";
-import { ErrorReason, failure, failureFacts, reasonName } from "../kernel/errors.ts";
+import { ErrorReason, failure, failureFacts } from "../kernel/errors.ts";
 import type { Log } from "../kernel/log.ts";
 
 /** @param sessionId The session whose flow broke; empty when a frame was refused. */
@@ -13,7 +13,7 @@ export function chatErrorOf(error: unknown, sessionId: string, log: Log): ChatEr
   const { reason, metadata, fields, retryAfterMs } = failureFacts(known);
   return create(ChatErrorSchema, {
     code: known.code,
-    reason: reason === undefined ? "" : reasonName(reason),
+    reason: reason ?? ErrorReason.UNSPECIFIED,
     message: known.rawMessage,
     metadata: { ...metadata },
     fieldPaths: fields.map((field) => field.path),

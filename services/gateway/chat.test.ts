@@ -95,19 +95,19 @@ describe("a chat", () => {
     chat.say("o3", { case: "open", value: {} });
     expect(await chat.answerTo("o1")).toMatchObject({
       case: "error",
-      value: { code: Code.NotFound, reason: "SESSION_NOT_FOUND", sessionId: "" },
+      value: { code: Code.NotFound, reason: ErrorReason.SESSION_NOT_FOUND, sessionId: "" },
     });
     expect(await chat.answerTo("s1")).toMatchObject({
       case: "error",
-      value: { code: Code.NotFound, reason: "SESSION_NOT_FOUND" },
+      value: { code: Code.NotFound, reason: ErrorReason.SESSION_NOT_FOUND },
     });
     expect(await chat.answerTo("c1")).toMatchObject({
       case: "error",
-      value: { code: Code.NotFound, reason: "RUN_NOT_FOUND" },
+      value: { code: Code.NotFound, reason: ErrorReason.RUN_NOT_FOUND },
     });
     expect(await chat.answerTo("o2")).toMatchObject({
       case: "error",
-      value: { reason: "FIELD_INVALID", fieldPaths: ["open.filter.include[0]"] },
+      value: { reason: ErrorReason.FIELD_INVALID, fieldPaths: ["open.filter.include[0]"] },
     });
     expect(await chat.answerTo("o3")).toMatchObject({ case: "opened" });
     expect(chat.error()).toBeUndefined();
@@ -121,7 +121,7 @@ describe("a chat", () => {
       chat.say(`o${sessionKey}`, { case: "open", value: { filter, ...(sessionKey === "" ? {} : { session: named }) } });
       expect(await chat.answerTo(`o${sessionKey}`)).toMatchObject({
         case: "error",
-        value: { reason: "FIELD_INVALID", fieldPaths: ["open.filter.exclude[0]"] },
+        value: { reason: ErrorReason.FIELD_INVALID, fieldPaths: ["open.filter.exclude[0]"] },
       });
     }
     expect((await session.client.listSessions({}, as(person))).sessions).toEqual([]);
@@ -134,7 +134,7 @@ describe("a chat", () => {
     chat.say("o2", open(sessionId));
     expect(await chat.answerTo("o2")).toMatchObject({
       case: "error",
-      value: { reason: "FIELD_INVALID", fieldPaths: ["open.session_id"] },
+      value: { reason: ErrorReason.FIELD_INVALID, fieldPaths: ["open.session_id"] },
     });
     await sendWords(session, "again", { sessionId });
     await expect.poll(() => chat.seqs(sessionId).length).toBeGreaterThanOrEqual(4);
@@ -177,7 +177,7 @@ describe("a chat", () => {
     expect(await chat.answerTo("o1")).toMatchObject({ case: "opened" });
     const broken = {
       case: "error",
-      value: { sessionId: "ses_1", reason: "LOG_REPLACED", metadata: { log_id: "log_2" } },
+      value: { sessionId: "ses_1", reason: ErrorReason.LOG_REPLACED, metadata: { log_id: "log_2" } },
     };
     expect(await chat.answerTo("")).toMatchObject(broken);
     chat.say("c1", close("ses_1"));
@@ -189,7 +189,7 @@ describe("a chat", () => {
     for (let n = 0; n <= 100; n++) chat.say(`o${n}`, { case: "open", value: {} });
     expect(await chat.answerTo("o100")).toMatchObject({
       case: "error",
-      value: { code: Code.ResourceExhausted, reason: "LIMIT_EXCEEDED", metadata: { limit: "100" } },
+      value: { code: Code.ResourceExhausted, reason: ErrorReason.LIMIT_EXCEEDED, metadata: { limit: "100" } },
     });
     expect(await chat.answerTo("o99")).toMatchObject({ case: "opened" });
   });

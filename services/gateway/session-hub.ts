@@ -6,11 +6,13 @@
  * where it does not fit. Keeps L7: one stream a tenant; a feed begins at the head, so that a long log never stands on the
  * stream before other sessions' live events; a feed without readers is ended; the waits between tries have a bound.
  */
+
 import { type CallOptions, Code } from "@connectrpc/connect";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
 import type { RawEventBatch } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { WatchCancelled, WatchRequest } from "../../gen/atoll/session/v1/watch_pb.ts";
 import type { Principal } from "../kernel/auth/principal.ts";
+import { reasonName } from "../kernel/errors.ts";
 import { readEventRange } from "../kernel/event/read-event-range.ts";
 import type { StoredEvent } from "../kernel/event/stored-event.ts";
 import { callValues } from "../kernel/rpc/call-context.ts";
@@ -179,7 +181,8 @@ class TenantHub {
     const feed = this.#byWatch.get(watchId);
     if (feed === undefined || code === 0) return;
     const { sessionId } = feed;
-    if (!feed.isRefused) this.#deps.log.warn({ sessionId, code, reason, message }, "a watch was ended");
+    if (!feed.isRefused)
+      this.#deps.log.warn({ sessionId, code, reason: reasonName(reason), message }, "a watch was ended");
     feed.isRefused = true;
     if (code === Code.OutOfRange) {
       feed.logId = metadata["log_id"] ?? feed.logId;

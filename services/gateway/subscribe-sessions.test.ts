@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { SubscribeSessionsResponse } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import { as, person, sendWords, startSessionService } from "../../test/support/session-service.ts";
+import { ErrorReason } from "../kernel/errors.ts";
 import { newId } from "../kernel/id.ts";
 import { startTestGateway } from "./gateway.fixture.ts";
 
@@ -62,8 +63,8 @@ describe("a stream of several sessions", () => {
     const errors = heard.filter(({ ended }) => ended).map(({ subscription, error }) => [subscription, error] as const);
     expect(new Map(errors)).toMatchObject(
       new Map([
-        [0, { code: Code.NotFound, reason: "SESSION_NOT_FOUND" }],
-        [1, { code: Code.OutOfRange, reason: "LOG_REPLACED" }],
+        [0, { code: Code.NotFound, reason: ErrorReason.SESSION_NOT_FOUND }],
+        [1, { code: Code.OutOfRange, reason: ErrorReason.LOG_REPLACED }],
         [2, { code: Code.InvalidArgument, fieldPaths: ["subscriptions[2].filter.include[0]"] }],
       ]),
     );

@@ -82,11 +82,9 @@ export function codeOf(reason: ErrorReason): Code {
   return getOption(value, code) as Code;
 }
 
-/** The reason without its prefix, as `google.rpc.ErrorInfo` carries it. */
+/** The reason without its prefix, as `google.rpc.ErrorInfo` carries it; its number when a newer peer names it. */
 export function reasonName(reason: ErrorReason): string {
-  const value = ErrorReasonSchema.value[reason];
-  if (value === undefined) throw new TypeError(`no such ErrorReason: ${reason}`);
-  return value.name.slice("ERROR_REASON_".length);
+  return ErrorReasonSchema.value[reason]?.name.slice("ERROR_REASON_".length) ?? String(reason);
 }
 
 /** The reason with this name, or undefined when it is not one of ours. */

@@ -4,8 +4,10 @@
  * Keeps R1, R2 and R5: runs that wait end with the closing; the active one and those of child sessions are asked to
  * stop, as CancelRun does it.
  */
+
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
+import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import {
   type CloseSessionRequest,
   CloseSessionRequestSchema,
@@ -42,7 +44,7 @@ export async function closeSession(
     sessionId,
     wish: wishToCancel(scope.principal, "the session was closed"),
     event: () => {
-      const value = { fields: ["state"], state: "CLOSED", changedBy: scope.principal };
+      const value = { fields: ["state"], state: SessionState.CLOSED, changedBy: scope.principal };
       return encodeEvent({ body: { case: "sessionUpdated", value } });
     },
   });

@@ -3,6 +3,7 @@
  *
  * Keeps R1. Keeps L7: the copy is one change of the store, and a log that would hold the store up for long is refused.
  */
+
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
@@ -17,6 +18,7 @@ import { encodeEvent } from "../kernel/event/encode-event.ts";
 import { newId } from "../kernel/id.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
 import type { Forked, ForkRefusal } from "../kernel/store/changes.ts";
+import { sessionStates } from "../kernel/store/session-states.ts";
 import { requireOpened, sessionNotFound } from "./read-session.ts";
 import { answerOf, requestOf } from "./request-digest.ts";
 import { routeKey } from "./route-key.ts";
@@ -55,7 +57,7 @@ export async function forkSession(
     update: (session, fields) => {
       const facts = {
         ...(fields.includes("title") ? { title: session.title } : {}),
-        ...(fields.includes("state") ? { state: session.state.toUpperCase() } : {}),
+        ...(fields.includes("state") ? { state: sessionStates[session.state] } : {}),
       };
       return encodeEvent({ body: { case: "sessionUpdated", value: { fields: [...fields], changedBy, ...facts } } });
     },

@@ -1,7 +1,9 @@
 /** Reads of sessions and runs. What belongs to another tenant, or to another run's token, is not there. */
+
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
-import { type Session, SessionSchema, SessionState } from "../../gen/atoll/session/v1/session_pb.ts";
+import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
+import { type Session, SessionSchema } from "../../gen/atoll/session/v1/session_pb.ts";
 import {
   type GetRunRequest,
   type GetSessionRequest,

@@ -2,9 +2,9 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
+import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import { QueueMode, RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { RunState } from "../../gen/atoll/session/v1/run_pb.ts";
-import { SessionState } from "../../gen/atoll/session/v1/session_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import {
   as,
@@ -86,7 +86,7 @@ describe("closing a session", () => {
     const states = (await readLog(session, sessionId)).flatMap(({ body }) =>
       body.case === "sessionUpdated" && body.value.fields.includes("state") ? [body.value.state] : [],
     );
-    expect(states).toEqual(["CLOSED"]);
+    expect(states).toEqual([SessionState.CLOSED]);
   });
 
   it(`ends the active run itself when its worker does not stop ${verifies("R2", "R5")}`, async () => {
@@ -146,7 +146,7 @@ describe("deleting a session", () => {
     const [one, other] = [watch(session, sessionId), watch(session, sessionId)];
     await Promise.all([one.created, other.created]);
     await remove(session, sessionId);
-    const gone = { code: Code.NotFound, reason: "SESSION_NOT_FOUND", metadata: { session_id: sessionId } };
+    const gone = { code: Code.NotFound, reason: ErrorReason.SESSION_NOT_FOUND, metadata: { session_id: sessionId } };
     expect(await one.ended).toMatchObject(gone);
     expect(await other.ended).toMatchObject(gone);
     expect(await watch(session, sessionId).ended).toMatchObject(gone);

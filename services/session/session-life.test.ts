@@ -3,13 +3,9 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
+import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import {
-  ResetMode,
-  type ResetPolicySchema,
-  type SessionSchema,
-  SessionState,
-} from "../../gen/atoll/session/v1/session_pb.ts";
+import { ResetMode, type ResetPolicySchema, type SessionSchema } from "../../gen/atoll/session/v1/session_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import {
   as,
@@ -77,7 +73,13 @@ async function rowOf({ client }: RunningSession, sessionId: string) {
   return session;
 }
 
-const told = (change: object) => ({ title: "", state: "", contextFloorSeq: 0n, changedBy: "", ...change });
+const told = (change: object) => ({
+  title: "",
+  state: SessionState.UNSPECIFIED,
+  contextFloorSeq: 0n,
+  changedBy: "",
+  ...change,
+});
 
 describe("updating a session", () => {
   const profile = {
@@ -291,13 +293,15 @@ describe("the sweep of idle sessions", () => {
     worker.append(await worker.hear("offer"), 1, finish);
     await expect.poll(() => rowOf(session, sessionId), { timeout: 5_000 }).toMatchObject({ state: SessionState.IDLE });
     expect((await updatesOf(session, sessionId)).at(-1)).toEqual(
-      told({ fields: ["state"], state: "IDLE", changedBy: "mesh" }),
+      told({ fields: ["state"], state: SessionState.IDLE, changedBy: "mesh" }),
     );
     const { sessions } = await session.client.listSessions({ states: [SessionState.IDLE] }, as(person));
     expect(sessions.map((each) => each.sessionId)).toEqual([sessionId]);
     await sendWords(session, "again", { sessionId });
     expect((await rowOf(session, sessionId)).state).toBe(SessionState.ACTIVE);
-    expect((await updatesOf(session, sessionId)).at(-1)).toEqual(told({ fields: ["state"], state: "ACTIVE" }));
+    expect((await updatesOf(session, sessionId)).at(-1)).toEqual(
+      told({ fields: ["state"], state: SessionState.ACTIVE }),
+    );
   });
 });
 

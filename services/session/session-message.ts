@@ -4,16 +4,10 @@ import { durationFromMs, type Timestamp, timestampFromMs } from "@bufbuild/proto
 import type { Priority } from "../../gen/atoll/content/v1/message_pb.ts";
 import { RunFailureSchema, type RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { type Run, RunOptionsSchema, RunSchema, RunState } from "../../gen/atoll/session/v1/run_pb.ts";
-import { type Session, SessionSchema, SessionState } from "../../gen/atoll/session/v1/session_pb.ts";
+import { type Session, SessionSchema } from "../../gen/atoll/session/v1/session_pb.ts";
 import type { RunRow, SessionRow } from "../kernel/store/rows.ts";
+import { sessionStates } from "../kernel/store/session-states.ts";
 import { encodeProfile, readProfile } from "./session-profile.ts";
-
-const sessionStates = {
-  created: SessionState.CREATED,
-  active: SessionState.ACTIVE,
-  idle: SessionState.IDLE,
-  closed: SessionState.CLOSED,
-} as const satisfies Record<SessionRow["state"], SessionState>;
 
 const runStates = {
   queued: RunState.QUEUED,
@@ -46,11 +40,6 @@ export function toSession(row: SessionRow): Session {
     ...whenSet("updatedAt", row.updatedAtMs),
     ...whenSet("lastMessageAt", row.lastMessageAtMs),
   });
-}
-
-/** The name of a SessionState without its prefix, as SessionUpdated and the index write it. */
-export function stateName(state: SessionRow["state"]): string {
-  return state.toUpperCase();
 }
 
 /** A session among many: without what may be large. */

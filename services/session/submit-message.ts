@@ -3,9 +3,11 @@
  *
  * Keeps R1: the same request id with the same body is answered with the first answer and starts nothing.
  */
+
 import { clone, create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { type MessageInput, type Origin, OriginSchema, Priority } from "../../gen/atoll/content/v1/message_pb.ts";
+import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { SteerCommandSchema } from "../../gen/atoll/session/v1/attach_pb.ts";
 import { RunOptionsSchema } from "../../gen/atoll/session/v1/run_pb.ts";
@@ -183,7 +185,7 @@ function sessionUpdates(
   const changes = [
     ...(isTitled ? [{ fields: ["title"], title }] : []),
     ...(resetFloorSeq > 0 ? [{ fields: ["context_floor_seq"], contextFloorSeq: BigInt(resetFloorSeq) }] : []),
-    ...(wakes ? [{ fields: ["state"], state: "ACTIVE" }] : []),
+    ...(wakes ? [{ fields: ["state"], state: SessionState.ACTIVE }] : []),
   ];
   if (changes.length === 0) return [];
   const value = { ...Object.assign({}, ...changes), fields: changes.flatMap(({ fields }) => fields) };

@@ -3,6 +3,7 @@
  *
  * Several instances may do it at once: the store asks inside its transaction whether a session is due.
  */
+import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
 import type { BackgroundJob } from "./background-job.ts";
 import type { SessionDeps } from "./session-deps.ts";
@@ -19,7 +20,7 @@ export function sweepIdle({
   settings,
 }: Pick<SessionDeps, "store" | "bus" | "log" | "settings">): BackgroundJob {
   const defaultTimeoutMs = settings.idleTimeoutMs;
-  const value = { fields: ["state"], state: "IDLE", changedBy: "mesh" };
+  const value = { fields: ["state"], state: SessionState.IDLE, changedBy: "mesh" };
   return {
     name: "sweep idle sessions",
     intervalMs: Math.min(longestIntervalMs, Math.max(shortestIntervalMs, defaultTimeoutMs / 4)),

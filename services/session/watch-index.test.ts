@@ -1,6 +1,7 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
+import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import type { Session } from "../../gen/atoll/session/v1/session_pb.ts";
 import { ListSessionsResponseSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { IndexEntriesSchema, type IndexEntry } from "../../gen/atoll/session/v1/watch_pb.ts";
@@ -13,6 +14,7 @@ import {
   startSessionService,
   takeUp,
 } from "../../test/support/session-service.ts";
+import { ErrorReason } from "../kernel/errors.ts";
 import { newId } from "../kernel/id.ts";
 import { attachByHand } from "./hand-worker.fixture.ts";
 import { openWatch, type WatchStream } from "./watch-stream.fixture.ts";
@@ -84,7 +86,7 @@ describe(`watching the index ${verifies("S6")}`, () => {
     await watch.until(() => entriesOf(watch, 1).length === 1);
     expect(watch.frames[0]).toMatchObject({ case: "created", value: { watchId: 1n, headSeq: 1n, oldestSeq: 1n } });
     const [first] = entriesOf(watch, 1);
-    expect(first).toMatchObject({ seq: 1n, sessionId: old.sessionId, title: "old", state: "CREATED", headSeq: 0n });
+    expect(first).toMatchObject({ seq: 1n, sessionId: old.sessionId, title: "old", state: SessionState.CREATED, headSeq: 0n });
     expect(first?.session).toEqual(old);
 
     const last = (): IndexEntry | undefined => entriesOf(watch, 1).at(-1);
@@ -95,16 +97,16 @@ describe(`watching the index ${verifies("S6")}`, () => {
     const offer = await worker.hear("offer");
     const runId = offer.run?.runId ?? "";
     await watch.until(() => last()?.activeRunId === runId);
-    expect(last()).toMatchObject({ sessionId: old.sessionId, state: "ACTIVE", headSeq: 3n });
+    expect(last()).toMatchObject({ sessionId: old.sessionId, state: SessionState.ACTIVE, headSeq: 3n });
     worker.append(offer, 1, { case: "phaseChanged", value: {} });
     await watch.until(() => last()?.headSeq === 4n);
     worker.append(offer, 2, { case: "runFinished", value: { status: 1 } });
     await watch.until(() => last()?.headSeq === 5n && last()?.activeRunId === "");
     await session.client.closeSession({ requestId: newId("req"), sessionId: old.sessionId }, as(person));
-    await watch.until(() => last()?.state === "CLOSED");
+    await watch.until(() => last()?.state === SessionState.CLOSED);
     await remove(session, old.sessionId);
     await watch.until(() => last()?.deleted === true);
-    expect(last()).toMatchObject({ sessionId: old.sessionId, state: "", title: "" });
+    expect(last()).toMatchObject({ sessionId: old.sessionId, state: SessionState.UNSPECIFIED, title: "" });
     expect(last()?.session).toBeUndefined();
     const seqs = entriesOf(watch, 1).map(({ seq }) => seq);
     expect(seqs).toEqual(seqs.toSorted((one, other) => Number(one - other)));
@@ -189,9 +191,13 @@ describe(`watching the index ${verifies("S6")}`, () => {
     watchIndex(watch, 2, { logId: indexCursor?.logId ?? "", afterSeq: 9n });
     watchIndex(watch, 3, { logId: "idx_other", afterSeq: 1n });
     const metadata = { log_id: indexCursor?.logId, oldest_seq: "4", head_seq: "3" };
-    expect(await watch.endOf(1)).toMatchObject({ code: Code.OutOfRange, reason: "HISTORY_TRIMMED", metadata });
-    expect(await watch.endOf(2)).toMatchObject({ code: Code.OutOfRange, reason: "CURSOR_AHEAD", metadata });
-    expect(await watch.endOf(3)).toMatchObject({ code: Code.OutOfRange, reason: "LOG_REPLACED", metadata });
+    expect(await watch.endOf(1)).toMatchObject({
+      code: Code.OutOfRange,
+      reason: ErrorReason.HISTORY_TRIMMED,
+      metadata,
+    });
+    expect(await watch.endOf(2)).toMatchObject({ code: Code.OutOfRange, reason: ErrorReason.CURSOR_AHEAD, metadata });
+    expect(await watch.endOf(3)).toMatchObject({ code: Code.OutOfRange, reason: ErrorReason.LOG_REPLACED, metadata });
     const again = await list(session);
     watchIndex(watch, 4, again.indexCursor);
     // Who takes no list is told of all that is there, whatever was deleted before.
@@ -207,11 +213,17 @@ describe(`watching the index ${verifies("S6")}`, () => {
     const watch = openWatch(session);
     watch.send({ watchId: 1n, target: { case: "index", value: true }, filter: { include: ["usage"] } });
     watch.send({ watchId: 2n, target: { case: "index", value: false } });
-    expect(await watch.endOf(1)).toMatchObject({ reason: "FIELD_INVALID", metadata: { field: "create.filter" } });
-    expect(await watch.endOf(2)).toMatchObject({ reason: "FIELD_INVALID", metadata: { field: "create.session_id" } });
+    expect(await watch.endOf(1)).toMatchObject({
+      reason: ErrorReason.FIELD_INVALID,
+      metadata: { field: "create.filter" },
+    });
+    expect(await watch.endOf(2)).toMatchObject({
+      reason: ErrorReason.FIELD_INVALID,
+      metadata: { field: "create.session_id" },
+    });
     const holder = openWatch(session, await takeUp(session, runId));
     watchIndex(holder, 1);
-    expect(await holder.endOf(1)).toMatchObject({ code: Code.PermissionDenied, reason: "SCOPE_MISSING" });
+    expect(await holder.endOf(1)).toMatchObject({ code: Code.PermissionDenied, reason: ErrorReason.SCOPE_MISSING });
   });
 
   it("shows a tenant its own sessions", async () => {

@@ -7,6 +7,8 @@
  * publish only wakes; on silence the feed is read 500 ms after the last change, and then less and less often. Keeps L7:
  * entries of a frame and their bytes are bounded, and however fast sessions change, the feed is read once in `windowMs`.
  */
+
+import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import {
   type IndexEntry as IndexEntryMessage,
   IndexEntrySchema,
@@ -15,12 +17,13 @@ import {
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import type { IndexEntry } from "../kernel/store/rows.ts";
 import type { Scope } from "../kernel/store/scope.ts";
+import { sessionStates } from "../kernel/store/session-states.ts";
 import type { IndexPage } from "../kernel/store/session-store.ts";
 import { Bell } from "../kernel/stream/bell.ts";
 import { countFitting } from "./fit-answer.ts";
 import { checkCursor } from "./read-log.ts";
 import type { SessionDeps } from "./session-deps.ts";
-import { stateName, toListedSession } from "./session-message.ts";
+import { toListedSession } from "./session-message.ts";
 import { createdFrame, progressFrame, type WatchFrame } from "./watch-log.ts";
 
 /** Entries of a frame. */
@@ -153,7 +156,7 @@ function toEntry(entry: IndexEntry): IndexEntryMessage {
   const $typeName = "atoll.session.v1.IndexEntry";
   const seq = BigInt(entry.seq);
   if (entry.kind === "deleted") {
-    const nothing = { headSeq: 0n, state: "", title: "", activeRunId: "" };
+    const nothing = { headSeq: 0n, state: SessionState.UNSPECIFIED, title: "", activeRunId: "" };
     return { $typeName, seq, sessionId: entry.sessionId, ...nothing, deleted: true };
   }
   const { session } = entry;
@@ -161,7 +164,7 @@ function toEntry(entry: IndexEntry): IndexEntryMessage {
   return {
     ...{ $typeName, seq, sessionId, title, activeRunId, deleted: false },
     headSeq: BigInt(session.headSeq),
-    state: stateName(session.state),
+    state: sessionStates[session.state],
     session: toListedSession(session),
   };
 }

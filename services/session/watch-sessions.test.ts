@@ -10,6 +10,7 @@ import {
   takeUp,
 } from "../../test/support/session-service.ts";
 import { MemoryBus } from "../kernel/bus/memory/memory-bus.ts";
+import { ErrorReason } from "../kernel/errors.ts";
 import type { StoredEvent } from "../kernel/event/stored-event.ts";
 import { newId } from "../kernel/id.ts";
 import { attachByHand } from "./hand-worker.fixture.ts";
@@ -68,8 +69,8 @@ describe("a watcher", () => {
     watch.create(2, sessionId, { cursor: { logId: "log_other", afterSeq: 1n } });
     watch.create(3, sessionId, { cursor: { afterSeq: 3n } });
     const place = { metadata: { oldest_seq: "1", head_seq: "3" } };
-    expect(await watch.endOf(1)).toMatchObject({ code: Code.OutOfRange, reason: "CURSOR_AHEAD", ...place });
-    expect(await watch.endOf(2)).toMatchObject({ code: Code.OutOfRange, reason: "LOG_REPLACED", ...place });
+    expect(await watch.endOf(1)).toMatchObject({ code: Code.OutOfRange, reason: ErrorReason.CURSOR_AHEAD, ...place });
+    expect(await watch.endOf(2)).toMatchObject({ code: Code.OutOfRange, reason: ErrorReason.LOG_REPLACED, ...place });
     // The stream and its other watchers go on.
     await sendWords(session, "b", { sessionId });
     expectDense(await watch.readThrough(3, firstEvents + moreEvents), 3);
@@ -87,7 +88,7 @@ describe("a watcher", () => {
     await remove(session, gone.sessionId);
     expect(await watch.endOf(1)).toMatchObject({
       code: Code.NotFound,
-      reason: "SESSION_NOT_FOUND",
+      reason: ErrorReason.SESSION_NOT_FOUND,
       metadata: { session_id: gone.sessionId },
     });
     await sendWords(session, "c", { sessionId: kept.sessionId });
@@ -114,7 +115,10 @@ describe("a watcher", () => {
     watch.send({ watchId: 1n });
     watch.create(2, "");
     for (const watchId of [1, 2]) {
-      expect(await watch.endOf(watchId)).toMatchObject({ code: Code.InvalidArgument, reason: "FIELD_INVALID" });
+      expect(await watch.endOf(watchId)).toMatchObject({
+        code: Code.InvalidArgument,
+        reason: ErrorReason.FIELD_INVALID,
+      });
     }
   });
 
@@ -125,7 +129,7 @@ describe("a watcher", () => {
     const watch = openWatch(session, await takeUp(session, mine.runId));
     watch.create(1, mine.sessionId);
     watch.create(2, other.sessionId);
-    expect(await watch.endOf(2)).toMatchObject({ reason: "SESSION_NOT_FOUND" });
+    expect(await watch.endOf(2)).toMatchObject({ reason: ErrorReason.SESSION_NOT_FOUND });
     expectDense(await watch.readThrough(1, firstEvents));
   });
 });
@@ -140,7 +144,7 @@ describe("cancelling a watcher", () => {
     for (const watchId of [1, 2]) await watch.readThrough(watchId, firstEvents);
     await watch.until(() => subscriptions.open === 2);
     watch.cancel(1);
-    expect(await watch.endOf(1)).toMatchObject({ code: 0, reason: "", message: "" });
+    expect(await watch.endOf(1)).toMatchObject({ code: 0, reason: 0, message: "" });
     await watch.until(() => subscriptions.open === 1);
     const before = watch.events(1).length;
     await sendWords(session, "b", { sessionId });
@@ -236,7 +240,7 @@ describe(`many watchers on one stream ${verifies("S6")}`, () => {
     }
     expect(await watch.endOf(maxWatchers + 1)).toMatchObject({
       code: Code.ResourceExhausted,
-      reason: "LIMIT_EXCEEDED",
+      reason: ErrorReason.LIMIT_EXCEEDED,
       metadata: { limit: String(maxWatchers) },
     });
     watch.cancel(1);
@@ -251,7 +255,10 @@ describe(`many watchers on one stream ${verifies("S6")}`, () => {
     const watch = openWatch(session);
     watch.create(1, sessionId);
     watch.create(1, sessionId);
-    expect(await watch.endOf(1)).toMatchObject({ reason: "FIELD_INVALID", metadata: { field: "create.watch_id" } });
+    expect(await watch.endOf(1)).toMatchObject({
+      reason: ErrorReason.FIELD_INVALID,
+      metadata: { field: "create.watch_id" },
+    });
     await sendWords(session, "b", { sessionId });
     expectDense(await watch.readThrough(1, firstEvents + moreEvents));
   });

@@ -1,10 +1,13 @@
 // The contract of SessionStore.forkSession: a session of its own that begins with another one's events.
+
 import { randomUUID } from "node:crypto";
 import { describe, expect, it } from "vitest";
+import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
 import type { StoredEvent } from "../../services/kernel/event/stored-event.ts";
 import type { Forked, ForkRefusal, SessionFork } from "../../services/kernel/store/changes.ts";
 import type { SessionRow } from "../../services/kernel/store/rows.ts";
+import { sessionStates } from "../../services/kernel/store/session-states.ts";
 import type { Answered } from "../../services/kernel/store/session-store.ts";
 import { verifies } from "../requirements.ts";
 import {
@@ -48,7 +51,9 @@ export function sessionForkSuite(driver: SessionStoreDriver): void {
       ending: ({ runId, attempt }) =>
         encodeEvent({ runId, attempt, body: { case: "runFinished", value: { status: 3, cancelledBy: "fork" } } }),
       update: ({ title, state }, fields) =>
-        encodeEvent({ body: { case: "sessionUpdated", value: { fields: [...fields], title, state } } }),
+        encodeEvent({
+          body: { case: "sessionUpdated", value: { fields: [...fields], title, state: sessionStates[state] } },
+        }),
       ...changes,
     });
 
@@ -205,7 +210,9 @@ export function sessionForkSuite(driver: SessionStoreDriver): void {
       await accept(test.store, sessionId, {
         events: () => [encodeEvent({ body: { case: "sessionUpdated", value: title } })],
       });
-      const closed = encodeEvent({ body: { case: "sessionUpdated", value: { fields: ["state"], state: "CLOSED" } } });
+      const closed = encodeEvent({
+        body: { case: "sessionUpdated", value: { fields: ["state"], state: SessionState.CLOSED } },
+      });
       await test.store.closeSession(
         scope,
         request(() => ""),

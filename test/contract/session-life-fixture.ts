@@ -1,4 +1,5 @@
 // Calls of a session's life, with their usual values.
+import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import type { NewMessage, SessionChange, SessionChanged, SessionEnded } from "../../services/kernel/store/changes.ts";
 import type { Scope } from "../../services/kernel/store/scope.ts";
 import type { Request, SessionStore } from "../../services/kernel/store/session-store.ts";
@@ -15,7 +16,7 @@ import {
 } from "./session-store-fixture.ts";
 
 export const steer: Partial<NewMessage> = { entry: { kind: "steer", command: Uint8Array.of(7) } };
-const closed = () => sessionUpdated({ fields: ["state"], state: "CLOSED" });
+const closed = () => sessionUpdated({ fields: ["state"], state: SessionState.CLOSED });
 
 type Changes = Partial<Omit<SessionChange, "sessionId">>;
 type Asked = Partial<Pick<Request<unknown>, "requestId" | "digest">>;

@@ -1,5 +1,7 @@
 // The contract of SessionStore, continued: a session's own facts, its idleness, and counts.
+
 import { describe, expect, it } from "vitest";
+import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import type { NewMessage } from "../../services/kernel/store/changes.ts";
 import type { SessionStore } from "../../services/kernel/store/session-store.ts";
 import { verifies } from "../requirements.ts";
@@ -22,7 +24,7 @@ import {
 const minuteMs = 60_000;
 
 function sweep(store: SessionStore, limit = 100) {
-  const event = () => sessionUpdated({ fields: ["state"], state: "IDLE" });
+  const event = () => sessionUpdated({ fields: ["state"], state: SessionState.IDLE });
   return store.sweepIdle({ defaultTimeoutMs: 30 * minuteMs, limit, event });
 }
 
@@ -182,7 +184,7 @@ function idleSuite(driver: SessionStoreDriver): void {
       const { headSeq, logBytes, indexSeq } = after ?? {};
       expect(after).toEqual({ ...before, state: "idle", headSeq, logBytes, indexSeq });
       expect(decodeEvents(await readLog(test.store, sessionId)).at(-1)?.body).toMatchObject({
-        value: { state: "IDLE" },
+        value: { state: SessionState.IDLE },
       });
     });
 

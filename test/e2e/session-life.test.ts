@@ -1,9 +1,10 @@
 /** A session's life through the public port, in one process and in four: what changes it, who is told, and how it ends. */
+
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import type { ChatRequest } from "../../gen/atoll/gateway/v1/chat_pb.ts";
-import { SessionState } from "../../gen/atoll/session/v1/session_pb.ts";
 import { FrameQueue } from "../../services/kernel/stream/frame-queue.ts";
 import { verifies } from "../requirements.ts";
 import { topologies } from "../support/mesh-process.ts";
@@ -107,7 +108,10 @@ describe.each(topologies)("a session's life, %s", (topology) => {
     const woken = await say(client, "again", inSession(sessionId));
     const log = await readUntilEnd(client, { ...woken, sessionId });
     const states = log.flatMap(({ body }) => (body.case === "sessionUpdated" ? [body.value.state] : []));
-    expect(states.filter((state) => state !== "")).toEqual(["IDLE", "ACTIVE"]);
+    expect(states.filter((state) => state !== SessionState.UNSPECIFIED)).toEqual([
+      SessionState.IDLE,
+      SessionState.ACTIVE,
+    ]);
   });
 
   test(`closing ends the active and the waiting runs, once each, and refuses what comes ${verifies("R2", "R5")}`, async () => {

@@ -1,6 +1,8 @@
 /** What must hold for every client: the conversation, its events, and typed errors. Each client's test is one call. */
+
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import { reasonName } from "../../services/kernel/errors.ts";
 import { verifies } from "../requirements.ts";
 import { type MeshProcess, startMeshProcess } from "../support/mesh-process.ts";
 import {
@@ -107,7 +109,7 @@ export function describeConversation(
       stream.write({ requestId: right, open: { sessionKey: `interop:${crypto.randomUUID()}` } });
       const answers: unknown[] = [];
       for await (const { requestId, frame } of readFrames(stream)) {
-        if (frame.case === "error") answers.push([requestId, frame.value.reason, frame.value.metadata]);
+        if (frame.case === "error") answers.push([requestId, reasonName(frame.value.reason), frame.value.metadata]);
         if (frame.case === "opened") answers.push([requestId, "opened"]);
         if (answers.length < 2 || frame.case === "accepted") continue;
         if (frame.case === "opened") stream.write({ requestId: "close", close: { sessionId: frame.value.sessionId } });

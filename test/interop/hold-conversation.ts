@@ -1,8 +1,10 @@
 /** The conversation that every client holds, over each kind of RPC that it has. */
+
 import { fromJson, type JsonObject } from "@bufbuild/protobuf";
 import type { Event } from "../../gen/atoll/event/v1/event_pb.ts";
 import { type ChatResponse, ChatResponseSchema } from "../../gen/atoll/gateway/v1/chat_pb.ts";
 import { SendMessageResponseSchema } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
+import { reasonName } from "../../services/kernel/errors.ts";
 import type { ChatStream, InteropClient } from "./interop-client.ts";
 import { readEvents } from "./same-events.ts";
 
@@ -77,7 +79,9 @@ export async function converseInChat(
         if (runsEnded >= until) leave(stream, sessionId);
         break;
       case "error":
-        throw new Error(`${client.name}: ${requestId} was refused: ${frame.value.reason}: ${frame.value.message}`);
+        throw new Error(
+          `${client.name}: ${requestId} was refused: ${reasonName(frame.value.reason)}: ${frame.value.message}`,
+        );
       case "progress":
       case undefined:
         break;

@@ -6,7 +6,7 @@ test/contract/fold-vectors/README.md, and so is the form of the conversation. An
 
 import zlib
 
-from atoll.event.v1 import run_events_pb2, tool_events_pb2
+from atoll.event.v1 import log_events_pb2, run_events_pb2, tool_events_pb2
 from google.protobuf import json_format
 
 MAX_SEQ = 2**53 - 1
@@ -383,7 +383,7 @@ class Conversation:
         if "title" in body.fields:
             self.title = body.title
         if "state" in body.fields:
-            self.session_state = body.state
+            self.session_state = name_of(log_events_pb2.SessionState, body.state)
 
     def _omitted(self, event, body):
         self.hidden_through = event.seq

@@ -2,10 +2,12 @@
  * What the fold makes of a session's events: plain, immutable values. A change replaces the objects on its path and
  * shares all others, so `===` says whether a part of the conversation changed.
  */
+
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
 import type { Origin } from "../../gen/atoll/content/v1/message_pb.ts";
 import type { ErrorReason } from "../../gen/atoll/error/v1/error_reason_pb.ts";
+import type { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import type { ParkReason, Phase, RunFailure, RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import type { AnswerAction, ApprovalDecision, ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 
@@ -18,8 +20,8 @@ export interface Conversation {
   readonly hiddenThroughSeq: number;
   /** The session's title; empty until it has one. */
   readonly title: string;
-  /** The session's state as SessionUpdated names it, for example `CLOSED`; empty until it changed. */
-  readonly sessionState: string;
+  /** The session's state; unspecified until it changed. */
+  readonly sessionState: SessionState;
   /** What all model calls consumed. */
   readonly usage: UsageTotals;
   /** Messages, runs and losses, in the order in which a person reads them. */

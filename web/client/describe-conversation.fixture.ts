@@ -1,6 +1,8 @@
 /** A conversation as the golden vectors write it; test/contract/fold-vectors/README.md describes the form. */
+
 import { type DescEnum, toJson } from "@bufbuild/protobuf";
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
+import { SessionStateSchema } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import {
   ParkReasonSchema,
   PhaseSchema,
@@ -16,7 +18,12 @@ import type { Approval, CallState, Conversation, Note, RunItem, RunState, Turn, 
 
 export function describeConversation(conversation: Conversation): object {
   const { seq, title, sessionState, usage, turns } = conversation;
-  return { seq, ...present({ title, sessionState, usage: present({ ...usage }) }), turns: turns.map(describeTurn) };
+  const state = nameOf(SessionStateSchema, sessionState);
+  return {
+    seq,
+    ...present({ title, sessionState: state, usage: present({ ...usage }) }),
+    turns: turns.map(describeTurn),
+  };
 }
 
 function describeTurn(turn: Turn): object {

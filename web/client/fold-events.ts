@@ -2,7 +2,9 @@
  * The fold: a session's events in, the conversation out. Pure. The same for a snapshot, a log read from the beginning
  * and a live stream (S5). Keeps S1–S3, S7 and S8; test/contract/fold-vectors holds golden vectors for any language.
  */
+
 import type { Event } from "../../gen/atoll/event/v1/event_pb.ts";
+import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import type { Conversation } from "./conversation.ts";
 import { foldBody } from "./fold-body.ts";
 import { closeDraft, type Draft, openDraft } from "./fold-draft.ts";
@@ -20,7 +22,7 @@ export function createFold(afterSeq = 0): Conversation {
     resumes: afterSeq > 0,
     hiddenThroughSeq: afterSeq,
     title: "",
-    sessionState: "",
+    sessionState: SessionState.UNSPECIFIED,
     usage: noUsage,
     turns: [],
   };

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { ErrorReason } from "../../gen/atoll/error/v1/error_reason_pb.ts";
 import type {
   SubscribeResponse,
   SubscribeSessionsRequest,
@@ -149,7 +150,7 @@ describe(`a pool of subscriptions ${verifies("FP2")}`, () => {
     const { follow } = await setUp(async function* (request, call) {
       const error = {
         code: Code.OutOfRange,
-        reason: "LOG_REPLACED",
+        reason: ErrorReason.LOG_REPLACED,
         message: "replaced",
         metadata: { log_id: "log_2" },
       };

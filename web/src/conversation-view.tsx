@@ -1,5 +1,7 @@
 /** One conversation: its turns, its connection, and where to write. */
+
 import { useCallback, useEffect, useState } from "react";
+import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import type { Conversation, RunTurn, Turn } from "../client/conversation.ts";
 import { newRequestId } from "../client/new-request-id.ts";
 import { Composer } from "./composer.tsx";
@@ -73,7 +75,7 @@ export function ConversationView(props: ConversationViewProps) {
         conversation={sessionId}
         outgoing={outgoing}
         onSend={onSend}
-        isClosed={conversation?.sessionState === "CLOSED"}
+        isClosed={conversation?.sessionState === SessionState.CLOSED}
         stop={stop}
       />
     </main>

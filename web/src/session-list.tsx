@@ -1,6 +1,8 @@
 /** The conversations at the left. */
+
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { type Session, SessionState } from "../../gen/atoll/session/v1/session_pb.ts";
+import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
+import type { Session } from "../../gen/atoll/session/v1/session_pb.ts";
 import { AtollMark, CloseIcon, PlusIcon } from "./icons.tsx";
 import type { MeshClients } from "./mesh-clients.ts";
 import { relativeTime } from "./relative-time.ts";

@@ -1,7 +1,8 @@
-import { create, fromBinary, type MessageInitShape, toBinary, toJson } from "@bufbuild/protobuf";
+import { create, fromBinary, getOption, type MessageInitShape, toBinary, toJson } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
+import { Writer, writer } from "../../../gen/atoll/event/v1/writer_pb.ts";
 import { checkWorkerEvent } from "./check-worker-event.ts";
 import { jsonRegistry } from "./json-registry.ts";
 import { encodeEventTime, stampEvent } from "./stamp-event.ts";
@@ -11,6 +12,8 @@ const serverBodies = [
   "runQueued",
   "runStarted",
   "runResumed",
+  "approvalResolved",
+  "questionAnswered",
   "sessionUpdated",
   "omitted",
   "logTruncated",
@@ -32,10 +35,12 @@ function encodeBody(number: number, inside: readonly number[] = []): Uint8Array 
 describe("checking a worker's event", () => {
   it("knows every body of the contract, and allows those that a worker writes", () => {
     expect(bodies.length).toBeGreaterThan(20);
-    for (const { number, localName } of bodies) {
+    for (const field of bodies) {
+      const { number, localName } = field;
       const check = checkWorkerEvent(encodeBody(number), "run-1");
       if (serverBodies.includes(localName)) {
         expect(check, localName).toEqual({ kind: "refused", problem: `a worker may not write field ${number}` });
+        expect(getOption(field, writer), localName).toBe(Writer.MESH);
       } else {
         expect(check, localName).toMatchObject({ kind: "allowed" });
       }

@@ -6,8 +6,9 @@
  * page of the log that it stands in. Deltas, nearly all events, are only walked; other bodies are decoded.
  */
 import { isUtf8 } from "node:buffer";
-import { fromBinary, toJson } from "@bufbuild/protobuf";
+import { fromBinary, getOption, toJson } from "@bufbuild/protobuf";
 import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
+import { Writer, writer } from "../../../gen/atoll/event/v1/writer_pb.ts";
 import { maxEventBytes } from "./event-bounds.ts";
 import { jsonRegistry } from "./json-registry.ts";
 import { lengthDelimitedWireType, MalformedWire, varintWireType, WireReader } from "./wire-reader.ts";
@@ -29,33 +30,12 @@ const maxWorkerEventBytes = maxEventBytes - 256;
 /** Text up to this length is looked at here, whether it is ASCII. */
 const maxLookedAtBytes = 64;
 
-/** Field numbers of atoll.event.v1.Event.body that a worker may write. */
-const workerBodies: ReadonlySet<number> = new Set([
-  textDeltaField,
-  thinkingDeltaField,
-  9, // block_completed
-  19, // run_parked
-  21, // step_started
-  22, // phase_changed
-  23, // step_discarded
-  24, // tool_call_proposed
-  25, // tool_call_started
-  26, // tool_progress
-  27, // tool_call_finished
-  28, // approval_requested
-  29, // approval_resolved
-  30, // question_asked
-  31, // question_answered
-  32, // usage
-  33, // model_switched
-  34, // compacted
-  35, // subagent_spawned
-  36, // subagent_finished
-  37, // run_finished
-  50, // model_waiting
-  51, // history_mended
-  52, // tool_left_out
-]);
+/** Field numbers of atoll.event.v1.Event.body that a worker may write, as the contract says it (L6). */
+const workerBodies: ReadonlySet<number> = new Set(
+  (EventSchema.oneofs[0]?.fields ?? [])
+    .filter((field) => getOption(field, writer) === Writer.WORKER)
+    .map(({ number }) => number),
+);
 
 /** What the check found. */
 export type WorkerEventCheck =

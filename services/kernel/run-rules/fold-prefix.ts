@@ -5,9 +5,11 @@
  * message; a steered or collected message belongs to a run that has begun already. Where retention has removed the oldest
  * events, a run may be named only by what it did later: there, its first event that is kept begins it.
  */
+
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
+import type { SessionState } from "../../../gen/atoll/event/v1/log_events_pb.ts";
 import { readEventBody } from "../event/read-event-body.ts";
 import { readEventRun } from "../event/read-event-run.ts";
 import type { StoredEvent } from "../event/stored-event.ts";
@@ -37,8 +39,8 @@ export class PrefixFold {
   contextFloorSeq: number | undefined;
   /** What readers of the log take for the title; undefined when no event says it. */
   title: string | undefined;
-  /** What readers of the log take for the state, for example `CLOSED`; undefined when no event says it. */
-  state: string | undefined;
+  /** What readers of the log take for the state; undefined when no event says it. */
+  state: SessionState | undefined;
 
   /** `isTrimmed`: the log does not begin with its first event any more. */
   constructor(isTrimmed: boolean) {

@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { ErrorReason } from "../../../gen/atoll/error/v1/error_reason_pb.ts";
 import { verifies } from "../../../test/requirements.ts";
 import { judgeBreakage } from "../../client/judge-breakage.ts";
 import { eventOf, type SessionsScript, startScriptedGateway } from "../../client/scripted-gateway.fixture.ts";
@@ -61,7 +62,12 @@ describe(`tabs that share a stream ${verifies("FP2")}`, () => {
 
   test("are told why a subscription was refused, with reason and time to wait", async () => {
     const { openTab } = await setUp(async function* (_, { context }) {
-      const error = { code: Code.ResourceExhausted, reason: "LIMIT_EXCEEDED", message: "busy", retryAfterMs: 1_500 };
+      const error = {
+        code: Code.ResourceExhausted,
+        reason: ErrorReason.LIMIT_EXCEEDED,
+        message: "busy",
+        retryAfterMs: 1_500,
+      };
       yield { subscription: 0, ended: true, error };
       await untilLeft(context.signal);
     });

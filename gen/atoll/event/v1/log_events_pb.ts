@@ -4,15 +4,15 @@
 // @generated from file atoll/event/v1/log_events.proto (package atoll.event.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Message } from "@bufbuild/protobuf";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file atoll/event/v1/log_events.proto.
  */
 export const file_atoll_event_v1_log_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch9hdG9sbC9ldmVudC92MS9sb2dfZXZlbnRzLnByb3RvEg5hdG9sbC5ldmVudC52MSJtCg5TZXNzaW9uVXBkYXRlZBIOCgZmaWVsZHMYASADKAkSDQoFdGl0bGUYAiABKAkSDQoFc3RhdGUYAyABKAkSEgoKY2hhbmdlZF9ieRgEIAEoCRIZChFjb250ZXh0X2Zsb29yX3NlcRgFIAEoBCIYCgdPbWl0dGVkEg0KBWNvdW50GAEgASgEIh4KDExvZ1RydW5jYXRlZBIOCgZyZWFzb24YASABKAkiHwoOSGlzdG9yeVRyaW1tZWQSDQoFY291bnQYASABKARiBnByb3RvMw");
+  fileDesc("Ch9hdG9sbC9ldmVudC92MS9sb2dfZXZlbnRzLnByb3RvEg5hdG9sbC5ldmVudC52MSKRAQoOU2Vzc2lvblVwZGF0ZWQSDgoGZmllbGRzGAEgAygJEg0KBXRpdGxlGAIgASgJEisKBXN0YXRlGAYgASgOMhwuYXRvbGwuZXZlbnQudjEuU2Vzc2lvblN0YXRlEhIKCmNoYW5nZWRfYnkYBCABKAkSGQoRY29udGV4dF9mbG9vcl9zZXEYBSABKARKBAgDEAQiGAoHT21pdHRlZBINCgVjb3VudBgBIAEoBCIeCgxMb2dUcnVuY2F0ZWQSDgoGcmVhc29uGAEgASgJIh8KDkhpc3RvcnlUcmltbWVkEg0KBWNvdW50GAEgASgEKpQBCgxTZXNzaW9uU3RhdGUSHQoZU0VTU0lPTl9TVEFURV9VTlNQRUNJRklFRBAAEhkKFVNFU1NJT05fU1RBVEVfQ1JFQVRFRBABEhgKFFNFU1NJT05fU1RBVEVfQUNUSVZFEAISFgoSU0VTU0lPTl9TVEFURV9JRExFEAMSGAoUU0VTU0lPTl9TVEFURV9DTE9TRUQQBGIGcHJvdG8z");
 
 /**
  * The session itself changed.
@@ -35,11 +35,11 @@ export type SessionUpdated = Message<"atoll.event.v1.SessionUpdated"> & {
   title: string;
 
   /**
-   * The state from now on, when it changed, for example `CLOSED`.
+   * The state from now on, when it changed; else unspecified.
    *
-   * @generated from field: string state = 3;
+   * @generated from field: atoll.event.v1.SessionState state = 6;
    */
-  state: string;
+  state: SessionState;
 
   /**
    * Who changed it; `mesh` for the mesh itself.
@@ -125,4 +125,59 @@ export type HistoryTrimmed = Message<"atoll.event.v1.HistoryTrimmed"> & {
  */
 export const HistoryTrimmedSchema: GenMessage<HistoryTrimmed> = /*@__PURE__*/
   messageDesc(file_atoll_event_v1_log_events, 3);
+
+/**
+ * Where a session is in its life.
+ *
+ * @generated from enum atoll.event.v1.SessionState
+ */
+export const SessionState = {
+  /**
+   * Not stated.
+   *
+   * @generated from enum value: SESSION_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * No message yet.
+   *
+   * @generated from enum value: SESSION_STATE_CREATED = 1;
+   */
+  CREATED: 1,
+
+  /**
+   * A run is queued or running, or there was one within the idle timeout.
+   *
+   * @generated from enum value: SESSION_STATE_ACTIVE = 2;
+   */
+  ACTIVE: 2,
+
+  /**
+   * Nothing happened for the idle timeout; the next message makes it active.
+   *
+   * @generated from enum value: SESSION_STATE_IDLE = 3;
+   */
+  IDLE: 3,
+
+  /**
+   * Closed; it can be read and forked, not written.
+   *
+   * @generated from enum value: SESSION_STATE_CLOSED = 4;
+   */
+  CLOSED: 4,
+} as const;
+
+/**
+ * Where a session is in its life.
+ *
+ * @generated from enum atoll.event.v1.SessionState
+ */
+export type SessionState = (typeof SessionState)[keyof typeof SessionState] | UnknownEnum;
+
+/**
+ * Describes the enum atoll.event.v1.SessionState.
+ */
+export const SessionStateSchema: GenEnum<SessionState> = /*@__PURE__*/
+  enumDesc(file_atoll_event_v1_log_events, 0);
 

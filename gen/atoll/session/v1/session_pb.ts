@@ -6,6 +6,8 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { SessionState } from "../../event/v1/log_events_pb.ts";
+import { file_atoll_event_v1_log_events } from "../../event/v1/log_events_pb.ts";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -15,7 +17,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file atoll/session/v1/session.proto.
  */
 export const file_atoll_session_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("Ch5hdG9sbC9zZXNzaW9uL3YxL3Nlc3Npb24ucHJvdG8SEGF0b2xsLnNlc3Npb24udjEiggEKC1Jlc2V0UG9saWN5EjMKBG1vZGUYASABKA4yGy5hdG9sbC5zZXNzaW9uLnYxLlJlc2V0TW9kZUIIukgFggECEAESFQoEaG91chgCIAEoDUIHukgEKgIYFxInCgRpZGxlGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIlsKDFRhc2tQcm9ncmVzcxIXCgV0aXRsZRgBIAEoCUIIukgFcgMYgAQSGAoHcGVyY2VudBgCIAEoDUIHukgEKgIYZBIYCgZkZXRhaWwYAyABKAlCCLpIBXIDGIAEIvUHCgdTZXNzaW9uEhwKCnNlc3Npb25faWQYASABKAlCCLpIBXIDGIABEhUKA2tleRgCIAEoCUIIukgFcgMYgAISGQoIYWdlbnRfaWQYAyABKAlCB7pIBHICGEASLQoFc3RhdGUYBCABKA4yHi5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb25TdGF0ZRIXCgV0aXRsZRgFIAEoCUIIukgFcgMYgAISdQoGbGFiZWxzGAYgAygLMiUuYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uLkxhYmVsc0VudHJ5Qj66SDuaATgQICItcisyKV5bXHB7TH1ccHtNfVxwe059XHB7UH1ccHtTfVxwe1pzfV17MSw2NH0kKgVyAxiAAhIXCgZsb2dfaWQYByABKAlCB7pIBHICGEASEAoIaGVhZF9zZXEYCCABKAQSEgoKb2xkZXN0X3NlcRgJIAEoBBIfCg1hY3RpdmVfcnVuX2lkGAogASgJQgi6SAVyAxiAARITCgtxdWV1ZWRfcnVucxgLIAEoDRIjChFwYXJlbnRfc2Vzc2lvbl9pZBgMIAEoCUIIukgFcgMYgAESLgoKY3JlYXRlZF9hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPbGFzdF9tZXNzYWdlX2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCgxyZXNldF9wb2xpY3kYECABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLlJlc2V0UG9saWN5EhkKEWNvbnRleHRfZmxvb3Jfc2VxGBEgASgEEiwKC3ByZWZlcmVuY2VzGBIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIqCgl2YXJpYWJsZXMYEyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiwKBHRhc2sYFCABKAsyHi5hdG9sbC5zZXNzaW9uLnYxLlRhc2tQcm9ncmVzcxIvCgxpZGxlX3RpbWVvdXQYFSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHAoKY3JlYXRlZF9ieRgWIAEoCUIIukgFcgMYgAISFQoNbWVzc2FnZV9jb3VudBgXIAEoDRIoChZmb3JrZWRfZnJvbV9zZXNzaW9uX2lkGBggASgJQgi6SAVyAxiAARIVCg1mb3JrZWRfYXRfc2VxGBkgASgEGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEqlAEKDFNlc3Npb25TdGF0ZRIdChlTRVNTSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVU0VTU0lPTl9TVEFURV9DUkVBVEVEEAESGAoUU0VTU0lPTl9TVEFURV9BQ1RJVkUQAhIWChJTRVNTSU9OX1NUQVRFX0lETEUQAxIYChRTRVNTSU9OX1NUQVRFX0NMT1NFRBAEKmgKCVJlc2V0TW9kZRIaChZSRVNFVF9NT0RFX1VOU1BFQ0lGSUVEEAASFAoQUkVTRVRfTU9ERV9ORVZFUhABEhQKEFJFU0VUX01PREVfREFJTFkQAhITCg9SRVNFVF9NT0RFX0lETEUQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Ch5hdG9sbC9zZXNzaW9uL3YxL3Nlc3Npb24ucHJvdG8SEGF0b2xsLnNlc3Npb24udjEiggEKC1Jlc2V0UG9saWN5EjMKBG1vZGUYASABKA4yGy5hdG9sbC5zZXNzaW9uLnYxLlJlc2V0TW9kZUIIukgFggECEAESFQoEaG91chgCIAEoDUIHukgEKgIYFxInCgRpZGxlGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIlsKDFRhc2tQcm9ncmVzcxIXCgV0aXRsZRgBIAEoCUIIukgFcgMYgAQSGAoHcGVyY2VudBgCIAEoDUIHukgEKgIYZBIYCgZkZXRhaWwYAyABKAlCCLpIBXIDGIAEIvMHCgdTZXNzaW9uEhwKCnNlc3Npb25faWQYASABKAlCCLpIBXIDGIABEhUKA2tleRgCIAEoCUIIukgFcgMYgAISGQoIYWdlbnRfaWQYAyABKAlCB7pIBHICGEASKwoFc3RhdGUYBCABKA4yHC5hdG9sbC5ldmVudC52MS5TZXNzaW9uU3RhdGUSFwoFdGl0bGUYBSABKAlCCLpIBXIDGIACEnUKBmxhYmVscxgGIAMoCzIlLmF0b2xsLnNlc3Npb24udjEuU2Vzc2lvbi5MYWJlbHNFbnRyeUI+ukg7mgE4ECAiLXIrMileW1xwe0x9XHB7TX1ccHtOfVxwe1B9XHB7U31ccHtac31dezEsNjR9JCoFcgMYgAISFwoGbG9nX2lkGAcgASgJQge6SARyAhhAEhAKCGhlYWRfc2VxGAggASgEEhIKCm9sZGVzdF9zZXEYCSABKAQSHwoNYWN0aXZlX3J1bl9pZBgKIAEoCUIIukgFcgMYgAESEwoLcXVldWVkX3J1bnMYCyABKA0SIwoRcGFyZW50X3Nlc3Npb25faWQYDCABKAlCCLpIBXIDGIABEi4KCmNyZWF0ZWRfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD2xhc3RfbWVzc2FnZV9hdBgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoMcmVzZXRfcG9saWN5GBAgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5SZXNldFBvbGljeRIZChFjb250ZXh0X2Zsb29yX3NlcRgRIAEoBBIsCgtwcmVmZXJlbmNlcxgSIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSKgoJdmFyaWFibGVzGBMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIsCgR0YXNrGBQgASgLMh4uYXRvbGwuc2Vzc2lvbi52MS5UYXNrUHJvZ3Jlc3MSLwoMaWRsZV90aW1lb3V0GBUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhwKCmNyZWF0ZWRfYnkYFiABKAlCCLpIBXIDGIACEhUKDW1lc3NhZ2VfY291bnQYFyABKA0SKAoWZm9ya2VkX2Zyb21fc2Vzc2lvbl9pZBgYIAEoCUIIukgFcgMYgAESFQoNZm9ya2VkX2F0X3NlcRgZIAEoBBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBKmgKCVJlc2V0TW9kZRIaChZSRVNFVF9NT0RFX1VOU1BFQ0lGSUVEEAASFAoQUkVTRVRfTU9ERV9ORVZFUhABEhQKEFJFU0VUX01PREVfREFJTFkQAhITCg9SRVNFVF9NT0RFX0lETEUQA2IGcHJvdG8z", [file_atoll_event_v1_log_events, file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * When a session starts over with an empty context. The log keeps every event. It is looked at when a message arrives,
@@ -118,7 +120,7 @@ export type Session = Message<"atoll.session.v1.Session"> & {
   /**
    * Where it is in its life.
    *
-   * @generated from field: atoll.session.v1.SessionState state = 4;
+   * @generated from field: atoll.event.v1.SessionState state = 4;
    */
   state: SessionState;
 
@@ -279,61 +281,6 @@ export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
   messageDesc(file_atoll_session_v1_session, 2);
 
 /**
- * Where a session is in its life.
- *
- * @generated from enum atoll.session.v1.SessionState
- */
-export const SessionState = {
-  /**
-   * Not stated.
-   *
-   * @generated from enum value: SESSION_STATE_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED: 0,
-
-  /**
-   * No message yet.
-   *
-   * @generated from enum value: SESSION_STATE_CREATED = 1;
-   */
-  CREATED: 1,
-
-  /**
-   * A run is queued or running, or there was one within the idle timeout.
-   *
-   * @generated from enum value: SESSION_STATE_ACTIVE = 2;
-   */
-  ACTIVE: 2,
-
-  /**
-   * Nothing happened for the idle timeout; the next message makes it active.
-   *
-   * @generated from enum value: SESSION_STATE_IDLE = 3;
-   */
-  IDLE: 3,
-
-  /**
-   * Closed; it can be read and forked, not written.
-   *
-   * @generated from enum value: SESSION_STATE_CLOSED = 4;
-   */
-  CLOSED: 4,
-} as const;
-
-/**
- * Where a session is in its life.
- *
- * @generated from enum atoll.session.v1.SessionState
- */
-export type SessionState = (typeof SessionState)[keyof typeof SessionState] | UnknownEnum;
-
-/**
- * Describes the enum atoll.session.v1.SessionState.
- */
-export const SessionStateSchema: GenEnum<SessionState> = /*@__PURE__*/
-  enumDesc(file_atoll_session_v1_session, 0);
-
-/**
  * When a session starts over with an empty context.
  *
  * @generated from enum atoll.session.v1.ResetMode
@@ -379,5 +326,5 @@ export type ResetMode = (typeof ResetMode)[keyof typeof ResetMode] | UnknownEnum
  * Describes the enum atoll.session.v1.ResetMode.
  */
 export const ResetModeSchema: GenEnum<ResetMode> = /*@__PURE__*/
-  enumDesc(file_atoll_session_v1_session, 1);
+  enumDesc(file_atoll_session_v1_session, 0);
 

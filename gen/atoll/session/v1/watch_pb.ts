@@ -6,8 +6,12 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { ErrorReason } from "../../error/v1/error_reason_pb.ts";
+import { file_atoll_error_v1_error_reason } from "../../error/v1/error_reason_pb.ts";
 import type { Event } from "../../event/v1/event_pb.ts";
 import { file_atoll_event_v1_event } from "../../event/v1/event_pb.ts";
+import type { SessionState } from "../../event/v1/log_events_pb.ts";
+import { file_atoll_event_v1_log_events } from "../../event/v1/log_events_pb.ts";
 import type { Session } from "./session_pb.ts";
 import { file_atoll_session_v1_session } from "./session_pb.ts";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
@@ -17,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file atoll/session/v1/watch.proto.
  */
 export const file_atoll_session_v1_watch: GenFile = /*@__PURE__*/
-  fileDesc("ChxhdG9sbC9zZXNzaW9uL3YxL3dhdGNoLnByb3RvEhBhdG9sbC5zZXNzaW9uLnYxIlgKBkN1cnNvchIrCgZsb2dfaWQYASABKAlCG7pIGHIWMhReW0EtWmEtejAtOV9dezAsNjR9JBIhCglhZnRlcl9zZXEYAiABKARCDrpICzIJGP////////8PIncKC0V2ZW50RmlsdGVyEjMKB2luY2x1ZGUYASADKAlCIrpIH5IBHBAgIhhyFjIUXltBLVphLXowLTlfXXsxLDY0fSQSMwoHZXhjbHVkZRgCIAMoCUIiukgfkgEcECAiGHIWMhReW0EtWmEtejAtOV9dezEsNjR9JCLQAQoLV2F0Y2hDcmVhdGUSGQoId2F0Y2hfaWQYASABKANCB7pIBCICIAASMgoKc2Vzc2lvbl9pZBgCIAEoCUIcukgZchcyFV5bQS1aYS16MC05X117MCwxMjh9JEgAEg8KBWluZGV4GAMgASgISAASKAoGY3Vyc29yGAQgASgLMhguYXRvbGwuc2Vzc2lvbi52MS5DdXJzb3ISLQoGZmlsdGVyGAUgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5FdmVudEZpbHRlckIICgZ0YXJnZXQiHwoLV2F0Y2hDYW5jZWwSEAoId2F0Y2hfaWQYASABKAMieQoMV2F0Y2hSZXF1ZXN0Ei8KBmNyZWF0ZRgBIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuV2F0Y2hDcmVhdGVIABIvCgZjYW5jZWwYAiABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLldhdGNoQ2FuY2VsSABCBwoFZnJhbWUiVgoMV2F0Y2hDcmVhdGVkEhAKCHdhdGNoX2lkGAEgASgDEg4KBmxvZ19pZBgCIAEoCRIQCghoZWFkX3NlcRgDIAEoBBISCgpvbGRlc3Rfc2VxGAQgASgEIsQBCg5XYXRjaENhbmNlbGxlZBIQCgh3YXRjaF9pZBgBIAEoAxIMCgRjb2RlGAIgASgNEg4KBnJlYXNvbhgDIAEoCRIPCgdtZXNzYWdlGAQgASgJEkAKCG1ldGFkYXRhGAUgAygLMi4uYXRvbGwuc2Vzc2lvbi52MS5XYXRjaENhbmNlbGxlZC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIzCg1XYXRjaFByb2dyZXNzEhAKCHdhdGNoX2lkGAEgASgDEhAKCGhlYWRfc2VxGAIgASgEImcKCkV2ZW50QmF0Y2gSJQoGZXZlbnRzGAEgAygLMhUuYXRvbGwuZXZlbnQudjEuRXZlbnQSEAoId2F0Y2hfaWQYAiABKAMSDgoGbG9nX2lkGAMgASgJEhAKCGhlYWRfc2VxGAQgASgEIrEBCgpJbmRleEVudHJ5EgsKA3NlcRgBIAEoBBISCgpzZXNzaW9uX2lkGAIgASgJEhAKCGhlYWRfc2VxGAMgASgEEg0KBXN0YXRlGAQgASgJEg0KBXRpdGxlGAUgASgJEhUKDWFjdGl2ZV9ydW5faWQYBiABKAkSDwoHZGVsZXRlZBgHIAEoCBIqCgdzZXNzaW9uGAggASgLMhkuYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uInEKDEluZGV4RW50cmllcxIQCgh3YXRjaF9pZBgBIAEoAxItCgdlbnRyaWVzGAIgAygLMhwuYXRvbGwuc2Vzc2lvbi52MS5JbmRleEVudHJ5Eg4KBmxvZ19pZBgDIAEoCRIQCghoZWFkX3NlcRgEIAEoBCKXAgoNV2F0Y2hSZXNwb25zZRItCgViYXRjaBgBIAEoCzIcLmF0b2xsLnNlc3Npb24udjEuRXZlbnRCYXRjaEgAEjEKB2NyZWF0ZWQYAiABKAsyHi5hdG9sbC5zZXNzaW9uLnYxLldhdGNoQ3JlYXRlZEgAEjUKCWNhbmNlbGxlZBgDIAEoCzIgLmF0b2xsLnNlc3Npb24udjEuV2F0Y2hDYW5jZWxsZWRIABIzCghwcm9ncmVzcxgEIAEoCzIfLmF0b2xsLnNlc3Npb24udjEuV2F0Y2hQcm9ncmVzc0gAEi8KBWluZGV4GAUgASgLMh4uYXRvbGwuc2Vzc2lvbi52MS5JbmRleEVudHJpZXNIAEIHCgVmcmFtZWIGcHJvdG8z", [file_atoll_event_v1_event, file_atoll_session_v1_session, file_buf_validate_validate]);
+  fileDesc("ChxhdG9sbC9zZXNzaW9uL3YxL3dhdGNoLnByb3RvEhBhdG9sbC5zZXNzaW9uLnYxIlgKBkN1cnNvchIrCgZsb2dfaWQYASABKAlCG7pIGHIWMhReW0EtWmEtejAtOV9dezAsNjR9JBIhCglhZnRlcl9zZXEYAiABKARCDrpICzIJGP////////8PIncKC0V2ZW50RmlsdGVyEjMKB2luY2x1ZGUYASADKAlCIrpIH5IBHBAgIhhyFjIUXltBLVphLXowLTlfXXsxLDY0fSQSMwoHZXhjbHVkZRgCIAMoCUIiukgfkgEcECAiGHIWMhReW0EtWmEtejAtOV9dezEsNjR9JCLQAQoLV2F0Y2hDcmVhdGUSGQoId2F0Y2hfaWQYASABKANCB7pIBCICIAASMgoKc2Vzc2lvbl9pZBgCIAEoCUIcukgZchcyFV5bQS1aYS16MC05X117MCwxMjh9JEgAEg8KBWluZGV4GAMgASgISAASKAoGY3Vyc29yGAQgASgLMhguYXRvbGwuc2Vzc2lvbi52MS5DdXJzb3ISLQoGZmlsdGVyGAUgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5FdmVudEZpbHRlckIICgZ0YXJnZXQiHwoLV2F0Y2hDYW5jZWwSEAoId2F0Y2hfaWQYASABKAMieQoMV2F0Y2hSZXF1ZXN0Ei8KBmNyZWF0ZRgBIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuV2F0Y2hDcmVhdGVIABIvCgZjYW5jZWwYAiABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLldhdGNoQ2FuY2VsSABCBwoFZnJhbWUiVgoMV2F0Y2hDcmVhdGVkEhAKCHdhdGNoX2lkGAEgASgDEg4KBmxvZ19pZBgCIAEoCRIQCghoZWFkX3NlcRgDIAEoBBISCgpvbGRlc3Rfc2VxGAQgASgEIuEBCg5XYXRjaENhbmNlbGxlZBIQCgh3YXRjaF9pZBgBIAEoAxIMCgRjb2RlGAIgASgNEisKBnJlYXNvbhgDIAEoDjIbLmF0b2xsLmVycm9yLnYxLkVycm9yUmVhc29uEg8KB21lc3NhZ2UYBCABKAkSQAoIbWV0YWRhdGEYBSADKAsyLi5hdG9sbC5zZXNzaW9uLnYxLldhdGNoQ2FuY2VsbGVkLk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjMKDVdhdGNoUHJvZ3Jlc3MSEAoId2F0Y2hfaWQYASABKAMSEAoIaGVhZF9zZXEYAiABKAQiZwoKRXZlbnRCYXRjaBIlCgZldmVudHMYASADKAsyFS5hdG9sbC5ldmVudC52MS5FdmVudBIQCgh3YXRjaF9pZBgCIAEoAxIOCgZsb2dfaWQYAyABKAkSEAoIaGVhZF9zZXEYBCABKAQizwEKCkluZGV4RW50cnkSCwoDc2VxGAEgASgEEhIKCnNlc3Npb25faWQYAiABKAkSEAoIaGVhZF9zZXEYAyABKAQSKwoFc3RhdGUYBCABKA4yHC5hdG9sbC5ldmVudC52MS5TZXNzaW9uU3RhdGUSDQoFdGl0bGUYBSABKAkSFQoNYWN0aXZlX3J1bl9pZBgGIAEoCRIPCgdkZWxldGVkGAcgASgIEioKB3Nlc3Npb24YCCABKAsyGS5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb24icQoMSW5kZXhFbnRyaWVzEhAKCHdhdGNoX2lkGAEgASgDEi0KB2VudHJpZXMYAiADKAsyHC5hdG9sbC5zZXNzaW9uLnYxLkluZGV4RW50cnkSDgoGbG9nX2lkGAMgASgJEhAKCGhlYWRfc2VxGAQgASgEIpcCCg1XYXRjaFJlc3BvbnNlEi0KBWJhdGNoGAEgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5FdmVudEJhdGNoSAASMQoHY3JlYXRlZBgCIAEoCzIeLmF0b2xsLnNlc3Npb24udjEuV2F0Y2hDcmVhdGVkSAASNQoJY2FuY2VsbGVkGAMgASgLMiAuYXRvbGwuc2Vzc2lvbi52MS5XYXRjaENhbmNlbGxlZEgAEjMKCHByb2dyZXNzGAQgASgLMh8uYXRvbGwuc2Vzc2lvbi52MS5XYXRjaFByb2dyZXNzSAASLwoFaW5kZXgYBSABKAsyHi5hdG9sbC5zZXNzaW9uLnYxLkluZGV4RW50cmllc0gAQgcKBWZyYW1lYgZwcm90bzM", [file_atoll_error_v1_error_reason, file_atoll_event_v1_event, file_atoll_event_v1_log_events, file_atoll_session_v1_session, file_buf_validate_validate]);
 
 /**
  * A place in a log (S2, S5).
@@ -261,11 +265,11 @@ export type WatchCancelled = Message<"atoll.session.v1.WatchCancelled"> & {
   code: number;
 
   /**
-   * The name of an atoll.error.v1.ErrorReason without its prefix.
+   * Why; unspecified when the client asked for it.
    *
-   * @generated from field: string reason = 3;
+   * @generated from field: atoll.error.v1.ErrorReason reason = 3;
    */
-  reason: string;
+  reason: ErrorReason;
 
   /**
    * What happened, for people.
@@ -387,11 +391,11 @@ export type IndexEntry = Message<"atoll.session.v1.IndexEntry"> & {
   headSeq: bigint;
 
   /**
-   * Its state, the name of a SessionState without its prefix, for example `ACTIVE`; empty for a deleted one.
+   * Its state; unspecified for a deleted one.
    *
-   * @generated from field: string state = 4;
+   * @generated from field: atoll.event.v1.SessionState state = 4;
    */
-  state: string;
+  state: SessionState;
 
   /**
    * Its title.

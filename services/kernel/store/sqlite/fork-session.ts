@@ -7,11 +7,13 @@
  * copy, and each of its calls an outcome. The
  * runs of the copied part are history: their rows stay the original's. Keeps L7: a log over a bound is not copied.
  */
+
 import { type OpenRun, PrefixFold } from "../../run-rules/fold-prefix.ts";
 import { callEnding } from "../../run-rules/open-calls.ts";
 import type { Forked, ForkRefusal, SessionFork } from "../changes.ts";
 import type { SessionRow } from "../rows.ts";
 import type { Scope } from "../scope.ts";
+import { sessionStates } from "../session-states.ts";
 import type { Answered, Request } from "../session-store.ts";
 import type { EventRows } from "./event-rows.ts";
 import type { StoredSession } from "./session-columns.ts";
@@ -111,6 +113,6 @@ function copy(
 function updates(session: SessionRow, { update }: SessionFork, { title, state }: PrefixFold): Uint8Array[] {
   const fields: ("title" | "state")[] = [];
   if (title !== undefined && title !== session.title) fields.push("title");
-  if (state !== undefined && state !== session.state.toUpperCase()) fields.push("state");
+  if (state !== undefined && state !== sessionStates[session.state]) fields.push("state");
   return fields.length === 0 ? [] : [update(session, fields)];
 }
