@@ -353,7 +353,7 @@ async function start(options: StartOptions, lifecycle: Lifecycle): Promise<Mesh>
       const principal = {
         tenant: localTenant,
         name: "user:local",
-        scopes: new Set([AuthScope.ADMIN]),
+        scopes: new Set([AuthScope.ADMIN, AuthScope.OPERATOR]),
         origin: undefined,
         run: undefined,
       };

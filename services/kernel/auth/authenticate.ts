@@ -48,7 +48,7 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
   const localPrincipal: Principal = {
     tenant: localTenant,
     name: "user:local",
-    scopes: new Set([AuthScope.ADMIN]),
+    scopes: new Set([AuthScope.ADMIN, AuthScope.OPERATOR]),
     origin: undefined,
     run: undefined,
   };
@@ -110,12 +110,15 @@ function digest(token: string): Buffer {
   return hash("sha256", token, "buffer");
 }
 
+/** What ADMIN does not include: other people's processes, and what is no tenant's. */
+const apartFromAdmin: ReadonlySet<AuthScope> = new Set([AuthScope.WORKER, AuthScope.OPERATOR]);
+
 /**
- * Whether a principal may call an RPC that asks for this scope. ADMIN includes every scope but WORKER; UNSPECIFIED, which
- * an RPC without the option has, is held by nobody.
+ * Whether a principal may call an RPC that asks for this scope. ADMIN includes every scope but WORKER and OPERATOR;
+ * UNSPECIFIED, which an RPC without the option has, is held by nobody.
  */
-export function holdsScope(principal: Principal, scope: AuthScope): boolean {
+export function holdsScope(principal: Pick<Principal, "scopes">, scope: AuthScope): boolean {
   if (scope === AuthScope.UNSPECIFIED) return false;
   if (principal.scopes.has(scope)) return true;
-  return principal.scopes.has(AuthScope.ADMIN) && scope !== AuthScope.WORKER;
+  return principal.scopes.has(AuthScope.ADMIN) && !apartFromAdmin.has(scope);
 }

@@ -46,14 +46,16 @@ export function createRequestGate(authenticate: Authenticate): (context: Handler
       case "authenticated":
         break;
     }
-    if (!holdsScope(authentication.principal, scope)) {
-      const name = ScopeSchema.value[scope]?.name.replace("SCOPE_", "") ?? String(scope);
-      throw failure(ErrorReason.SCOPE_MISSING, `the token lacks the scope ${name}`, { metadata: { scope: name } });
-    }
+    if (!holdsScope(authentication.principal, scope)) throw scopeMissing(scope);
     context.values.set(principalKey, authentication.principal);
     exchange?.prove(authentication.principal);
     context.values.set(credentialKey, authorization?.slice("Bearer ".length) ?? "");
   };
+}
+
+export function scopeMissing(scope: Scope): ConnectError {
+  const name = ScopeSchema.value[scope]?.name.replace("SCOPE_", "") ?? String(scope);
+  return failure(ErrorReason.SCOPE_MISSING, `the token lacks the scope ${name}`, { metadata: { scope: name } });
 }
 
 /** What a token that is not valid costs its address, in bytes of its allowance: it was checked. */

@@ -8,6 +8,7 @@ import type { Log } from "../log.ts";
 import { createDeadlineInterceptor } from "./deadline-interceptor.ts";
 import type { Draining } from "./draining.ts";
 import { createFaultInterceptor } from "./fault-interceptor.ts";
+import { needInterceptor } from "./need-interceptor.ts";
 import { createRequestGate } from "./request-gate.ts";
 import { turnInterceptor } from "./turn-interceptor.ts";
 import { validateInterceptor } from "./validate-interceptor.ts";
@@ -36,6 +37,7 @@ export function createServerOptions(parts: {
       createDeadlineInterceptor(parts.clock, parts.streamIdleTimeoutMs, parts.draining),
       turnInterceptor,
       validateInterceptor,
+      needInterceptor,
     ],
     requestGate: createRequestGate(parts.authenticate),
     // A field that is not in the contract is a mistake of the caller, and is said so.

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file atoll/content/v1/blob.proto.
  */
 export const file_atoll_content_v1_blob: GenFile = /*@__PURE__*/
-  fileDesc("ChthdG9sbC9jb250ZW50L3YxL2Jsb2IucHJvdG8SEGF0b2xsLmNvbnRlbnQudjEiaQoHQmxvYlJlZhIlCgZzaGEyNTYYASABKAlCFbpIEnIQMg5eWzAtOWEtZl17NjR9JBIMCgRzaXplGAIgASgEEikKCm1lZGlhX3R5cGUYAyABKAlCFbpIEnIQMg5eWyAtfl17MCwyNTV9JGIGcHJvdG8z", [file_buf_validate_validate]);
+  fileDesc("ChthdG9sbC9jb250ZW50L3YxL2Jsb2IucHJvdG8SEGF0b2xsLmNvbnRlbnQudjEiaQoHQmxvYlJlZhIlCgZzaGEyNTYYASABKAlCFbpIEnIQMg5eWzAtOWEtZl17NjR9JBIMCgRzaXplGAIgASgEEikKCm1lZGlhX3R5cGUYAyABKAlCFbpIEnIQMg5eWyAtfl17MCwyNTV9JEJgChBhdG9sbC5jb250ZW50LnYxQglCbG9iUHJvdG9QAVorYXRvbGwuZXhhbXBsZS9nby9hdG9sbC9jb250ZW50L3YxO2NvbnRlbnR2MboCEUF0b2xsX0NvbnRlbnRfVjFfYgZwcm90bzM", [file_buf_validate_validate]);
 
 /**
  * Names a blob by the hash of its bytes. A blob is durable before any event refers to it.

@@ -14,7 +14,7 @@ import type { UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file atoll/event/v1/writer.proto.
  */
 export const file_atoll_event_v1_writer: GenFile = /*@__PURE__*/
-  fileDesc("ChthdG9sbC9ldmVudC92MS93cml0ZXIucHJvdG8SDmF0b2xsLmV2ZW50LnYxKkQKBldyaXRlchIWChJXUklURVJfVU5TUEVDSUZJRUQQABIPCgtXUklURVJfTUVTSBABEhEKDVdSSVRFUl9XT1JLRVIQAjpPCgZ3cml0ZXISHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGOCNAyABKA4yFi5hdG9sbC5ldmVudC52MS5Xcml0ZXJSBndyaXRlcmIGcHJvdG8z", [file_google_protobuf_descriptor]);
+  fileDesc("ChthdG9sbC9ldmVudC92MS93cml0ZXIucHJvdG8SDmF0b2xsLmV2ZW50LnYxKkQKBldyaXRlchIWChJXUklURVJfVU5TUEVDSUZJRUQQABIPCgtXUklURVJfTUVTSBABEhEKDVdSSVRFUl9XT1JLRVIQAjpPCgZ3cml0ZXISHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGOCNAyABKA4yFi5hdG9sbC5ldmVudC52MS5Xcml0ZXJSBndyaXRlckJaCg5hdG9sbC5ldmVudC52MUILV3JpdGVyUHJvdG9QAVonYXRvbGwuZXhhbXBsZS9nby9hdG9sbC9ldmVudC92MTtldmVudHYxugIPQXRvbGxfRXZlbnRfVjFfYgZwcm90bzM", [file_google_protobuf_descriptor]);
 
 /**
  * Who may write an event body.
