@@ -127,15 +127,17 @@ function isNeverMade(error: unknown): boolean {
 }
 
 function fromResult(result: ToolResult): ToolCallFinished {
-  const { callId, outcome, structured, reason, durationMs, truncated } = result;
+  const { callId, outcome, structuredJson, reason, message, fieldPaths, durationMs, truncated } = result;
   return create(ToolCallFinishedSchema, {
     callId,
     outcome,
     reason,
     durationMs,
     truncated,
-    content: result.content.length > 0 || result.message === "" ? result.content : [textBlock(result.message)],
-    ...(structured === undefined ? {} : { structured }),
+    message,
+    fieldPaths,
+    content: result.content,
+    structuredJson,
   });
 }
 
@@ -145,7 +147,9 @@ function fromRefusal(callId: string, error: unknown): ToolCallFinished {
   const { reason, fields } = failureFacts(known);
   const problems = fields.map(({ path, problem }) => `${path}: ${problem}`);
   const problem = [known.rawMessage, ...problems].join("\n");
-  return finishedWith(callId, { kind: "refused", reason: reason ?? ErrorReason.INTERNAL, problem });
+  const fieldPaths = fields.map(({ path }) => path);
+  const refused = finishedWith(callId, { kind: "refused", reason: reason ?? ErrorReason.INTERNAL, problem });
+  return { ...refused, fieldPaths };
 }
 
 /** A model that gave arguments that can't be read is told so; nothing was asked of the router. */
@@ -156,11 +160,7 @@ export function refuseArguments(callId: string, problem: string): ToolCallFinish
 /** The outcome of a call that has no answer. */
 export function finishedWith(callId: string, fate: CallFate): ToolCallFinished {
   const { outcome, reason, message } = knownOfCall(fate);
-  return create(ToolCallFinishedSchema, { callId, outcome, reason, content: [textBlock(message)] });
-}
-
-function textBlock(text: string) {
-  return { block: { case: "text" as const, value: { text } } };
+  return create(ToolCallFinishedSchema, { callId, outcome, reason, message });
 }
 
 /** Reasons with which a call can fail that was dispatched already. Every other one is a refusal in front of it. */

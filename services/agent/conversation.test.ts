@@ -42,7 +42,7 @@ const usage = (stopReason = "end", runId = "run_1"): Written => [
   { runId },
 ];
 const proposed = (callId: string): Written => [
-  { case: "toolCallProposed", value: { callId, tool: "files.read", arguments: { path: "a" } } },
+  { case: "toolCallProposed", value: { callId, tool: "files.read", argumentsJson: JSON.stringify({ path: "a" }) } },
 ];
 const finished = (callId: string, outcome: ToolOutcome, text = ""): Written => [
   { case: "toolCallFinished", value: { callId, outcome, content: text === "" ? [] : [textBlock(text)] } },

@@ -6,7 +6,7 @@
  * model call read it first, as StepStarted says. What retention removed is forgotten, and with it what began there: half
  * a run would make the model answer what it can't see. Keeps L7: it remembers a bounded number of runs, the newest.
  */
-import { fromBinary, type JsonObject } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
 import { BlockKind, type DiscardReason } from "../../gen/atoll/event/v1/block_events_pb.ts";
@@ -35,7 +35,8 @@ export type StepItem =
       readonly kind: "call";
       readonly callId: string;
       readonly tool: string;
-      readonly arguments: JsonObject;
+      /** As ToolCallProposed.arguments_json. */
+      readonly argumentsJson: string;
       /** Undefined until the call has its outcome. */
       finished: ToolCallFinished | undefined;
       /** The log says that the router had let it through. */
@@ -344,8 +345,8 @@ function applyToStep(step: Step, body: Event["body"]): void {
       return;
     }
     case "toolCallProposed": {
-      const { callId, tool } = body.value;
-      step.items.push({ kind: "call", callId, tool, arguments: body.value.arguments ?? {}, finished: undefined });
+      const { callId, tool, argumentsJson } = body.value;
+      step.items.push({ kind: "call", callId, tool, argumentsJson, finished: undefined });
       return;
     }
     case "toolCallStarted": {

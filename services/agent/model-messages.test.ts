@@ -57,7 +57,7 @@ function toRun({ asked, steps }: RunShape, index: number): ConversationRun {
             kind: "call" as const,
             callId,
             tool: "t",
-            arguments: {},
+            argumentsJson: "{}",
             finished: create(ToolCallFinishedSchema, { callId, outcome: ToolOutcome.SUCCEEDED }),
           })),
         ],

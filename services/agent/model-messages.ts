@@ -1,6 +1,8 @@
 /** Turns a conversation into the messages of a model call, the newest ones up to the agent's bound. The log keeps all. */
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
+import { readArguments } from "../kernel/json/read-arguments.ts";
 import { type Conversation, type ConversationRun, type Step, type StepItem, succeeded } from "./conversation.ts";
 import { fitPictures } from "./fit-pictures.ts";
 import type { ImageBlock, ModelBlock, ModelMessage, TextBlock, ToolResultBlock } from "./models/model.ts";
@@ -53,7 +55,7 @@ function spokenIn(step: Step): ModelMessage[] {
   const pictures: ImageBlock[] = [];
   for (const item of step.items) {
     if (item.kind === "call") {
-      said.push({ type: "tool_use", callId: item.callId, tool: item.tool, arguments: item.arguments });
+      said.push({ type: "tool_use", callId: item.callId, tool: item.tool, arguments: argumentsOf(item.argumentsJson) });
       if (item.finished !== undefined) results.push(resultOf(item.callId, item.finished, pictures));
     } else if (item.block === "text") {
       if (item.text !== "") said.push({ type: "text", text: item.text });
@@ -66,6 +68,12 @@ function spokenIn(step: Step): ModelMessage[] {
     { role: "assistant", content: said },
     { role: "user", content: [...results, ...pictures] },
   ];
+}
+
+/** What the log has is what was checked before it was written; an older log may have nothing. */
+function argumentsOf(argumentsJson: string): JsonObject {
+  const read = readArguments(argumentsJson);
+  return read.kind === "read" ? read.value : {};
 }
 
 type Finished = NonNullable<Extract<StepItem, { kind: "call" }>["finished"]>;
@@ -86,6 +94,7 @@ function resultOf(callId: string, finished: Finished, behind: ImageBlock[]): Too
 
 function resultContent(finished: Finished): Shown[] {
   const content = finished.content.flatMap(showContent);
+  if (finished.message !== "") content.push({ type: "text", text: finished.message });
   if (content.length === 0) content.push({ type: "text", text: outcomeText[finished.outcome] ?? endedText });
   if (finished.truncated) content.push({ type: "text", text: "(The answer was longer: it was cut here.)" });
   return content;

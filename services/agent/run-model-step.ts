@@ -9,6 +9,7 @@ import { MendedBlockSchema } from "../../gen/atoll/event/v1/model_events_pb.ts";
 import { Phase } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { type ToolCallFinished, ToolCallFinishedSchema } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
+import { spellArguments } from "../kernel/json/read-arguments.ts";
 import { refuseArguments } from "./call-tool.ts";
 import type { Step, WorkingConversation } from "./conversation.ts";
 import type { EventWriter } from "./event-writer.ts";
@@ -17,7 +18,6 @@ import { mendMessages } from "./models/mend-messages.ts";
 import type { ModelMessage, ModelPart, ModelRequest, ModelStopReason } from "./models/model.ts";
 import type { RunParts } from "./run-loop.ts";
 import { splitText } from "./split-text.ts";
-import { problemOfArguments } from "./storable-arguments.ts";
 
 export interface ModelStep {
   readonly model: string;
@@ -256,17 +256,18 @@ class PartRecorder {
   }
 
   #propose(given: JsonObject, unreadable: string | undefined): void {
-    const problem = unreadable ?? problemOfArguments(given);
-    const args = problem === undefined ? given : {};
+    const spelt = spellArguments(given);
+    const problem = unreadable ?? (spelt.kind === "broken" ? `The arguments ${spelt.problem}.` : undefined);
+    const argumentsJson = problem === undefined && spelt.kind === "read" ? spelt.text : "{}";
     const callId = this.#callId;
     const tool = this.#tool;
     const finished =
       problem === undefined ? undefined : create(ToolCallFinishedSchema, refuseArguments(callId, problem));
     if (finished !== undefined) this.#refused.push(finished);
-    this.#step.items.push({ kind: "call", callId, tool, arguments: args, finished });
+    this.#step.items.push({ kind: "call", callId, tool, argumentsJson, finished });
     this.#parts.writer.write({
       case: "toolCallProposed",
-      value: { callId, tool, arguments: args, modelCallId: this.#modelCallId },
+      value: { callId, tool, argumentsJson, modelCallId: this.#modelCallId },
     });
   }
 }

@@ -17,9 +17,6 @@ import {
 } from "./agent.fixture.ts";
 import { RunCancelled } from "./run-ending.ts";
 
-const textOf = (content: readonly { block: { case?: string | undefined; value?: unknown } }[]) =>
-  content.map(({ block }) => (block.value as { text: string }).text).join("");
-
 /** What the obliging router answers to a call. */
 function callThrough(handlers: RouterHandlers, ...call: Parameters<NonNullable<RouterHandlers["callTool"]>>) {
   if (handlers.callTool === undefined) throw new Error("the router has no tools");
@@ -41,7 +38,7 @@ describe("a tool call", () => {
     expect(of("toolCallFinished")).toMatchObject([
       { outcome: ToolOutcome.REFUSED, reason: ErrorReason.TOOL_ARGUMENTS_INVALID },
     ]);
-    expect(textOf(of("toolCallFinished")[0]?.content ?? [])).toContain("path: required");
+    expect(of("toolCallFinished")[0]?.message).toContain("path: required");
     expect(requests[1]?.messages.at(-1)).toMatchObject({ content: [{ type: "tool_result", isError: true }] });
     expect(finished?.status).toBe(RunStatus.COMPLETED);
   });
@@ -116,7 +113,7 @@ describe("a tool call", () => {
     expect(of("toolCallFinished")).toMatchObject([
       { outcome: ToolOutcome.UNKNOWN, reason: ErrorReason.TOOL_OUTCOME_UNKNOWN },
     ]);
-    expect(textOf(of("toolCallFinished")[0]?.content ?? [])).toMatch(/not known whether/);
+    expect(of("toolCallFinished")[0]?.message).toMatch(/not known whether/);
   });
 });
 
@@ -157,7 +154,7 @@ describe("a run that is cancelled with calls still to make", () => {
       { callId: "run_1.1.1.1", outcome: ToolOutcome.CANCELLED },
       { callId: "run_1.1.1.2", outcome: ToolOutcome.CANCELLED },
     ]);
-    expect(textOf(of("toolCallFinished")[2]?.content ?? [])).toMatch(/never reached the tool/);
+    expect(of("toolCallFinished")[2]?.message).toMatch(/never reached the tool/);
     expect(kinds.at(-1)).toBe("runFinished");
     expect(finished).toMatchObject({ status: RunStatus.CANCELLED, cancelledBy: "user:ada" });
   });
@@ -251,7 +248,10 @@ describe(`each call of a run that ends has one outcome ${verifies("FL4", "F3")}`
         { step: 1, body: { case: "stepStarted", value: { model: "scripted" } } },
         ...callIds.map((callId) => ({
           step: 1,
-          body: { case: "toolCallProposed" as const, value: { callId, tool: "files.read", arguments: {} } },
+          body: {
+            case: "toolCallProposed" as const,
+            value: { callId, tool: "files.read", argumentsJson: JSON.stringify({}) },
+          },
         })),
         { step: 1, body: { case: "usage", value: { stopReason: "tool_use" } } },
         { step: 1, body: { case: "toolCallStarted", value: { callId: "started", tool: "files.read" } } },
@@ -293,8 +293,20 @@ describe(`a call that had started and that the router does not know any more ${v
       attempt: 2,
       log: [
         { step: 1, body: { case: "stepStarted", value: { model: "scripted" } } },
-        { step: 1, body: { case: "toolCallProposed", value: { callId: "c1", tool: "files.read", arguments: {} } } },
-        { step: 1, body: { case: "toolCallProposed", value: { callId: "c2", tool: "files.read", arguments: {} } } },
+        {
+          step: 1,
+          body: {
+            case: "toolCallProposed",
+            value: { callId: "c1", tool: "files.read", argumentsJson: JSON.stringify({}) },
+          },
+        },
+        {
+          step: 1,
+          body: {
+            case: "toolCallProposed",
+            value: { callId: "c2", tool: "files.read", argumentsJson: JSON.stringify({}) },
+          },
+        },
         { step: 1, body: { case: "usage", value: { stopReason: "tool_use" } } },
         { step: 1, body: { case: "toolCallStarted", value: { callId: "c1", tool: "files.read" } } },
       ],

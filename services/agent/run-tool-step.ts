@@ -57,5 +57,5 @@ export async function runToolStep(parts: RunParts, step: Step): Promise<void> {
 
 function toCall({ sessionId, runId, epoch, agent }: RunParts, { step }: Step, item: CallItem): ToolCall {
   const context = { sessionId, runId, epoch: BigInt(epoch), step, agentId: agent.agentId };
-  return create(ToolCallSchema, { callId: item.callId, tool: item.tool, arguments: item.arguments, context });
+  return create(ToolCallSchema, { callId: item.callId, tool: item.tool, argumentsJson: item.argumentsJson, context });
 }

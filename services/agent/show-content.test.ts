@@ -51,7 +51,7 @@ function runOf(asked: readonly BlockInit[], calls: readonly Called[] = []): Conv
     items: calls.map(({ outcome, content, truncated = false }, index) => {
       const callId = `c${index}`;
       const finished = create(ToolCallFinishedSchema, { callId, outcome, content: contentOf(content), truncated });
-      return { kind: "call" as const, callId, tool: "a.b", arguments: {}, finished };
+      return { kind: "call" as const, callId, tool: "a.b", argumentsJson: "{}", finished };
     }),
   };
   return {

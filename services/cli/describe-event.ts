@@ -18,10 +18,10 @@ export function describeEvent({ body }: Event, calls: OpenCalls): string | undef
       return body.value.position === 0 ? undefined : `(waits: ${runs(body.value.position)} of this session before it)`;
     case "toolCallProposed":
       calls.set(body.value.callId, body.value.tool);
-      return `→ ${body.value.tool} ${JSON.stringify(body.value.arguments ?? {})}`;
+      return `→ ${body.value.tool} ${body.value.argumentsJson || "{}"}`;
     case "toolCallFinished": {
-      const { callId, outcome, content } = body.value;
-      const shown = content.map(textOf).join(" ").replace(/\s+/g, " ").trim();
+      const { callId, outcome, content, message } = body.value;
+      const shown = [...content.map(textOf), message].join(" ").replace(/\s+/g, " ").trim();
       const mark = outcome === ToolOutcome.SUCCEEDED ? "←" : `✗ ${ToolOutcomeSchema.value[outcome]?.localName ?? ""}`;
       const tool = calls.get(callId) ?? callId;
       calls.delete(callId);

@@ -117,7 +117,7 @@ async function callOne(
   json: string,
   { output, flags }: CommandInput,
 ): Promise<number> {
-  const answer = await client.invokeTool({ call: { callId: newId("call"), tool, arguments: readArguments(json) } });
+  const answer = await client.invokeTool({ call: { callId: newId("call"), tool, argumentsJson: requireObject(json) } });
   const { result } = answer;
   if (flags.json === true) output.json(toJsonString(InvokeToolResponseSchema, answer, { registry: jsonRegistry }));
   else {
@@ -132,10 +132,11 @@ async function callOne(
   return 1;
 }
 
-function readArguments(json: string): Record<string, never> {
+/** As it was typed: its numbers keep their digits. */
+function requireObject(json: string): string {
   try {
     const value: unknown = JSON.parse(json);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, never>;
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return json;
   } catch {
     // Said below.
   }

@@ -50,7 +50,7 @@ const queued = (runId = "run_1"): Written => [
 const step: Written = [{ case: "stepStarted", value: { model: "offline" } }];
 const answer = (words: string): Written => [{ case: "textDelta", value: { blockId: "1.1.0", text: words } }];
 const proposed = (callId: string): Written => [
-  { case: "toolCallProposed", value: { callId, tool: "files.read", arguments: { path: "a`b" } } },
+  { case: "toolCallProposed", value: { callId, tool: "files.read", argumentsJson: JSON.stringify({ path: "a`b" }) } },
 ];
 const finished = (callId: string, outcome: ToolOutcome, words: string): Written => [
   { case: "toolCallFinished", value: { callId, outcome, content: [text(words)], durationMs: 12 } },
@@ -171,16 +171,16 @@ _End of the log at event 13._`);
     const done = (callId: string, more: object): Written => [
       { case: "toolCallFinished", value: { callId, outcome: ToolOutcome.SUCCEEDED, ...more } },
     ];
-    const structured = { status: "shipped" };
+    const structuredJson = '{"status":"shipped"}';
     const picture = { block: { case: "image" as const, value: { media: { mediaType: "image/png" } } } };
     const shownOf = (more: object) => transcript([logOf(said("q"), started(), step, proposed("c1"), done("c1", more))]);
     const asJson = '```json\n{\n  "status": "shipped"\n}\n```';
-    expect(await shownOf({ structured })).toContain(`after 0 ms._\n\n${asJson}`);
-    expect(await shownOf({ structured, content: [picture] })).toContain(
+    expect(await shownOf({ structuredJson })).toContain(`after 0 ms._\n\n${asJson}`);
+    expect(await shownOf({ structuredJson, content: [picture] })).toContain(
       `\`\`\`text\n[image image/png]\n\`\`\`\n\n${asJson}`,
     );
     // A tool that says it in words says the same twice.
-    expect(await shownOf({ structured, content: [text("It was shipped.")] })).not.toContain(asJson);
+    expect(await shownOf({ structuredJson, content: [text("It was shipped.")] })).not.toContain(asJson);
   });
 
   it("has what is said in a voice message, and what a picture shows", async () => {
@@ -237,13 +237,18 @@ _End of the log at event 13._`);
   });
 
   const question: Written = [{ case: "questionAsked", value: { questionId: "q1", message: "Which boat?" } }];
+  const accepted = (answer: object) => ({ action: AnswerAction.ACCEPT, answeredBy: "user:ada", answer });
   const answered = (value: object): Written => [{ case: "questionAnswered", value: { questionId: "q1", ...value } }];
 
   it.each([
     [[question], "_Nobody has answered yet._"],
     [
-      [question, answered({ action: AnswerAction.ACCEPT, answeredBy: "user:ada", content: { boat: "red" } })],
+      [question, answered(accepted({ case: "contentJson", value: '{"boat":"red"}' }))],
       '_Answered by `user:ada`:_\n\n```json\n{\n  "boat": "red"\n}\n```',
+    ],
+    [
+      [question, answered(accepted({ case: "text", value: "the red one" }))],
+      "_Answered by `user:ada`:_\n\n```text\nthe red one\n```",
     ],
     [[question, answered({ action: AnswerAction.DECLINE, answeredBy: "user:ada" })], "_Declined by `user:ada`._"],
     [[question, answered({ action: AnswerAction.CANCEL })], "_Withdrawn, or not answered in time._"],
@@ -266,7 +271,11 @@ _End of the log at event 13._`);
           decided(ApprovalDecision.DENY, result),
           finished("c1", ToolOutcome.SUCCEEDED, result),
           [{ case: "questionAsked", value: { questionId: "q1", message: question } }],
-          answered({ action: AnswerAction.ACCEPT, answeredBy: reply, content: { [question]: result } }),
+          answered({
+            action: AnswerAction.ACCEPT,
+            answeredBy: reply,
+            answer: { case: "contentJson", value: JSON.stringify({ [question]: result }) },
+          }),
           answer(reply),
           ended(RunStatus.FAILED, { failure: { message: reply } }),
         );

@@ -4,6 +4,7 @@
  * The fold of the client library says what a person would see (S8 with it); a turn is written when it can't change any
  * more, so that only what is not at its end yet is in memory (L7). All words of others are fenced (safe-markdown.ts).
  */
+
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
 import type { Event } from "../../gen/atoll/event/v1/event_pb.ts";
@@ -21,6 +22,7 @@ import type {
   UserMessage,
 } from "../../web/client/conversation.ts";
 import { applyEvents, createFold } from "../../web/client/fold-events.ts";
+import { indentJson } from "../../web/client/show-json.ts";
 import { codeSpan, cutAt, fenced, literal } from "./safe-markdown.ts";
 
 const maxArgumentCharacters = 2_000;
@@ -106,9 +108,9 @@ function* describeItem(item: RunItem): Generator<string> {
   }
 }
 
-function* describeCall({ tool, state, arguments: args, approval }: ToolCall): Generator<string> {
+function* describeCall({ tool, state, argumentsJson, approval }: ToolCall): Generator<string> {
   yield `### Tool ${codeSpan(tool)}`;
-  yield fencedJson(args, maxArgumentCharacters);
+  yield fencedJson(argumentsJson, maxArgumentCharacters);
   if (approval !== undefined) {
     yield `_A person was asked${because(approval.reason)}_`;
     yield `_${decisionOf(approval)}._`;
@@ -121,9 +123,10 @@ function* describeCall({ tool, state, arguments: args, approval }: ToolCall): Ge
   yield `_It ${outcome === "unknown" ? "may or may not have had its effect" : `ended as ${outcome}`} after ${state.durationMs} ms${state.truncated ? "; its answer was cut" : ""}._`;
   const text = state.content.map(textOf).join("\n");
   if (text !== "") yield fenced(cutAt(text, maxResultCharacters), "text");
+  if (state.message !== "") yield fenced(cutAt(state.message, maxResultCharacters), "text");
   // A tool that answers in words too says the same twice.
   const hasWords = state.content.some(({ block }) => block.case === "text" && block.value.text !== "");
-  if (state.structured !== undefined && !hasWords) yield fencedJson(state.structured, maxResultCharacters);
+  if (state.structuredJson !== "" && !hasWords) yield fencedJson(state.structuredJson, maxResultCharacters);
 }
 
 function decisionOf({ decision, decidedBy }: Approval): string {
@@ -143,11 +146,11 @@ function decisionOf({ decision, decidedBy }: Approval): string {
   }
 }
 
-function* describeAnswer({ action, answer, answeredBy }: Question): Generator<string> {
+function* describeAnswer({ action, answer, isJson, answeredBy }: Question): Generator<string> {
   switch (action) {
     case AnswerAction.ACCEPT:
       yield `_Answered${by(answeredBy)}:_`;
-      yield fencedJson(answer, maxResultCharacters);
+      yield isJson ? fencedJson(answer, maxResultCharacters) : fenced(cutAt(answer, maxResultCharacters), "text");
       return;
     case AnswerAction.DECLINE:
       yield `_Declined${by(answeredBy)}._`;
@@ -218,8 +221,8 @@ function by(name: string): string {
   return who === "" ? "" : ` by ${who}`;
 }
 
-function fencedJson(value: JsonObject | undefined, maxCharacters: number): string {
-  return fenced(cutAt(JSON.stringify(value ?? {}, undefined, 2), maxCharacters), "json");
+function fencedJson(json: string, maxCharacters: number): string {
+  return fenced(cutAt(indentJson(json || "{}"), maxCharacters), "json");
 }
 
 /** `BUDGET_EXCEEDED` as words. */

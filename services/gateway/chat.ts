@@ -129,9 +129,9 @@ class ChatStream {
         return this.#accept(requestId, { sessionId });
       }
       case "answer": {
-        const { sessionId, questionId, content } = action.value;
-        const answer = { requestId, sessionId, questionId, action: action.value.action };
-        await this.#deps.session.answerQuestion({ ...answer, ...(content === undefined ? {} : { content }) }, call);
+        const { sessionId, questionId, answer } = action.value;
+        const answered = { requestId, sessionId, questionId, action: action.value.action, answer };
+        await this.#deps.session.answerQuestion(answered, call);
         return this.#accept(requestId, { sessionId });
       }
       case undefined:

@@ -39,9 +39,8 @@ export function createGatewayService(deps: GatewayDeps, hub: SessionHub): Servic
       await session.resolveApproval({ requestId, sessionId, approvalId, decision, digest }, onward(context));
       return {};
     },
-    async answerQuestion({ requestId, sessionId, questionId, action, content }, context) {
-      const answer = { requestId, sessionId, questionId, action, ...(content === undefined ? {} : { content }) };
-      await session.answerQuestion(answer, onward(context));
+    async answerQuestion({ requestId, sessionId, questionId, action, answer }, context) {
+      await session.answerQuestion({ requestId, sessionId, questionId, action, answer }, onward(context));
       return {};
     },
   };

@@ -2,10 +2,10 @@ import { create, fromBinary, type JsonObject, toBinary } from "@bufbuild/protobu
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { describe, expect, it } from "vitest";
 import {
-  AnswerQuestionRequestSchema,
   type CreateSessionRequest,
   CreateSessionRequestSchema,
   SubmitMessageRequestSchema,
+  UpdateSessionRequestSchema,
 } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import { requestOf } from "./request-digest.ts";
@@ -40,10 +40,10 @@ describe(`what makes two requests the same ${verifies("R1")}`, () => {
   });
 
   it("is not the order of a Struct's fields", () => {
-    const answer = (content: JsonObject) =>
+    const answer = (preferences: JsonObject) =>
       requestOf(
-        AnswerQuestionRequestSchema,
-        create(AnswerQuestionRequestSchema, { content }),
+        UpdateSessionRequestSchema,
+        create(UpdateSessionRequestSchema, { session: { preferences } }),
         "method",
         () => new Uint8Array(),
       ).digest;

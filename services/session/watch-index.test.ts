@@ -86,7 +86,13 @@ describe(`watching the index ${verifies("S6")}`, () => {
     await watch.until(() => entriesOf(watch, 1).length === 1);
     expect(watch.frames[0]).toMatchObject({ case: "created", value: { watchId: 1n, headSeq: 1n, oldestSeq: 1n } });
     const [first] = entriesOf(watch, 1);
-    expect(first).toMatchObject({ seq: 1n, sessionId: old.sessionId, title: "old", state: SessionState.CREATED, headSeq: 0n });
+    expect(first).toMatchObject({
+      seq: 1n,
+      sessionId: old.sessionId,
+      title: "old",
+      state: SessionState.CREATED,
+      headSeq: 0n,
+    });
     expect(first?.session).toEqual(old);
 
     const last = (): IndexEntry | undefined => entriesOf(watch, 1).at(-1);

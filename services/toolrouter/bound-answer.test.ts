@@ -60,12 +60,12 @@ describe("an answer", () => {
   it("of several parts is kept whole as JSON, bytes in base64", async () => {
     const bytes = png(2, 2, 1_000);
     const long = "b".repeat(maxAnswerBytes + 1);
-    const { kinds, structured, whole } = await bound({
+    const { kinds, structuredJson, whole } = await bound({
       content: [text("see"), image(bytes), text(long)],
       structuredContent: { a: "b" },
     });
     expect(kinds).toEqual(["text", "image", "text", "file"]);
-    expect(structured).toEqual({ a: "b" });
+    expect(JSON.parse(structuredJson)).toEqual({ a: "b" });
     const kept = JSON.parse(whole ?? "") as { content: { bytes?: string }[]; structured: unknown };
     expect(Buffer.from(kept.content[1]?.bytes ?? "", "base64")).toEqual(bytes);
     expect(kept.structured).toEqual({ a: "b" });
@@ -76,7 +76,7 @@ describe("an answer", () => {
     for (let depth = 0; depth < 200; depth++) deep = { deep };
     for (const structuredContent of [deep, { n: Number.POSITIVE_INFINITY }]) {
       const bounded = await bound({ content: [text("short")], structuredContent });
-      expect(bounded).toMatchObject({ structured: undefined, truncated: true });
+      expect(bounded).toMatchObject({ structuredJson: "", truncated: true });
       expect(bounded.content[0]?.block.value).toMatchObject({ text: "short" });
       expect(bounded.whole).toContain('"structured":');
     }
@@ -106,32 +106,32 @@ describe(`an answer that is an object ${verifies("FA1")}`, () => {
     ["a picture alone", { content: [image(png())], structuredContent }],
     ["`toolResult`, as servers of 2024 answered", { toolResult: structuredContent }],
   ])("is told as JSON text: %s", async (_case, result) => {
-    const { content, structured, truncated } = await bound(result);
+    const { content, structuredJson, truncated } = await bound(result);
     expect(content.at(-1)?.block.value).toMatchObject({ text: json, format: TextFormat.JSON });
-    expect(structured).toEqual(structuredContent);
+    expect(JSON.parse(structuredJson)).toEqual(structuredContent);
     expect(truncated).toBe(false);
   });
 
   test.each([json, JSON.stringify(structuredContent, undefined, 2), "5"])(
     "is not told twice when the content says it: %j",
     async (said) => {
-      const { texts, structured } = await bound({ content: [text(said)], structuredContent });
+      const { texts, structuredJson } = await bound({ content: [text(said)], structuredContent });
       expect(texts).toEqual([said]);
-      expect(structured).toEqual(structuredContent);
+      expect(JSON.parse(structuredJson)).toEqual(structuredContent);
     },
   );
 
   test.each([[["a", 1]], ["words"], [7], [false]])("or any other JSON: %j", async (other) => {
-    const { texts, structured } = await bound({ content: [], structuredContent: other });
+    const { texts, structuredJson } = await bound({ content: [], structuredContent: other });
     expect(texts).toEqual([JSON.stringify(other)]);
-    expect(structured).toBeUndefined();
+    expect(structuredJson).toBe("");
   });
 
   it("and is too large is cut as text is", async () => {
     const large = { rows: Array.from({ length: 100_000 }, (_, row) => row) };
-    const { truncated, structured, whole, content } = await bound({ content: [], structuredContent: large });
+    const { truncated, structuredJson, whole, content } = await bound({ content: [], structuredContent: large });
     expect(truncated).toBe(true);
-    expect(structured).toBeUndefined();
+    expect(structuredJson).toBe("");
     expect(content[0]?.block.value).toMatchObject({ text: JSON.stringify(large).slice(0, maxAnswerBytes) });
     expect(JSON.parse(whole ?? "")).toMatchObject({ structured: large });
   });

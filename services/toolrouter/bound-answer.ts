@@ -6,7 +6,7 @@
  * their own. A blob is durable before anything refers to it. Keeps L9: a cut shows as `truncated`, as a file block or as a
  * sentence in the place of what is missing.
  */
-import { create, type JsonObject, type JsonValue, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type JsonValue, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   type ContentBlock,
   ContentBlockSchema,
@@ -15,6 +15,7 @@ import {
 } from "../../gen/atoll/content/v1/content_block_pb.ts";
 import { countBytes } from "../kernel/content/count-bytes.ts";
 import { maxPictureBytes } from "../kernel/content/read-picture.ts";
+import { canonicalJson } from "../kernel/json/canonical-json.ts";
 import type { Log } from "../kernel/log.ts";
 import type { BlobStore } from "../kernel/store/blob-store.ts";
 import type { Scope } from "../kernel/store/scope.ts";
@@ -33,7 +34,8 @@ const maxTypeLength = 255;
 
 export interface BoundAnswer {
   readonly content: ContentBlock[];
-  readonly structured: JsonObject | undefined;
+  /** Canonical JSON; empty for none. */
+  readonly structuredJson: string;
   readonly truncated: boolean;
 }
 
@@ -72,23 +74,24 @@ export async function boundAnswer(answer: McpAnswer, scope: Scope, blobs: BlobSt
     } else content.push(await keepApart(to, part));
   }
   if (isCounted) content.push(sentence(`${countParts(parts.length - kept.length)} left out here`));
-  const structured = travelling(answer.structured, Math.min(maxAnswerBytes, room.travel));
-  if (isCut || (isObject(answer.structured) && structured === undefined)) {
+  const structuredJson = travelling(answer.structured, Math.min(maxAnswerBytes, room.travel));
+  if (isCut || (isObject(answer.structured) && structuredJson === "")) {
     const whole = await keepWhole(to, answer);
     if (whole !== undefined) content.push(whole);
-    return { content, structured, truncated: true };
+    return { content, structuredJson, truncated: true };
   }
-  return { content, structured, truncated: false };
+  return { content, structuredJson, truncated: false };
 }
 
 function textBytesOf(parts: readonly AnswerPart[]): number {
   return parts.reduce((sum, part) => sum + (part.kind === "text" ? Buffer.byteLength(part.text) : 0), 0);
 }
 
-/** The object when it can travel to every reader and fits. */
-function travelling(structured: JsonValue | undefined, roomBytes: number): JsonObject | undefined {
-  if (!isObject(structured) || findJsonProblem(structured) !== undefined) return undefined;
-  return Buffer.byteLength(JSON.stringify(structured)) <= roomBytes ? structured : undefined;
+/** The object as text when every reader can take it and it fits; else empty. */
+function travelling(structured: JsonValue | undefined, roomBytes: number): string {
+  if (!isObject(structured) || findJsonProblem(structured) !== undefined) return "";
+  const text = canonicalJson(structured);
+  return Buffer.byteLength(text) <= roomBytes ? text : "";
 }
 
 /** The longest beginning of so many bytes that ends between two characters. */

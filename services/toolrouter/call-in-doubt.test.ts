@@ -14,13 +14,13 @@ import { callsIn, collect, holderOf, probe, scope, startRouter, temporaryFolder,
 const call = {
   callId: "c1",
   tool: "probe.echo",
-  arguments: { text: "effect" },
+  argumentsJson: JSON.stringify({ text: "effect" }),
   context: { sessionId: "ses_1", runId: "run_1", agentId: "main", epoch: 1n },
 };
 
 async function leaveOpen(dataDir: string): Promise<void> {
   const ledger = await openCallLedger(dataDir, Date.now);
-  const digest = digestOf(create(ToolCallSchema, call));
+  const digest = digestOf(create(ToolCallSchema, call), call.argumentsJson);
   const intent = { callId: call.callId, tool: call.tool, digest, sessionId: "ses_1", runId: "run_1", epoch: 1 };
   expect(await ledger.begin(scope, "ins_dead", intent)).toEqual({ kind: "dispatch" });
   await ledger.close();
@@ -115,7 +115,7 @@ describe("reattaching", () => {
     const file = path.join(temporaryFolder(), "history");
     const router = await startRouter({ probe: probe(file) });
     const gone = new AbortController();
-    const slow = { callId: "c1", tool: "probe.slow", arguments: { ms: 1000 } };
+    const slow = { callId: "c1", tool: "probe.slow", argumentsJson: JSON.stringify({ ms: 1000 }) };
     const first = router.client.invokeTool({ call: slow }, { signal: gone.signal }).catch((error: unknown) => error);
     await until(() => callsIn(file, "slow").length === 1);
     gone.abort();
@@ -129,7 +129,7 @@ describe("reattaching", () => {
   it("finds a call that the closing router ended as unknown", async () => {
     const [dataDir, file] = [temporaryFolder(), path.join(temporaryFolder(), "history")];
     const first = await startRouter({ probe: probe(file) }, { dataDir });
-    const slow = { callId: "c1", tool: "probe.slow", arguments: { ms: 60_000 } };
+    const slow = { callId: "c1", tool: "probe.slow", argumentsJson: JSON.stringify({ ms: 60_000 }) };
     const pending = first.client.invokeTool({ call: slow });
     await until(() => callsIn(file, "slow").length === 1);
     await first.close();

@@ -24,7 +24,7 @@ function history(): string {
 }
 
 function start(tool: string, args: Record<string, number>): Sent {
-  return { frame: { case: "call", value: { callId: "c1", tool, arguments: args } } };
+  return { frame: { case: "call", value: { callId: "c1", tool, argumentsJson: JSON.stringify(args) } } };
 }
 
 const cancel: Sent = { frame: { case: "cancel", value: { reason: "changed my mind" } } };

@@ -43,11 +43,19 @@ function history(): string {
 describe("a tool call", () => {
   it("brings back what the tool answered", async () => {
     const router = await startRouter({ probe: probe(history()) });
-    const echo = await invoke(router, { callId: "c1", tool: "probe.echo", arguments: { text: "hello" } });
+    const echo = await invoke(router, {
+      callId: "c1",
+      tool: "probe.echo",
+      argumentsJson: JSON.stringify({ text: "hello" }),
+    });
     expect(echo).toMatchObject({ callId: "c1", outcome: ToolOutcome.SUCCEEDED, truncated: false });
     expect(textOf(echo)).toBe("hello");
-    const add = await invoke(router, { callId: "c2", tool: "probe.add", arguments: { a: 2, b: 3 } });
-    expect(add.structured).toEqual({ sum: 5 });
+    const add = await invoke(router, {
+      callId: "c2",
+      tool: "probe.add",
+      argumentsJson: JSON.stringify({ a: 2, b: 3 }),
+    });
+    expect(add.structuredJson).toBe('{"sum":5}');
     const failed = await invoke(router, { callId: "c3", tool: "probe.fail" });
     expect(failed.outcome).toBe(ToolOutcome.FAILED);
     expect(textOf(failed)).toBe("it went wrong");
@@ -64,14 +72,20 @@ describe("a tool call", () => {
   it("is refused with the field paths when its arguments break the schema, and the server never sees it", async () => {
     const file = history();
     const router = await startRouter({ probe: probe(file) });
-    const wrong = await refusal(invoke(router, { callId: "c1", tool: "probe.echo", arguments: { text: 5 } }));
+    const wrong = await refusal(
+      invoke(router, { callId: "c1", tool: "probe.echo", argumentsJson: JSON.stringify({ text: 5 }) }),
+    );
     expect(wrong).toMatchObject({ code: Code.InvalidArgument, reason: ErrorReason.TOOL_ARGUMENTS_INVALID });
     expect(wrong.fields).toEqual([{ path: "arguments.text", problem: "must be string" }]);
     const none = await refusal(invoke(router, { callId: "c1", tool: "probe.echo" }));
     expect(none.fields).toEqual([{ path: "arguments.text", problem: "is missing" }]);
     expect(callsIn(file, "echo")).toEqual([]);
     // A refusal recorded nothing: the same id can be used for the call as it was meant.
-    const right = await invoke(router, { callId: "c1", tool: "probe.echo", arguments: { text: "5" } });
+    const right = await invoke(router, {
+      callId: "c1",
+      tool: "probe.echo",
+      argumentsJson: JSON.stringify({ text: "5" }),
+    });
     expect(right.outcome).toBe(ToolOutcome.SUCCEEDED);
   });
 
@@ -84,7 +98,12 @@ describe("a tool call", () => {
     const context = { agentId: "main" };
     const hidden = await refusal(invoke(router, { callId: "c1", tool: "probe.fail", context }));
     expect(hidden).toMatchObject({ reason: ErrorReason.TOOL_DENIED, metadata: { rule: "tools: [probe.e*]" } });
-    const allowed = await invoke(router, { callId: "c1", tool: "probe.echo", arguments: { text: "" }, context });
+    const allowed = await invoke(router, {
+      callId: "c1",
+      tool: "probe.echo",
+      argumentsJson: JSON.stringify({ text: "" }),
+      context,
+    });
     expect(allowed.outcome).toBe(ToolOutcome.SUCCEEDED);
   });
 
@@ -99,10 +118,15 @@ describe("a tool call", () => {
   it("ends at its timeout although it reports progress, and the server is told", async () => {
     const file = history();
     const router = await startRouter({ probe: probe(file) });
-    const call = { callId: "c1", tool: "probe.progress", arguments: { steps: 10_000 }, timeoutMs: 300 };
+    const call = {
+      callId: "c1",
+      tool: "probe.progress",
+      argumentsJson: JSON.stringify({ steps: 10_000 }),
+      timeoutMs: 300,
+    };
     const result = await invoke(router, call);
     expect(result).toMatchObject({ outcome: ToolOutcome.TIMED_OUT, reason: ErrorReason.TOOL_TIMEOUT });
-    const slow = { callId: "c2", tool: "probe.slow", arguments: { ms: 60_000 }, timeoutMs: 100 };
+    const slow = { callId: "c2", tool: "probe.slow", argumentsJson: JSON.stringify({ ms: 60_000 }), timeoutMs: 100 };
     expect((await invoke(router, slow)).outcome).toBe(ToolOutcome.TIMED_OUT);
     await until(() => callsIn(file, "slow cancelled").length === 1);
   });
@@ -117,9 +141,11 @@ describe("a tool call", () => {
     expect(down).toMatchObject({ code: Code.Unavailable, reason: ErrorReason.SERVER_UNAVAILABLE });
     expect(down.retryAfterMs).toBeGreaterThan(0);
     await until(async () => (await router.client.getServer({ name: "probe" })).server?.toolCount === 12);
-    expect(textOf(await invoke(router, { callId: "c3", tool: "probe.echo", arguments: { text: "back" } }))).toBe(
-      "back",
-    );
+    expect(
+      textOf(
+        await invoke(router, { callId: "c3", tool: "probe.echo", argumentsJson: JSON.stringify({ text: "back" }) }),
+      ),
+    ).toBe("back");
     expect(callsIn(file, "crash")).toHaveLength(1);
     expect((await invoke(router, { callId: "c1", tool: "probe.crash" })).outcome).toBe(ToolOutcome.UNKNOWN);
     expect(callsIn(file, "crash")).toHaveLength(1);
@@ -136,11 +162,11 @@ describe("a tool call", () => {
   it("with an id that was used returns the first outcome and calls nothing", async () => {
     const file = history();
     const dataDir = temporaryFolder();
-    const call = { callId: "c1", tool: "probe.echo", arguments: { text: "once" } };
+    const call = { callId: "c1", tool: "probe.echo", argumentsJson: JSON.stringify({ text: "once" }) };
     const first = await startRouter({ probe: probe(file) }, { dataDir });
     const results = await Promise.all([invoke(first, call), invoke(first, call), invoke(first, call)]);
     expect(results.map(textOf)).toEqual(["once", "once", "once"]);
-    const other = await refusal(invoke(first, { ...call, arguments: { text: "twice" } }));
+    const other = await refusal(invoke(first, { ...call, argumentsJson: JSON.stringify({ text: "twice" }) }));
     expect(other).toMatchObject({ code: Code.AlreadyExists, reason: ErrorReason.REQUEST_ID_REUSED });
     await first.close();
     const second = await startRouter({ probe: probe(file) }, { dataDir });
@@ -151,7 +177,7 @@ describe("a tool call", () => {
   it("of an older epoch is refused", async () => {
     let epoch = 2;
     const router = await startRouter({ probe: probe(history()) }, { caller: () => holderOf({ epoch }) });
-    const call = { tool: "probe.echo", arguments: { text: "" } };
+    const call = { tool: "probe.echo", argumentsJson: JSON.stringify({ text: "" }) };
     await invoke(router, { ...call, callId: "c1" });
     epoch = 1;
     const late = await refusal(invoke(router, { ...call, callId: "c2" }));
@@ -163,7 +189,11 @@ describe("a giant answer", () => {
   it("is cut between two characters and kept whole as a blob", async () => {
     const router = await startRouter({ probe: probe(history()) });
     const bytes = 300 * 1024;
-    const result = await invoke(router, { callId: "c1", tool: "probe.flood", arguments: { bytes } });
+    const result = await invoke(router, {
+      callId: "c1",
+      tool: "probe.flood",
+      argumentsJson: JSON.stringify({ bytes }),
+    });
     const [text, file] = result.content.map(({ block }) => block);
     if (text?.case !== "text" || file?.case !== "file") throw new Error("expected a text and a file");
     expect(result.truncated).toBe(true);
@@ -178,14 +208,24 @@ describe("a giant answer", () => {
   it(`of 5 MB arrives, one over 16 MiB costs its call alone ${verifies("FA8")}`, async () => {
     const file = history();
     const router = await startRouter({ probe: probe(file) });
-    const large = await invoke(router, { callId: "c1", tool: "probe.flood", arguments: { bytes: 5_000_000 } });
+    const large = await invoke(router, {
+      callId: "c1",
+      tool: "probe.flood",
+      argumentsJson: JSON.stringify({ bytes: 5_000_000 }),
+    });
     expect(large).toMatchObject({ outcome: ToolOutcome.SUCCEEDED, truncated: true });
-    const result = await invoke(router, { callId: "c2", tool: "probe.flood", arguments: { bytes: 17 * 1024 * 1024 } });
+    const result = await invoke(router, {
+      callId: "c2",
+      tool: "probe.flood",
+      argumentsJson: JSON.stringify({ bytes: 17 * 1024 * 1024 }),
+    });
     expect(result.outcome).toBe(ToolOutcome.FAILED);
     expect(result.message).toContain("it is longer than 16777216 bytes");
-    expect(textOf(await invoke(router, { callId: "c3", tool: "probe.echo", arguments: { text: "lives on" } }))).toBe(
-      "lives on",
-    );
+    expect(
+      textOf(
+        await invoke(router, { callId: "c3", tool: "probe.echo", argumentsJson: JSON.stringify({ text: "lives on" }) }),
+      ),
+    ).toBe("lives on");
     expect((await router.client.getServer({ name: "probe" })).server?.restarts).toBe(0);
   });
 });

@@ -6,7 +6,7 @@
  * Keeps T2: the router owns the call: it goes on when its caller is gone, and whoever comes with the same id joins it.
  * Keeps L7: at most 1 000 calls run, 100 of one server, so that one that hangs does not take the others' places.
  */
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary, type JsonObject, toBinary } from "@bufbuild/protobuf";
 import { ToolState } from "../../gen/atoll/tool/v1/tool_pb.ts";
 import {
   type CallContext,
@@ -17,12 +17,13 @@ import {
 } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
+import { roundNumbers } from "../kernel/json/exact-json.ts";
+import { type ReadArguments, readArguments } from "../kernel/json/read-arguments.ts";
 import type { Log } from "../kernel/log.ts";
 import type { BlobStore } from "../kernel/store/blob-store.ts";
 import type { BeginOutcome, CallLedger, CallOwner } from "../kernel/store/call-ledger.ts";
 import { digestOf } from "./call-digest.ts";
-import { findJsonProblem } from "./check-json.ts";
-import { dispatchCall } from "./dispatch-call.ts";
+import { type DispatchedCall, dispatchCall } from "./dispatch-call.ts";
 import { type FoundTool, findTool } from "./find-tool.ts";
 import { KeyedLock } from "./keyed-lock.ts";
 import { RunningCall } from "./running-call.ts";
@@ -79,20 +80,22 @@ export class CallGate {
    */
   async admit(scope: CallOwner, call: ToolCall, signal?: AbortSignal): Promise<Admitted> {
     const key = keyOf(scope, call.callId);
+    const args = readArguments(call.argumentsJson);
     return await this.#admissions.run(key, async () => {
       const running = this.#running.get(key);
-      const found = running === undefined ? await this.#check(call, signal) : undefined;
+      const found = running === undefined ? await this.#check(call, args, signal) : undefined;
       const { ledger, instanceId } = this.#deps;
       const begun = await ledger.begin(scope, instanceId, {
         callId: call.callId,
         tool: call.tool,
-        digest: digestOf(call),
+        digest: digestOf(call, args.kind === "read" ? args.text : call.argumentsJson),
         sessionId: call.context?.sessionId ?? "",
         runId: call.context?.runId ?? "",
         epoch: epochOf(call.context),
       });
       if (begun.kind === "dispatch" && found !== undefined) {
-        if (!call.hasStarted || found.entry.tool.repeatable) return this.#launch(key, scope, call, found);
+        if (!call.hasStarted || found.entry.tool.repeatable)
+          return this.#launch(key, scope, { call, args: dispatchedValue(args) }, found);
         this.#deps.log.warn({ callId: call.callId, tool: call.tool }, "a call had started and is not in the ledger");
         return { kind: "finished", result: await this.#record(scope, forgottenResult(call.callId)) };
       }
@@ -101,7 +104,7 @@ export class CallGate {
           { callId: call.callId, tool: call.tool },
           "a call in doubt is repeated: its tool is repeatable",
         );
-        return this.#launch(key, scope, call, found);
+        return this.#launch(key, scope, { call, args: dispatchedValue(args) }, found);
       }
       return await this.#settled(scope, call.callId, begun, running);
     });
@@ -157,7 +160,7 @@ export class CallGate {
   }
 
   /** Everything that can be refused before an intent exists. */
-  async #check(call: ToolCall, signal: AbortSignal | undefined): Promise<FoundTool> {
+  async #check(call: ToolCall, args: ReadArguments, signal: AbortSignal | undefined): Promise<FoundTool> {
     const { servers, agentTools } = this.#deps;
     const { tool, callId } = call;
     const policy = decidePolicy(tool, patternsOf(agentTools, call.context?.agentId ?? ""));
@@ -172,19 +175,18 @@ export class CallGate {
       const message = `${tool} waits for its approval; set \`trusted: true\` for the MCP server "${supervisor.name}" to use its tools`;
       throw failure(ErrorReason.APPROVAL_REQUIRED, message, { metadata: { call_id: callId } });
     }
-    await this.#checkArguments(call, entry);
+    await this.#checkArguments(tool, args, entry);
     this.#refuseOverload(supervisor.name);
     return found;
   }
 
-  async #checkArguments({ tool, arguments: args = {} }: ToolCall, entry: CatalogTool): Promise<void> {
+  async #checkArguments(tool: string, args: ReadArguments, entry: CatalogTool): Promise<void> {
     const { server, definitionHash: hash } = entry.tool;
-    const problem = findJsonProblem(args);
     const schema = { server, hash, schema: entry.inputSchema, parts: entry.schemaParts };
     const checked: CheckOutcome =
-      problem === undefined
-        ? await this.#deps.checks.check(schema, args)
-        : { kind: "invalid", fields: [{ path: "arguments", problem }] };
+      args.kind === "read"
+        ? await this.#deps.checks.check(schema, roundNumbers(args.value) as JsonObject)
+        : { kind: "invalid", fields: [{ path: "arguments", problem: args.problem }] };
     switch (checked.kind) {
       case "valid":
         return;
@@ -225,13 +227,13 @@ export class CallGate {
     });
   }
 
-  #launch(key: string, scope: CallOwner, call: ToolCall, found: FoundTool): Admitted {
+  #launch(key: string, scope: CallOwner, { call, args }: DispatchedCall, found: FoundTool): Admitted {
     const { log } = this.#deps;
     const running = new RunningCall({
       callId: call.callId,
       tool: call.tool,
       server: found.supervisor.name,
-      run: (signal, onProgress) => dispatchCall(this.#deps, scope, call, found, signal, onProgress),
+      run: (signal, onProgress) => dispatchCall(this.#deps, scope, { call, args }, found, signal, onProgress),
       record: async (result) => {
         const recorded = await this.#record(scope, result);
         this.#running.delete(key);
@@ -252,6 +254,11 @@ export class CallGate {
     const recorded = await this.#deps.ledger.finish(scope, result.callId, toBinary(ToolResultSchema, result));
     return fromBinary(ToolResultSchema, recorded);
   }
+}
+
+/** Of arguments that were checked. */
+function dispatchedValue(args: ReadArguments): JsonObject {
+  return args.kind === "read" ? args.value : {};
 }
 
 function keyOf({ tenant, principal, runId }: CallOwner, callId: string): string {

@@ -4,6 +4,7 @@
  * Keeps T1: it is sent a second time only when the first surely never arrived, or when the operator marked the tool as
  * repeatable; never a third time. Keeps L7: everything together ends when the call has taken as long as it may in all.
  */
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { ToolCall, ToolResult } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
@@ -22,11 +23,17 @@ export interface DispatchDeps {
   readonly clock: Clock;
 }
 
+/** A call with its arguments as they go to the server, every digit of their numbers with them. */
+export interface DispatchedCall {
+  readonly call: ToolCall;
+  readonly args: JsonObject;
+}
+
 /** Never rejects. */
 export async function dispatchCall(
   deps: DispatchDeps,
   scope: Scope,
-  call: ToolCall,
+  { call, args }: DispatchedCall,
   found: FoundTool,
   signal: AbortSignal,
   onProgress: (progress: McpProgress) => void,
@@ -40,7 +47,7 @@ export async function dispatchCall(
   const startedAtMs = clock.monotonicMs();
   const leftMs = (): number => Math.max(1, startedAtMs + endsWithinMs - clock.monotonicMs());
   const send = (tool: FoundTool): Promise<McpCallEnd> =>
-    tool.ready.connection.callTool(tool.entry.nameAtServer, call.arguments ?? {}, {
+    tool.ready.connection.callTool(tool.entry.nameAtServer, args, {
       signal,
       silenceTimeoutMs,
       maxDurationMs: leftMs(),

@@ -33,13 +33,13 @@ describe("a server over Streamable HTTP", () => {
     const { url } = await startHttpProbe(file);
     const router = await startRouter({ far: http(url) });
     const { result } = await router.client.invokeTool({
-      call: { callId: "c1", tool: "far.echo", arguments: { text: "hi" } },
+      call: { callId: "c1", tool: "far.echo", argumentsJson: JSON.stringify({ text: "hi" }) },
     });
     expect(result?.content[0]?.block.value).toMatchObject({ text: "hi" });
     const requests = callsIn(file, "request") as { headers: Record<string, string> }[];
     expect(requests.every(({ headers }) => headers["x-key"] === "secret")).toBe(true);
     async function* call() {
-      const value = { callId: "c2", tool: "far.progress", arguments: { steps: 3 } };
+      const value = { callId: "c2", tool: "far.progress", argumentsJson: JSON.stringify({ steps: 3 }) };
       yield { frame: { case: "call" as const, value } };
     }
     const frames = (await collect(router.client.callTool(call()))).map(({ frame }) => frame.case);
@@ -55,7 +55,7 @@ describe("a server over Streamable HTTP", () => {
     const file = history();
     const { url, kill } = await startHttpProbe(file);
     const router = await startRouter({ far: http(url) });
-    const call = { callId: "c1", tool: "far.slow", arguments: { ms: 60_000 } };
+    const call = { callId: "c1", tool: "far.slow", argumentsJson: JSON.stringify({ ms: 60_000 }) };
     const pending = router.client.invokeTool({ call });
     await until(() => callsIn(file, "slow").length === 1);
     kill();
@@ -68,7 +68,7 @@ describe("a server over Streamable HTTP", () => {
     const file = history();
     const { url } = await startHttpProbe(file);
     const router = await startRouter({ far: http(url) });
-    const call = { callId: "c1", tool: "far.slow", arguments: { ms: 60_000 }, timeoutMs: 200 };
+    const call = { callId: "c1", tool: "far.slow", argumentsJson: JSON.stringify({ ms: 60_000 }), timeoutMs: 200 };
     const { result } = await router.client.invokeTool({ call });
     expect(result?.outcome).toBe(ToolOutcome.TIMED_OUT);
     await until(() => callsIn(file, "slow cancelled").length === 1);

@@ -15,12 +15,12 @@ export interface EndedCall {
 }
 
 export function answeredResult(call: EndedCall, isError: boolean, answer: BoundAnswer): ToolResult {
-  const { content, structured, truncated } = answer;
+  const { content, structuredJson, truncated } = answer;
   return create(ToolResultSchema, {
     callId: call.callId,
     ...knownOfCall({ kind: "answered", isError }),
     content,
-    ...(structured === undefined ? {} : { structured }),
+    structuredJson,
     durationMs: call.durationMs,
     truncated,
   });

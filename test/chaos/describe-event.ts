@@ -43,8 +43,8 @@ export function describeEvent(event: Event): AppliedEvent {
   }
   if (body.case === "runQueued") return { ...place, messages: body.value.messageIds, digest };
   if (body.case === "toolCallProposed") {
-    const { callId, tool, arguments: said } = body.value;
-    const text = said?.["text"];
+    const { callId, tool, argumentsJson } = body.value;
+    const { text } = JSON.parse(argumentsJson) as { readonly text?: unknown };
     return { ...place, call: callId, tool, argument: typeof text === "string" ? text : "", digest };
   }
   if (body.case === "toolCallStarted") return { ...place, call: body.value.callId, digest };

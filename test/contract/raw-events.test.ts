@@ -78,7 +78,7 @@ const events: readonly Event[] = [
       value: {
         callId: "call_1",
         tool: "filesystem.read",
-        arguments: { path: "notes.md", deep: [1, null, { a: true }] },
+        argumentsJson: '{"deep":[1,null,{"a":true}],"path":"notes.md"}',
       },
     },
   }),

@@ -237,7 +237,7 @@ describe("a running mesh", () => {
 
   describe("tools", () => {
     const invoke = (tool: string, args = {}) =>
-      client.tools.invokeTool({ call: { callId: randomUUID(), tool, arguments: args } });
+      client.tools.invokeTool({ call: { callId: randomUUID(), tool, argumentsJson: JSON.stringify(args) } });
 
     test(`a tool that does not exist is TOOL_NOT_FOUND, and a run goes on without it ${verifies("R2")}`, async () => {
       expect(await refusalOf(invoke("filesystem.levitate"))).toMatchObject({
@@ -261,8 +261,10 @@ describe("a running mesh", () => {
       const sent = await say(client, 'call filesystem.read_text_file {"path":7}');
       const events = await readUntilEnd(client, sent);
       const ends = events.flatMap(({ body }) => (body.case === "toolCallFinished" ? [body.value] : []));
-      expect(ends).toMatchObject([{ outcome: ToolOutcome.REFUSED, reason: ErrorReason.TOOL_ARGUMENTS_INVALID }]);
-      expect(JSON.stringify(ends[0]?.content)).toContain("path");
+      expect(ends).toMatchObject([
+        { outcome: ToolOutcome.REFUSED, reason: ErrorReason.TOOL_ARGUMENTS_INVALID, fieldPaths: ["arguments.path"] },
+      ]);
+      expect(ends[0]?.message).toContain("path");
       expect(endsOf(events, sent.runId)).toMatchObject([{ status: RunStatus.COMPLETED }]);
     });
 

@@ -49,7 +49,7 @@ const repeated = (bytes: number[], count: number) => Buffer.alloc(bytes.length *
 const mask = (paths: string[]) =>
   create(UpdateSessionRequestSchema, { requestId: requestId(), sessionId, session: {}, updateMask: { paths } });
 const withArguments = (args: JsonObject) =>
-  create(InvokeToolRequestSchema, { call: { callId: requestId(), tool: "a.b", arguments: args } });
+  create(InvokeToolRequestSchema, { call: { callId: requestId(), tool: "a.b", argumentsJson: JSON.stringify(args) } });
 const fields = (count: number): JsonObject =>
   Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${at}`, 1]));
 const nested = (depth: number): JsonObject => (depth === 0 ? {} : { a: nested(depth - 1) });

@@ -37,6 +37,8 @@ import { verifies } from "../requirements.ts";
 import { openClock } from "../support/jumping-clock.ts";
 import { transportTo } from "../support/mesh-process.ts";
 
+const argumentsJson = '{"text":"x"}';
+
 const dayMs = 86_400_000;
 const probe = resolve(import.meta.dirname, "../support/mcp-probe-server.ts");
 const folder = mkdtempSync(join(tmpdir(), "atoll-run-token-"));
@@ -140,7 +142,7 @@ const contextOf = ({ sessionId, runId, agentId, epoch }: RunGrant) => ({
   epoch: BigInt(epoch),
 });
 const echo = (grant: RunGrant) => ({
-  ...{ callId: `try-${crypto.randomUUID()}`, tool: "probe.echo", arguments: { text: "x" } },
+  ...{ callId: `try-${crypto.randomUUID()}`, tool: "probe.echo", argumentsJson },
   context: contextOf(grant),
 });
 
@@ -255,14 +257,20 @@ describe(`the token of a run ${verifies("E4")}`, () => {
       const explained = await tools.explainPolicy({ tool: "probe.fail", ...(context && { context }) });
       expect(explained.verdict).toBe(PolicyVerdict.DENY);
     }
-    const { result } = await tools.invokeTool({ call: { callId: "c", tool: "probe.echo", arguments: { text: "x" } } });
+    const { result } = await tools.invokeTool({
+      call: { callId: "c", tool: "probe.echo", argumentsJson },
+    });
     expect(result?.outcome).toBe(ToolOutcome.SUCCEEDED);
   });
 
   test("makes no call of another epoch or session, and takes no call's id away from another run", async () => {
     const { tools } = mine.holder;
     const invoke = (context: object, callId: string = crypto.randomUUID()) =>
-      refusalOf(tools.invokeTool({ call: { callId, tool: "probe.echo", arguments: { text: "x" }, context } }));
+      refusalOf(
+        tools.invokeTool({
+          call: { callId, tool: "probe.echo", argumentsJson, context },
+        }),
+      );
     expect(await invoke({ epoch: 99n })).toMatchObject({ reason: "EPOCH_FENCED" });
     expect(await invoke({ sessionId: other.grant.sessionId })).toMatchObject({ reason: "SESSION_NOT_FOUND" });
     expect(await invoke({ runId: other.grant.runId })).toMatchObject({ reason: "RUN_NOT_FOUND" });
@@ -275,7 +283,7 @@ describe(`the token of a run ${verifies("E4")}`, () => {
     for (const callId of [other.callId, "yet-to-come", other.callId]) {
       expect(await refusalOf(first(tools.reattachCall({ callId })))).toMatchObject(notFound);
     }
-    const later = { callId: "yet-to-come", tool: "probe.echo", arguments: { text: "mine" } };
+    const later = { callId: "yet-to-come", tool: "probe.echo", argumentsJson: `{"text":"mine"}` };
     const { result } = await other.holder.tools.invokeTool({ call: later });
     expect(result?.outcome).toBe(ToolOutcome.SUCCEEDED);
     const attached = other.holder.tools.reattachCall({ callId: other.callId }, { timeoutMs: 500 });

@@ -298,9 +298,9 @@ class Conversation:
     def _tool_call_proposed(self, event, body):
         call = self._own_call(event, body.call_id)
         call["tool"] = body.tool
-        call.pop("arguments", None)
-        if body.HasField("arguments"):
-            call["arguments"] = json_format.MessageToDict(body.arguments)
+        call.pop("argumentsJson", None)
+        if body.arguments_json:
+            call["argumentsJson"] = body.arguments_json
 
     def _tool_call_started(self, event, body):
         call = self._own_call(event, body.call_id)
@@ -314,7 +314,7 @@ class Conversation:
 
     def _tool_call_finished(self, event, body):
         outcome = name_of(tool_events_pb2.ToolOutcome, body.outcome)
-        state = present(kind="finished", outcome=outcome, text=text_of(body.content), truncated=body.truncated)
+        state = present(kind="finished", outcome=outcome, text=text_of(body.content), message=body.message, truncated=body.truncated)
         self._own_call(event, body.call_id)["state"] = state
 
     def _approval_requested(self, event, body):

@@ -72,7 +72,7 @@ class LogWriter {
         this.#texts.clear();
         return { case: "stepDiscarded", value: { step: 1, attempt: this.#attempt++, reason: 2 } };
       case "propose":
-        return { case: "toolCallProposed", value: { callId, tool, arguments: { path: text } } };
+        return { case: "toolCallProposed", value: { callId, tool, argumentsJson: JSON.stringify({ path: text }) } };
       case "start":
         return { case: "toolCallStarted", value: { callId, tool } };
       case "progress":

@@ -4,11 +4,13 @@
  * `mcp-raw-server.ts --pages=FILE [--history=FILE]`: FILE holds a JSON list of texts, one a page; page n is answered to the
  * cursor `n` (the first to none), the last one again to every other cursor. A text stands for the `result`, or for the rest
  * of the message when it begins with a comma. The file is read for each request, so that a test can change the list; a call
- * of the tool `changed` tells the client to list again. Each start and each call is a line of the history.
+ * of the tool `changed` tells the client to list again. Each start and each call is a line of the history, its numbers with
+ * all their digits.
  */
 import { appendFileSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { parseExact } from "../../services/kernel/json/exact-json.ts";
 
 const { values: flags } = parseArgs({ options: { pages: { type: "string" }, history: { type: "string" } } });
 
@@ -33,7 +35,7 @@ function answer(id: number | string, result: string): void {
 
 remember("started", process.pid);
 for await (const line of createInterface(process.stdin)) {
-  const { id, method, params } = JSON.parse(line) as Request;
+  const { id, method, params } = parseExact(line) as unknown as Request;
   if (id === undefined) continue;
   switch (method) {
     case "initialize":

@@ -3,7 +3,6 @@
  * shares all others, so `===` says whether a part of the conversation changed.
  */
 
-import type { JsonObject } from "@bufbuild/protobuf";
 import type { ContentBlock } from "../../gen/atoll/content/v1/content_block_pb.ts";
 import type { Origin } from "../../gen/atoll/content/v1/message_pb.ts";
 import type { ErrorReason } from "../../gen/atoll/error/v1/error_reason_pb.ts";
@@ -129,7 +128,8 @@ export interface ToolCall {
   readonly callId: string;
   /** `server.tool`. */
   readonly tool: string;
-  readonly arguments: JsonObject | undefined;
+  /** JSON text of an object; empty when the proposal is hidden. `show-json.ts` shows it. */
+  readonly argumentsJson: string;
   readonly step: number;
   readonly attempt: number;
   readonly state: CallState;
@@ -145,8 +145,11 @@ export type CallState =
       readonly kind: "finished";
       readonly outcome: ToolOutcome;
       readonly content: readonly ContentBlock[];
-      readonly structured: JsonObject | undefined;
+      /** Empty for none. */
+      readonly structuredJson: string;
       readonly reason: ErrorReason;
+      /** Why there is no answer, for people; empty when there is one. */
+      readonly message: string;
       readonly durationMs: number;
       readonly truncated: boolean;
     };
@@ -174,8 +177,10 @@ export interface Question {
   readonly message: string;
   /** UNSPECIFIED while it is open. */
   readonly action: AnswerAction;
-  /** What was answered; undefined without an answer. */
-  readonly answer: JsonObject | undefined;
+  /** What was answered; empty without an answer. */
+  readonly answer: string;
+  /** Whether it is the JSON text of an object. */
+  readonly isJson: boolean;
   /** Who answered; empty while it is open, and when nobody did. */
   readonly answeredBy: string;
 }

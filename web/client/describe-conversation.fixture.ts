@@ -79,7 +79,9 @@ function describeItem(item: RunItem): object {
     case "call": {
       const { callId, tool, progress, approval } = item;
       const described = present({ callId, tool, progress, approval: approval && describeApproval(approval) });
-      return { call: { ...described, arguments: item.arguments, state: callState(item.state) } };
+      return {
+        call: { ...described, ...present({ argumentsJson: item.argumentsJson }), state: callState(item.state) },
+      };
     }
     case "question":
       return {
@@ -106,7 +108,13 @@ function describeApproval({ approvalId, digest, reason, decision }: Approval): o
 function callState(state: CallState): object {
   if (state.kind !== "finished") return state;
   const outcome = nameOf(ToolOutcomeSchema, state.outcome);
-  return present({ kind: state.kind, outcome, text: textOf(state.content), truncated: state.truncated });
+  return present({
+    kind: state.kind,
+    outcome,
+    text: textOf(state.content),
+    message: state.message,
+    truncated: state.truncated,
+  });
 }
 
 function textOf(content: readonly ContentBlock[]): string {

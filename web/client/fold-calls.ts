@@ -1,5 +1,4 @@
 /** Tool calls: proposed, let through, progress, approval, outcome. A call whose beginning is hidden is made on the way. */
-import type { JsonObject } from "@bufbuild/protobuf";
 import type { Event } from "../../gen/atoll/event/v1/event_pb.ts";
 import {
   ApprovalDecision,
@@ -16,11 +15,11 @@ type CallDraft = { -readonly [Key in keyof ToolCall]: ToolCall[Key] };
 export function foldCallProposed(
   draft: Draft,
   event: Event,
-  proposed: { readonly callId: string; readonly tool: string; readonly arguments?: JsonObject | undefined },
+  proposed: { readonly callId: string; readonly tool: string; readonly argumentsJson: string },
 ): void {
   const call = ownCall(draft, event, proposed.callId);
   call.tool = proposed.tool;
-  call.arguments = proposed.arguments;
+  call.argumentsJson = proposed.argumentsJson;
 }
 
 export function foldCallStarted(draft: Draft, event: Event, callId: string, tool: string): void {
@@ -35,9 +34,9 @@ export function foldCallProgress(draft: Draft, event: Event, reported: ToolProgr
 }
 
 export function foldCallFinished(draft: Draft, event: Event, finished: ToolCallFinished): void {
-  const { outcome, content, structured, reason, durationMs, truncated } = finished;
+  const { outcome, content, structuredJson, reason, message, durationMs, truncated } = finished;
   const call = ownCall(draft, event, finished.callId);
-  call.state = { kind: "finished", outcome, content, structured, reason, durationMs, truncated };
+  call.state = { kind: "finished", outcome, content, structuredJson, reason, message, durationMs, truncated };
 }
 
 export function foldApprovalRequested(draft: Draft, event: Event, requested: ApprovalRequested): void {
@@ -64,7 +63,7 @@ function ownCall(draft: Draft, event: Event, callId: string): CallDraft {
     kind: "call",
     callId,
     tool: "",
-    arguments: undefined,
+    argumentsJson: "",
     step: event.step,
     attempt: event.attempt,
     state: { kind: "proposed" },

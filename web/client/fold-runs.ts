@@ -87,7 +87,8 @@ export function foldQuestionAsked(draft: Draft, event: Event, { questionId, mess
 export function foldQuestionAnswered(draft: Draft, event: Event, answered: QuestionAnswered): void {
   const question = ownQuestion(draft, event, answered.questionId);
   question.action = answered.action;
-  question.answer = answered.content;
+  question.answer = answered.answer.value ?? "";
+  question.isJson = answered.answer.case === "contentJson";
   question.answeredBy = answered.answeredBy;
 }
 
@@ -97,7 +98,15 @@ function ownQuestion(draft: Draft, event: Event, questionId: string) {
   const known = ownItem(draft, run, "question", (item) => item.questionId === questionId);
   if (known !== undefined) return known;
   const action = AnswerAction.UNSPECIFIED;
-  const question = { kind: "question", questionId, message: "", action, answer: undefined, answeredBy: "" } as const;
+  const question = {
+    kind: "question",
+    questionId,
+    message: "",
+    action,
+    answer: "",
+    isJson: false,
+    answeredBy: "",
+  } as const;
   return addItem<Question>(draft, run, question);
 }
 

@@ -1,6 +1,6 @@
 /** A tool call: what was asked, how far it is, how it ended and what came back. */
-import type { JsonObject } from "@bufbuild/protobuf";
-import type { ToolCall } from "../client/conversation.ts";
+import type { CallState, ToolCall } from "../client/conversation.ts";
+import { indentJson, previewJson } from "../client/show-json.ts";
 import { describeCall } from "./call-status.ts";
 import { ContentBlocks } from "./content-blocks.tsx";
 import { ChevronIcon, ToolIcon } from "./icons.tsx";
@@ -20,7 +20,7 @@ export function ToolCard({ call, isOver }: { readonly call: ToolCall; readonly i
             {rest.length > 0 && <span className="tool-server">{server} / </span>}
             {rest.length > 0 ? rest.join(".") : server}
           </span>
-          <span className="tool-arguments">{previewOf(call.arguments)}</span>
+          <span className="tool-arguments">{previewJson(call.argumentsJson, maxPreviewCharacters)}</span>
           <span className={`pill ${tone}`}>
             {isRunning && <span className="spinner" />}
             {text}
@@ -29,7 +29,7 @@ export function ToolCard({ call, isOver }: { readonly call: ToolCall; readonly i
         </summary>
         <div className="tool-body">
           <h3>Arguments</h3>
-          <pre className="code">{JSON.stringify(call.arguments ?? {}, null, 2)}</pre>
+          <pre className="code">{indentJson(call.argumentsJson || "{}")}</pre>
           {state.kind === "finished" && (
             <>
               <h3>
@@ -38,9 +38,10 @@ export function ToolCard({ call, isOver }: { readonly call: ToolCall; readonly i
               </h3>
               <div className="tool-result">
                 <ContentBlocks content={state.content} />
-                {state.content.length === 0 && state.structured === undefined && <p className="unshown">Empty</p>}
-                {state.content.length === 0 && state.structured !== undefined && (
-                  <pre className="code">{JSON.stringify(state.structured, null, 2)}</pre>
+                {state.message !== "" && <p className="unshown">{state.message}</p>}
+                {isEmpty(state) && <p className="unshown">Empty</p>}
+                {state.content.length === 0 && state.structuredJson !== "" && (
+                  <pre className="code">{indentJson(state.structuredJson)}</pre>
                 )}
                 {state.truncated && <p className="unshown">The result was cut at its bound.</p>}
               </div>
@@ -61,10 +62,9 @@ export function ToolCard({ call, isOver }: { readonly call: ToolCall; readonly i
   );
 }
 
-/** The arguments in one line, to be cut by the layout. */
-function previewOf(args: JsonObject | undefined): string {
-  return Object.entries(args ?? {})
-    .map(([name, value]) => (typeof value === "string" ? value : `${name}: ${JSON.stringify(value)}`))
-    .join(", ")
-    .slice(0, 200);
+/** What is to be cut by the layout. */
+const maxPreviewCharacters = 200;
+
+function isEmpty({ content, structuredJson, message }: Extract<CallState, { kind: "finished" }>): boolean {
+  return content.length === 0 && structuredJson === "" && message === "";
 }

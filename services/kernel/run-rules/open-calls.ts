@@ -94,9 +94,8 @@ export function callEnding(
   const { outcome, reason, message } = knownOfCall(
     hasStarted ? { kind: "in-doubt", problem } : { kind: "run-ended-before" },
   );
-  const content = [{ block: { case: "text" as const, value: { text: message } } }];
   return encodeEvent({
     ...{ runId, attempt, step },
-    body: { case: "toolCallFinished", value: { callId, outcome, reason, content } },
+    body: { case: "toolCallFinished", value: { callId, outcome, reason, message } },
   });
 }

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { create, type JsonObject, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type Tool, ToolSchema, ToolState } from "../../../gen/atoll/tool/v1/tool_pb.ts";
-import { canonicalJson } from "../canonical-json.ts";
+import { canonicalJson } from "../../kernel/json/canonical-json.ts";
 import { escapeHidden } from "../escape-hidden.ts";
 import { visibleProblem } from "../problem-text.ts";
 import { mendSchema } from "../schema/mend-schema.ts";

@@ -29,7 +29,9 @@ async function serverOf(router: RunningRouter) {
 }
 
 async function call(router: RunningRouter, tool: string, args = {}) {
-  const { result } = await router.client.invokeTool({ call: { callId: `c-${tool.length}`, tool, arguments: args } });
+  const { result } = await router.client.invokeTool({
+    call: { callId: `c-${tool.length}`, tool, argumentsJson: JSON.stringify(args) },
+  });
   return result?.content[0]?.block.value;
 }
 

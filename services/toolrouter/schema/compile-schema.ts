@@ -8,7 +8,7 @@ import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import type { ErrorObject, Options, ValidateFunction } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import type { FieldProblem } from "../../kernel/errors.ts";
-import { canonicalJson } from "../canonical-json.ts";
+import { canonicalJson } from "../../kernel/json/canonical-json.ts";
 import { visibleProblem } from "../problem-text.ts";
 import { linearPattern } from "./linear-pattern.ts";
 

@@ -26,7 +26,9 @@ async function startCostly(inputSchema: unknown): Promise<RunningRouter> {
   const raw = rawServer(JSON.stringify({ tools: [{ name: "t", inputSchema }] }));
   const router = await startRouter({ raw: raw.settings, other: probe(`${temporaryFolder()}/history`) });
   await whenReady(router, "raw", "other");
-  await router.client.invokeTool({ call: { callId: "warm", tool: "other.echo", arguments: { text: "" } } });
+  await router.client.invokeTool({
+    call: { callId: "warm", tool: "other.echo", argumentsJson: JSON.stringify({ text: "" }) },
+  });
   return router;
 }
 
@@ -37,7 +39,7 @@ async function callAmongOthers(router: RunningRouter, args: JsonObject) {
   delay.enable();
   let isOver = false;
   const call = router.client
-    .invokeTool({ call: { callId: "costly", tool: "raw.t", arguments: args } })
+    .invokeTool({ call: { callId: "costly", tool: "raw.t", argumentsJson: JSON.stringify(args) } })
     .then(
       () => "answered",
       (error: unknown) => (error instanceof ConnectError ? reasonName(failureFacts(error).reason ?? 0) : String(error)),
@@ -48,7 +50,9 @@ async function callAmongOthers(router: RunningRouter, args: JsonObject) {
   let others = 0;
   do {
     const tool = "other.echo";
-    await router.client.invokeTool({ call: { callId: `other-${others}`, tool, arguments: { text: "hi" } } });
+    await router.client.invokeTool({
+      call: { callId: `other-${others}`, tool, argumentsJson: JSON.stringify({ text: "hi" }) },
+    });
     others++;
     await systemClock.sleep(5);
   } while (!isOver);
@@ -195,10 +199,12 @@ describe("a check that could take long", { timeout: 120_000 }, () => {
     const router = await startRouter({ bad: bad.settings, fine: fine.settings });
     await whenReady(router, "bad", "fine");
     const call = (server: string, n: number, args: JsonObject) =>
-      router.client.invokeTool({ call: { callId: `${server}-${n}`, tool: `${server}.t`, arguments: args } }).then(
-        () => "answered",
-        (error: unknown) => (error instanceof ConnectError ? failureFacts(error).reason : error),
-      );
+      router.client
+        .invokeTool({ call: { callId: `${server}-${n}`, tool: `${server}.t`, argumentsJson: JSON.stringify(args) } })
+        .then(
+          () => "answered",
+          (error: unknown) => (error instanceof ConnectError ? failureFacts(error).reason : error),
+        );
     const flood = Array.from({ length: 12 }, (_, n) => call("bad", n, deep(31)));
     // Deep enough for the thread, and soon done there.
     expect(await call("fine", 0, deep(14))).toBe("answered");

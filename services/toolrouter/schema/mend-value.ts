@@ -1,6 +1,6 @@
 /** Mends the keywords whose values are no schemas: limits, types, lists of values, and notes for people. */
 import type { JsonValue } from "@bufbuild/protobuf";
-import { canonicalJson } from "../canonical-json.ts";
+import { canonicalJson } from "../../kernel/json/canonical-json.ts";
 import { findJsonProblem } from "../check-json.ts";
 import { escapeHidden } from "../escape-hidden.ts";
 import { isObject, objectOf, presentEntries } from "./json-parts.ts";

@@ -3,9 +3,11 @@
  *
  * It refuses what the real one refuses (validate-request.ts), so that a bad history fails a test and not a customer.
  */
+
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { parseExact } from "../../../services/kernel/json/exact-json.ts";
 import { answerEvents, answerMessage, frame, startEvent } from "./answer-events.ts";
 import { type ApiProblem, errorBody, problemOf } from "./error-body.ts";
 import { fakeModel, fakeModels, modelBody } from "./fake-models.ts";
@@ -220,7 +222,8 @@ async function readJson(request: IncomingMessage): Promise<JsonValue | undefined
   }
   if (bytes > mostBodyBytes) return "too large";
   try {
-    return JSON.parse(Buffer.concat(chunks).toString("utf8")) as JsonValue;
+    // With the digits of long numbers: the real one passes an input on as it stands.
+    return parseExact(Buffer.concat(chunks).toString("utf8"));
   } catch {
     return undefined;
   }

@@ -18,14 +18,13 @@ import { file_atoll_event_v1_tool_events } from "../../event/v1/tool_events_pb.t
 import type { RunOptions } from "../../session/v1/run_pb.ts";
 import { file_atoll_session_v1_run } from "../../session/v1/run_pb.ts";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
-import type { JsonObject, Message } from "@bufbuild/protobuf";
+import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file atoll/agent/v1/agent_service.proto.
  */
 export const file_atoll_agent_v1_agent_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJhdG9sbC9hZ2VudC92MS9hZ2VudF9zZXJ2aWNlLnByb3RvEg5hdG9sbC5hZ2VudC52MSLeAQoIUnVuU3RhcnQSNgoIYWdlbnRfaWQYASABKAlCJLpIIXIfMh1eKFthLXowLTldW2EtejAtOV8tXXswLDYzfSk/JBIyCgdoaXN0b3J5GAIgAygLMhUuYXRvbGwuZXZlbnQudjEuRXZlbnRCCrpIB5IBBBCgjQYSNwoHbWVzc2FnZRgDIAEoCzIeLmF0b2xsLmNvbnRlbnQudjEuTWVzc2FnZUlucHV0Qga6SAPIAQESLQoHb3B0aW9ucxgEIAEoCzIcLmF0b2xsLnNlc3Npb24udjEuUnVuT3B0aW9ucyIlCglSdW5DYW5jZWwSGAoGcmVhc29uGAEgASgJQgi6SAVyAxiACCJDCghSdW5TdGVlchI3CgdtZXNzYWdlGAEgASgLMh4uYXRvbGwuY29udGVudC52MS5NZXNzYWdlSW5wdXRCBrpIA8gBASJ/CgtSdW5EZWNpc2lvbhIyCgthcHByb3ZhbF9pZBgBIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezAsMTI4fSQSPAoIZGVjaXNpb24YAiABKA4yIC5hdG9sbC5ldmVudC52MS5BcHByb3ZhbERlY2lzaW9uQgi6SAWCAQIQASKhAQoJUnVuQW5zd2VyEjIKC3F1ZXN0aW9uX2lkGAEgASgJQh26SBpyGDIWXltBLVphLXowLTlfLV17MCwxMjh9JBI2CgZhY3Rpb24YAiABKA4yHC5hdG9sbC5ldmVudC52MS5BbnN3ZXJBY3Rpb25CCLpIBYIBAhABEigKB2NvbnRlbnQYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Iv0BCgpSdW5SZXF1ZXN0EikKBXN0YXJ0GAEgASgLMhguYXRvbGwuYWdlbnQudjEuUnVuU3RhcnRIABIrCgZjYW5jZWwYAiABKAsyGS5hdG9sbC5hZ2VudC52MS5SdW5DYW5jZWxIABIpCgVzdGVlchgDIAEoCzIYLmF0b2xsLmFnZW50LnYxLlJ1blN0ZWVySAASLwoIZGVjaXNpb24YBCABKAsyGy5hdG9sbC5hZ2VudC52MS5SdW5EZWNpc2lvbkgAEisKBmFuc3dlchgFIAEoCzIZLmF0b2xsLmFnZW50LnYxLlJ1bkFuc3dlckgAQg4KBWZyYW1lEgW6SAIIASI0CgtSdW5SZXNwb25zZRIlCgZldmVudHMYASADKAsyFS5hdG9sbC5ldmVudC52MS5FdmVudCJkChFMaXN0QWdlbnRzUmVxdWVzdBIbCglwYWdlX3NpemUYASABKA1CCLpIBSoDGPQDEjIKCnBhZ2VfdG9rZW4YAiABKAlCHrpIG3IZMhdeW0EtWmEtejAtOV89LV17MCw1MTJ9JCJUChJMaXN0QWdlbnRzUmVzcG9uc2USJQoGYWdlbnRzGAEgAygLMhUuYXRvbGwuYWdlbnQudjEuQWdlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkYKD0dldEFnZW50UmVxdWVzdBIzCghhZ2VudF9pZBgBIAEoCUIhukgechwyGl5bYS16MC05XVthLXowLTlfLV17MCw2M30kIjgKEEdldEFnZW50UmVzcG9uc2USJAoFYWdlbnQYASABKAsyFS5hdG9sbC5hZ2VudC52MS5BZ2VudCJkChFMaXN0TW9kZWxzUmVxdWVzdBIbCglwYWdlX3NpemUYASABKA1CCLpIBSoDGPQDEjIKCnBhZ2VfdG9rZW4YAiABKAlCHrpIG3IZMhdeW0EtWmEtejAtOV89LV17MCw1MTJ9JCJUChJMaXN0TW9kZWxzUmVzcG9uc2USJQoGbW9kZWxzGAEgAygLMhUuYXRvbGwuYWdlbnQudjEuTW9kZWwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhYKFEdldFN0YXRpc3RpY3NSZXF1ZXN0IlIKFUdldFN0YXRpc3RpY3NSZXNwb25zZRIXCg9jYWNoZWRfc2Vzc2lvbnMYASABKA0SIAoYY2FjaGVkX3Nlc3Npb25zX2NhcGFjaXR5GAIgASgNMuYDCgxBZ2VudFNlcnZpY2USUwoDUnVuEhouYXRvbGwuYWdlbnQudjEuUnVuUmVxdWVzdBobLmF0b2xsLmFnZW50LnYxLlJ1blJlc3BvbnNlIg/y7RgLCAYYgICAAiCAgAgoATABEl4KCkxpc3RBZ2VudHMSIS5hdG9sbC5hZ2VudC52MS5MaXN0QWdlbnRzUmVxdWVzdBoiLmF0b2xsLmFnZW50LnYxLkxpc3RBZ2VudHNSZXNwb25zZSIJkAIB8u0YAggFElgKCEdldEFnZW50Eh8uYXRvbGwuYWdlbnQudjEuR2V0QWdlbnRSZXF1ZXN0GiAuYXRvbGwuYWdlbnQudjEuR2V0QWdlbnRSZXNwb25zZSIJkAIB8u0YAggFEl4KCkxpc3RNb2RlbHMSIS5hdG9sbC5hZ2VudC52MS5MaXN0TW9kZWxzUmVxdWVzdBoiLmF0b2xsLmFnZW50LnYxLkxpc3RNb2RlbHNSZXNwb25zZSIJkAIB8u0YAggFEmcKDUdldFN0YXRpc3RpY3MSJC5hdG9sbC5hZ2VudC52MS5HZXRTdGF0aXN0aWNzUmVxdWVzdBolLmF0b2xsLmFnZW50LnYxLkdldFN0YXRpc3RpY3NSZXNwb25zZSIJkAIB8u0YAggFQmAKDmF0b2xsLmFnZW50LnYxQhFBZ2VudFNlcnZpY2VQcm90b1ABWidhdG9sbC5leGFtcGxlL2dvL2F0b2xsL2FnZW50L3YxO2FnZW50djG6Ag9BdG9sbF9BZ2VudF9WMV9iBnByb3RvMw", [file_atoll_agent_v1_agent, file_atoll_auth_v1_options, file_atoll_content_v1_message, file_atoll_event_v1_event, file_atoll_event_v1_tool_events, file_atoll_session_v1_run, file_buf_validate_validate, file_google_protobuf_struct]);
+  fileDesc("CiJhdG9sbC9hZ2VudC92MS9hZ2VudF9zZXJ2aWNlLnByb3RvEg5hdG9sbC5hZ2VudC52MSLeAQoIUnVuU3RhcnQSNgoIYWdlbnRfaWQYASABKAlCJLpIIXIfMh1eKFthLXowLTldW2EtejAtOV8tXXswLDYzfSk/JBIyCgdoaXN0b3J5GAIgAygLMhUuYXRvbGwuZXZlbnQudjEuRXZlbnRCCrpIB5IBBBCgjQYSNwoHbWVzc2FnZRgDIAEoCzIeLmF0b2xsLmNvbnRlbnQudjEuTWVzc2FnZUlucHV0Qga6SAPIAQESLQoHb3B0aW9ucxgEIAEoCzIcLmF0b2xsLnNlc3Npb24udjEuUnVuT3B0aW9ucyIlCglSdW5DYW5jZWwSGAoGcmVhc29uGAEgASgJQgi6SAVyAxiACCJDCghSdW5TdGVlchI3CgdtZXNzYWdlGAEgASgLMh4uYXRvbGwuY29udGVudC52MS5NZXNzYWdlSW5wdXRCBrpIA8gBASLWAQoLUnVuRGVjaXNpb24SMgoLYXBwcm92YWxfaWQYASABKAlCHbpIGnIYMhZeW0EtWmEtejAtOV8tXXsxLDEyOH0kEkAKCGRlY2lzaW9uGAIgASgOMiAuYXRvbGwuZXZlbnQudjEuQXBwcm92YWxEZWNpc2lvbkIMukgJggEGGAEYAhgDEiUKBmRpZ2VzdBgDIAEoCUIVukgSchAyDl5bMC05YS1mXXs2NH0kEioKBWdyYW50GAQgASgJQhu6SBhyFhiAIDIRXltBLVphLXowLTkuXy1dKyQiwQEKCVJ1bkFuc3dlchIyCgtxdWVzdGlvbl9pZBgBIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezEsMTI4fSQSOAoGYWN0aW9uGAIgASgOMhwuYXRvbGwuZXZlbnQudjEuQW5zd2VyQWN0aW9uQgq6SAeCAQQQASAAEhkKBHRleHQYAyABKAlCCbpIBnIEKICAEEgAEiEKDGNvbnRlbnRfanNvbhgEIAEoCUIJukgGcgQogIAQSABCCAoGYW5zd2VyIv0BCgpSdW5SZXF1ZXN0EikKBXN0YXJ0GAEgASgLMhguYXRvbGwuYWdlbnQudjEuUnVuU3RhcnRIABIrCgZjYW5jZWwYAiABKAsyGS5hdG9sbC5hZ2VudC52MS5SdW5DYW5jZWxIABIpCgVzdGVlchgDIAEoCzIYLmF0b2xsLmFnZW50LnYxLlJ1blN0ZWVySAASLwoIZGVjaXNpb24YBCABKAsyGy5hdG9sbC5hZ2VudC52MS5SdW5EZWNpc2lvbkgAEisKBmFuc3dlchgFIAEoCzIZLmF0b2xsLmFnZW50LnYxLlJ1bkFuc3dlckgAQg4KBWZyYW1lEgW6SAIIASI0CgtSdW5SZXNwb25zZRIlCgZldmVudHMYASADKAsyFS5hdG9sbC5ldmVudC52MS5FdmVudCJkChFMaXN0QWdlbnRzUmVxdWVzdBIbCglwYWdlX3NpemUYASABKA1CCLpIBSoDGPQDEjIKCnBhZ2VfdG9rZW4YAiABKAlCHrpIG3IZMhdeW0EtWmEtejAtOV89LV17MCw1MTJ9JCJUChJMaXN0QWdlbnRzUmVzcG9uc2USJQoGYWdlbnRzGAEgAygLMhUuYXRvbGwuYWdlbnQudjEuQWdlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkYKD0dldEFnZW50UmVxdWVzdBIzCghhZ2VudF9pZBgBIAEoCUIhukgechwyGl5bYS16MC05XVthLXowLTlfLV17MCw2M30kIjgKEEdldEFnZW50UmVzcG9uc2USJAoFYWdlbnQYASABKAsyFS5hdG9sbC5hZ2VudC52MS5BZ2VudCJkChFMaXN0TW9kZWxzUmVxdWVzdBIbCglwYWdlX3NpemUYASABKA1CCLpIBSoDGPQDEjIKCnBhZ2VfdG9rZW4YAiABKAlCHrpIG3IZMhdeW0EtWmEtejAtOV89LV17MCw1MTJ9JCJUChJMaXN0TW9kZWxzUmVzcG9uc2USJQoGbW9kZWxzGAEgAygLMhUuYXRvbGwuYWdlbnQudjEuTW9kZWwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhYKFEdldFN0YXRpc3RpY3NSZXF1ZXN0IlIKFUdldFN0YXRpc3RpY3NSZXNwb25zZRIXCg9jYWNoZWRfc2Vzc2lvbnMYASABKA0SIAoYY2FjaGVkX3Nlc3Npb25zX2NhcGFjaXR5GAIgASgNMuYDCgxBZ2VudFNlcnZpY2USUwoDUnVuEhouYXRvbGwuYWdlbnQudjEuUnVuUmVxdWVzdBobLmF0b2xsLmFnZW50LnYxLlJ1blJlc3BvbnNlIg/y7RgLCAYYgICAAiCAgAgoATABEl4KCkxpc3RBZ2VudHMSIS5hdG9sbC5hZ2VudC52MS5MaXN0QWdlbnRzUmVxdWVzdBoiLmF0b2xsLmFnZW50LnYxLkxpc3RBZ2VudHNSZXNwb25zZSIJkAIB8u0YAggFElgKCEdldEFnZW50Eh8uYXRvbGwuYWdlbnQudjEuR2V0QWdlbnRSZXF1ZXN0GiAuYXRvbGwuYWdlbnQudjEuR2V0QWdlbnRSZXNwb25zZSIJkAIB8u0YAggFEl4KCkxpc3RNb2RlbHMSIS5hdG9sbC5hZ2VudC52MS5MaXN0TW9kZWxzUmVxdWVzdBoiLmF0b2xsLmFnZW50LnYxLkxpc3RNb2RlbHNSZXNwb25zZSIJkAIB8u0YAggFEmcKDUdldFN0YXRpc3RpY3MSJC5hdG9sbC5hZ2VudC52MS5HZXRTdGF0aXN0aWNzUmVxdWVzdBolLmF0b2xsLmFnZW50LnYxLkdldFN0YXRpc3RpY3NSZXNwb25zZSIJkAIB8u0YAggFQmAKDmF0b2xsLmFnZW50LnYxQhFBZ2VudFNlcnZpY2VQcm90b1ABWidhdG9sbC5leGFtcGxlL2dvL2F0b2xsL2FnZW50L3YxO2FnZW50djG6Ag9BdG9sbF9BZ2VudF9WMV9iBnByb3RvMw", [file_atoll_agent_v1_agent, file_atoll_auth_v1_options, file_atoll_content_v1_message, file_atoll_event_v1_event, file_atoll_event_v1_tool_events, file_atoll_session_v1_run, file_buf_validate_validate]);
 
 /**
  * Starts the run; the first frame.
@@ -125,11 +124,26 @@ export type RunDecision = Message<"atoll.agent.v1.RunDecision"> & {
   approvalId: string;
 
   /**
-   * The decision.
+   * ALLOW_ONCE, ALLOW_ALWAYS or DENY; what `grant` says.
    *
    * @generated from field: atoll.event.v1.ApprovalDecision decision = 2;
    */
   decision: ApprovalDecision;
+
+  /**
+   * What was decided on: the digest of the ApprovalRequested; what `grant` says.
+   *
+   * @generated from field: string digest = 3;
+   */
+  digest: string;
+
+  /**
+   * The decision as the session service has signed it (DecisionCommand.grant, or SessionService.SignDecision for a call outside
+   * of a session). Nothing else is acted on: APPROVAL_VOID when it is not of this approval, decision and digest. At most 4 KiB.
+   *
+   * @generated from field: string grant = 4;
+   */
+  grant: string;
 };
 
 /**
@@ -160,11 +174,27 @@ export type RunAnswer = Message<"atoll.agent.v1.RunAnswer"> & {
   action: AnswerAction;
 
   /**
-   * The answer.
+   * The answer, with ACCEPT: text for a question without a schema, JSON for one with. At most 262144 bytes.
    *
-   * @generated from field: google.protobuf.Struct content = 3;
+   * @generated from oneof atoll.agent.v1.RunAnswer.answer
    */
-  content?: JsonObject | undefined;
+  answer: {
+    /**
+     * Plain text.
+     *
+     * @generated from field: string text = 3;
+     */
+    value: string;
+    case: "text";
+  } | {
+    /**
+     * The JSON text of an object that the question's schema describes.
+     *
+     * @generated from field: string content_json = 4;
+     */
+    value: string;
+    case: "contentJson";
+  } | { case: undefined; value?: undefined };
 };
 
 /**

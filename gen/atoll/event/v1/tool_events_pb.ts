@@ -19,7 +19,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file atoll/event/v1/tool_events.proto.
  */
 export const file_atoll_event_v1_tool_events: GenFile = /*@__PURE__*/
-  fileDesc("CiBhdG9sbC9ldmVudC92MS90b29sX2V2ZW50cy5wcm90bxIOYXRvbGwuZXZlbnQudjEidAoQVG9vbENhbGxQcm9wb3NlZBIPCgdjYWxsX2lkGAEgASgJEgwKBHRvb2wYAiABKAkSKgoJYXJndW1lbnRzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIVCg1tb2RlbF9jYWxsX2lkGAQgASgJIjAKD1Rvb2xDYWxsU3RhcnRlZBIPCgdjYWxsX2lkGAEgASgJEgwKBHRvb2wYAiABKAkiUQoMVG9vbFByb2dyZXNzEg8KB2NhbGxfaWQYASABKAkSEAoIcHJvZ3Jlc3MYAiABKAESDQoFdG90YWwYAyABKAESDwoHbWVzc2FnZRgEIAEoCSKEAgoQVG9vbENhbGxGaW5pc2hlZBIPCgdjYWxsX2lkGAEgASgJEiwKB291dGNvbWUYAiABKA4yGy5hdG9sbC5ldmVudC52MS5Ub29sT3V0Y29tZRIvCgdjb250ZW50GAMgAygLMh4uYXRvbGwuY29udGVudC52MS5Db250ZW50QmxvY2sSKwoKc3RydWN0dXJlZBgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSKwoGcmVhc29uGAUgASgOMhsuYXRvbGwuZXJyb3IudjEuRXJyb3JSZWFzb24SEwoLZHVyYXRpb25fbXMYBiABKA0SEQoJdHJ1bmNhdGVkGAcgASgIIsMBChFBcHByb3ZhbFJlcXVlc3RlZBITCgthcHByb3ZhbF9pZBgBIAEoCRIPCgdjYWxsX2lkGAIgASgJEgwKBHRvb2wYAyABKAkSKgoJYXJndW1lbnRzGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIOCgZkaWdlc3QYBSABKAkSLgoKZXhwaXJlc19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAcgASgJIm8KEEFwcHJvdmFsUmVzb2x2ZWQSEwoLYXBwcm92YWxfaWQYASABKAkSMgoIZGVjaXNpb24YAiABKA4yIC5hdG9sbC5ldmVudC52MS5BcHByb3ZhbERlY2lzaW9uEhIKCmRlY2lkZWRfYnkYAyABKAkinwEKDVF1ZXN0aW9uQXNrZWQSEwoLcXVlc3Rpb25faWQYASABKAkSDwoHY2FsbF9pZBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEicKBnNjaGVtYRgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAilAEKEFF1ZXN0aW9uQW5zd2VyZWQSEwoLcXVlc3Rpb25faWQYASABKAkSLAoGYWN0aW9uGAIgASgOMhwuYXRvbGwuZXZlbnQudjEuQW5zd2VyQWN0aW9uEigKB2NvbnRlbnQYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhMKC2Fuc3dlcmVkX2J5GAQgASgJKuUBCgtUb29sT3V0Y29tZRIcChhUT09MX09VVENPTUVfVU5TUEVDSUZJRUQQABIaChZUT09MX09VVENPTUVfU1VDQ0VFREVEEAESFwoTVE9PTF9PVVRDT01FX0ZBSUxFRBACEhgKFFRPT0xfT1VUQ09NRV9SRUZVU0VEEAMSFwoTVE9PTF9PVVRDT01FX0RFTklFRBAEEhoKFlRPT0xfT1VUQ09NRV9DQU5DRUxMRUQQBRIaChZUT09MX09VVENPTUVfVElNRURfT1VUEAYSGAoUVE9PTF9PVVRDT01FX1VOS05PV04QByq8AQoQQXBwcm92YWxEZWNpc2lvbhIhCh1BUFBST1ZBTF9ERUNJU0lPTl9VTlNQRUNJRklFRBAAEiAKHEFQUFJPVkFMX0RFQ0lTSU9OX0FMTE9XX09OQ0UQARIoCh5BUFBST1ZBTF9ERUNJU0lPTl9BTExPV19BTFdBWVMQAhoEkO4YDRIaChZBUFBST1ZBTF9ERUNJU0lPTl9ERU5ZEAMSHQoZQVBQUk9WQUxfREVDSVNJT05fRVhQSVJFRBAEKnwKDEFuc3dlckFjdGlvbhIdChlBTlNXRVJfQUNUSU9OX1VOU1BFQ0lGSUVEEAASGAoUQU5TV0VSX0FDVElPTl9BQ0NFUFQQARIZChVBTlNXRVJfQUNUSU9OX0RFQ0xJTkUQAhIYChRBTlNXRVJfQUNUSU9OX0NBTkNFTBADQl4KDmF0b2xsLmV2ZW50LnYxQg9Ub29sRXZlbnRzUHJvdG9QAVonYXRvbGwuZXhhbXBsZS9nby9hdG9sbC9ldmVudC92MTtldmVudHYxugIPQXRvbGxfRXZlbnRfVjFfYgZwcm90bzM", [file_atoll_auth_v1_options, file_atoll_content_v1_content_block, file_atoll_error_v1_error_reason, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("CiBhdG9sbC9ldmVudC92MS90b29sX2V2ZW50cy5wcm90bxIOYXRvbGwuZXZlbnQudjEicQoQVG9vbENhbGxQcm9wb3NlZBIPCgdjYWxsX2lkGAEgASgJEgwKBHRvb2wYAiABKAkSFQoNbW9kZWxfY2FsbF9pZBgEIAEoCRIWCg5hcmd1bWVudHNfanNvbhgFIAEoCUoECAMQBFIJYXJndW1lbnRzIjAKD1Rvb2xDYWxsU3RhcnRlZBIPCgdjYWxsX2lkGAEgASgJEgwKBHRvb2wYAiABKAkiUQoMVG9vbFByb2dyZXNzEg8KB2NhbGxfaWQYASABKAkSEAoIcHJvZ3Jlc3MYAiABKAESDQoFdG90YWwYAyABKAESDwoHbWVzc2FnZRgEIAEoCSKoAgoQVG9vbENhbGxGaW5pc2hlZBIPCgdjYWxsX2lkGAEgASgJEiwKB291dGNvbWUYAiABKA4yGy5hdG9sbC5ldmVudC52MS5Ub29sT3V0Y29tZRIvCgdjb250ZW50GAMgAygLMh4uYXRvbGwuY29udGVudC52MS5Db250ZW50QmxvY2sSKwoGcmVhc29uGAUgASgOMhsuYXRvbGwuZXJyb3IudjEuRXJyb3JSZWFzb24SEwoLZHVyYXRpb25fbXMYBiABKA0SEQoJdHJ1bmNhdGVkGAcgASgIEg8KB21lc3NhZ2UYCCABKAkSEwoLZmllbGRfcGF0aHMYCSADKAkSFwoPc3RydWN0dXJlZF9qc29uGAogASgJSgQIBBAFUgpzdHJ1Y3R1cmVkIsABChFBcHByb3ZhbFJlcXVlc3RlZBITCgthcHByb3ZhbF9pZBgBIAEoCRIPCgdjYWxsX2lkGAIgASgJEgwKBHRvb2wYAyABKAkSDgoGZGlnZXN0GAUgASgJEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgHIAEoCRIWCg5hcmd1bWVudHNfanNvbhgIIAEoCUoECAQQBVIJYXJndW1lbnRzIm8KEEFwcHJvdmFsUmVzb2x2ZWQSEwoLYXBwcm92YWxfaWQYASABKAkSMgoIZGVjaXNpb24YAiABKA4yIC5hdG9sbC5ldmVudC52MS5BcHByb3ZhbERlY2lzaW9uEhIKCmRlY2lkZWRfYnkYAyABKAkinwEKDVF1ZXN0aW9uQXNrZWQSEwoLcXVlc3Rpb25faWQYASABKAkSDwoHY2FsbF9pZBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEicKBnNjaGVtYRgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiqwEKEFF1ZXN0aW9uQW5zd2VyZWQSEwoLcXVlc3Rpb25faWQYASABKAkSLAoGYWN0aW9uGAIgASgOMhwuYXRvbGwuZXZlbnQudjEuQW5zd2VyQWN0aW9uEhMKC2Fuc3dlcmVkX2J5GAQgASgJEg4KBHRleHQYBSABKAlIABIWCgxjb250ZW50X2pzb24YBiABKAlIAEIICgZhbnN3ZXJKBAgDEARSB2NvbnRlbnQq5QEKC1Rvb2xPdXRjb21lEhwKGFRPT0xfT1VUQ09NRV9VTlNQRUNJRklFRBAAEhoKFlRPT0xfT1VUQ09NRV9TVUNDRUVERUQQARIXChNUT09MX09VVENPTUVfRkFJTEVEEAISGAoUVE9PTF9PVVRDT01FX1JFRlVTRUQQAxIXChNUT09MX09VVENPTUVfREVOSUVEEAQSGgoWVE9PTF9PVVRDT01FX0NBTkNFTExFRBAFEhoKFlRPT0xfT1VUQ09NRV9USU1FRF9PVVQQBhIYChRUT09MX09VVENPTUVfVU5LTk9XThAHKrwBChBBcHByb3ZhbERlY2lzaW9uEiEKHUFQUFJPVkFMX0RFQ0lTSU9OX1VOU1BFQ0lGSUVEEAASIAocQVBQUk9WQUxfREVDSVNJT05fQUxMT1dfT05DRRABEigKHkFQUFJPVkFMX0RFQ0lTSU9OX0FMTE9XX0FMV0FZUxACGgSQ7hgNEhoKFkFQUFJPVkFMX0RFQ0lTSU9OX0RFTlkQAxIdChlBUFBST1ZBTF9ERUNJU0lPTl9FWFBJUkVEEAQqfAoMQW5zd2VyQWN0aW9uEh0KGUFOU1dFUl9BQ1RJT05fVU5TUEVDSUZJRUQQABIYChRBTlNXRVJfQUNUSU9OX0FDQ0VQVBABEhkKFUFOU1dFUl9BQ1RJT05fREVDTElORRACEhgKFEFOU1dFUl9BQ1RJT05fQ0FOQ0VMEANCXgoOYXRvbGwuZXZlbnQudjFCD1Rvb2xFdmVudHNQcm90b1ABWidhdG9sbC5leGFtcGxlL2dvL2F0b2xsL2V2ZW50L3YxO2V2ZW50djG6Ag9BdG9sbF9FdmVudF9WMV9iBnByb3RvMw", [file_atoll_auth_v1_options, file_atoll_content_v1_content_block, file_atoll_error_v1_error_reason, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * The model asked for a tool.
@@ -28,7 +28,7 @@ export const file_atoll_event_v1_tool_events: GenFile = /*@__PURE__*/
  */
 export type ToolCallProposed = Message<"atoll.event.v1.ToolCallProposed"> & {
   /**
-   * The call's id, unique in the session.
+   * The call's id, unique in its run. Where the log has several runs, (run_id, call_id) names a call.
    *
    * @generated from field: string call_id = 1;
    */
@@ -42,18 +42,19 @@ export type ToolCallProposed = Message<"atoll.event.v1.ToolCallProposed"> & {
   tool: string;
 
   /**
-   * The arguments.
-   *
-   * @generated from field: google.protobuf.Struct arguments = 3;
-   */
-  arguments?: JsonObject | undefined;
-
-  /**
    * The model's own id of the call.
    *
    * @generated from field: string model_call_id = 4;
    */
   modelCallId: string;
+
+  /**
+   * The arguments: the JSON text of an object, canonical as RFC 8785 has it, with the digits of numbers that no double holds.
+   * At most 1114112 bytes.
+   *
+   * @generated from field: string arguments_json = 5;
+   */
+  argumentsJson: string;
 };
 
 /**
@@ -163,13 +164,6 @@ export type ToolCallFinished = Message<"atoll.event.v1.ToolCallFinished"> & {
   content: ContentBlock[];
 
   /**
-   * The answer as an object, when the tool gives one.
-   *
-   * @generated from field: google.protobuf.Struct structured = 4;
-   */
-  structured?: JsonObject | undefined;
-
-  /**
    * Why it has no answer; unspecified when it has one.
    *
    * @generated from field: atoll.error.v1.ErrorReason reason = 5;
@@ -189,6 +183,27 @@ export type ToolCallFinished = Message<"atoll.event.v1.ToolCallFinished"> & {
    * @generated from field: bool truncated = 7;
    */
   truncated: boolean;
+
+  /**
+   * What happened and what to do, for people and models, when it has no answer. At most 4 KiB.
+   *
+   * @generated from field: string message = 8;
+   */
+  message: string;
+
+  /**
+   * Paths of arguments that break the tool's schema, such as `arguments.path`. At most 16.
+   *
+   * @generated from field: repeated string field_paths = 9;
+   */
+  fieldPaths: string[];
+
+  /**
+   * The answer as JSON text of an object, when the tool gives one; canonical, as ToolCallProposed.arguments_json is.
+   *
+   * @generated from field: string structured_json = 10;
+   */
+  structuredJson: string;
 };
 
 /**
@@ -226,14 +241,7 @@ export type ApprovalRequested = Message<"atoll.event.v1.ApprovalRequested"> & {
   tool: string;
 
   /**
-   * The arguments that will run if it is allowed.
-   *
-   * @generated from field: google.protobuf.Struct arguments = 4;
-   */
-  arguments?: JsonObject | undefined;
-
-  /**
-   * SHA-256 over tool definition, arguments, run and policy (T4), 64 hexadecimal digits.
+   * SHA-256 over tool definition, arguments, run and policy, 64 hexadecimal digits: what is decided on. A decision names it.
    *
    * @generated from field: string digest = 5;
    */
@@ -252,6 +260,13 @@ export type ApprovalRequested = Message<"atoll.event.v1.ApprovalRequested"> & {
    * @generated from field: string reason = 7;
    */
   reason: string;
+
+  /**
+   * The arguments that will run if it is allowed, as ToolCallProposed.arguments_json.
+   *
+   * @generated from field: string arguments_json = 8;
+   */
+  argumentsJson: string;
 };
 
 /**
@@ -366,18 +381,34 @@ export type QuestionAnswered = Message<"atoll.event.v1.QuestionAnswered"> & {
   action: AnswerAction;
 
   /**
-   * The answer.
-   *
-   * @generated from field: google.protobuf.Struct content = 3;
-   */
-  content?: JsonObject | undefined;
-
-  /**
    * Who answered.
    *
    * @generated from field: string answered_by = 4;
    */
   answeredBy: string;
+
+  /**
+   * The answer, with ACCEPT.
+   *
+   * @generated from oneof atoll.event.v1.QuestionAnswered.answer
+   */
+  answer: {
+    /**
+     * Plain text: for a question without a schema.
+     *
+     * @generated from field: string text = 5;
+     */
+    value: string;
+    case: "text";
+  } | {
+    /**
+     * The JSON text of an object that the question's schema describes.
+     *
+     * @generated from field: string content_json = 6;
+     */
+    value: string;
+    case: "contentJson";
+  } | { case: undefined; value?: undefined };
 };
 
 /**

@@ -1,8 +1,9 @@
 /**
- * A tool's input as the model wrote it, or why it can't be read. What JSON.parse lets pass and no two readers agree on is
- * refused: a key that comes twice, and `__proto__`.
+ * A tool's input as the model wrote it, every digit of its numbers with it, or why it can't be read. What JSON.parse lets
+ * pass and no two readers agree on is refused: a key that comes twice, and `__proto__`.
  */
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { parseExact } from "../../../kernel/json/exact-json.ts";
 
 /** The most bytes of one tool input, as UTF-8. */
 export const longestInputBytes = 1_048_576;
@@ -25,8 +26,9 @@ export function parseArguments(json: string, given: unknown): ParsedArguments {
   if (Buffer.byteLength(text) > longestInputBytes) return tooLongArguments();
   let value: JsonValue;
   try {
-    value = JSON.parse(text) as JsonValue;
-  } catch {
+    value = parseExact(text);
+  } catch (error) {
+    if (error instanceof RangeError) return refuse("The arguments have a number that is too large to be one.");
     return refuse("The arguments are not valid JSON; were they cut short?");
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {

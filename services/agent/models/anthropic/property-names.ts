@@ -8,6 +8,7 @@
  */
 import { createHash } from "node:crypto";
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { isRawNumber } from "../../../kernel/json/exact-json.ts";
 
 const legalName = /^[a-zA-Z0-9_.-]{1,64}$/;
 const digestLength = 8;
@@ -186,5 +187,5 @@ function mapObject(value: JsonObject, change: (key: string, value: JsonValue) =>
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !isRawNumber(value);
 }

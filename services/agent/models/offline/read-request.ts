@@ -1,5 +1,6 @@
 /** What a person's words ask for: small pure functions, one table test. */
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { parseExact } from "../../../kernel/json/exact-json.ts";
 
 export type Wish =
   | { readonly kind: "commands"; readonly steps: readonly (readonly CommandedCall[])[] }
@@ -88,7 +89,7 @@ function readCommands(text: string): Wish {
 /** The JSON object that a text is; undefined when it is none. */
 export function parseObject(text: string): JsonObject | undefined {
   try {
-    const value = JSON.parse(text) as JsonValue;
+    const value: JsonValue = parseExact(text);
     return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
   } catch {
     return undefined;
