@@ -22,7 +22,7 @@ import { LinkDesk, linkTtlMs } from "./gateway/link-desk.ts";
 import { readStatus } from "./gateway/read-status.ts";
 import { startGateway } from "./gateway/register.ts";
 import { createWebPage } from "./gateway/web-page.ts";
-import { createAuthenticate } from "./kernel/auth/authenticate.ts";
+import { createAuthenticate, holdsScope } from "./kernel/auth/authenticate.ts";
 import { createMeshProver } from "./kernel/auth/mesh-proof.ts";
 import { openMeshSecrets, openPeerSecrets } from "./kernel/auth/mesh-secrets.ts";
 import { localTenant } from "./kernel/auth/principal.ts";
@@ -218,7 +218,11 @@ async function start(options: StartOptions, lifecycle: Lifecycle): Promise<Mesh>
       log: log.child({ service: "toolrouter" }),
       clock,
       instanceId,
-      callerOf: (context) => ({ scope: scopeOf(context), run: principalOf(context).run }),
+      callerOf: (context) => ({
+        scope: scopeOf(context),
+        run: principalOf(context).run,
+        isToolsAdmin: holdsScope(principalOf(context), AuthScope.TOOLS_ADMIN),
+      }),
       session: createClient(SessionService, peer("session")),
     });
     await lifecycle.register({ name: "toolrouter", close: () => toolRouter.close(), closeTimeoutMs });

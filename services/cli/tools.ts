@@ -117,7 +117,9 @@ async function callOne(
   json: string,
   { output, flags }: CommandInput,
 ): Promise<number> {
-  const answer = await client.invokeTool({ call: { callId: newId("call"), tool, argumentsJson: requireObject(json) } });
+  const answer = await client.invokeTool({
+    call: { callId: newId("call"), tool, argumentsJson: requireObject(json), context: {} },
+  });
   const { result } = answer;
   if (flags.json === true) output.json(toJsonString(InvokeToolResponseSchema, answer, { registry: jsonRegistry }));
   else {

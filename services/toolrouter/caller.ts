@@ -13,6 +13,8 @@ export interface Caller {
   readonly scope: Scope;
   /** Undefined for whoever does not come with a run's token. */
   readonly run: RunGrant | undefined;
+  /** Whether the caller may use every tool without an agent in whose name. */
+  readonly isToolsAdmin: boolean;
 }
 
 /** The tool patterns of each agent. */
@@ -22,10 +24,11 @@ type AgentTools = ReadonlyMap<string, readonly string[]>;
  * The context of a call as it is true.
  *
  * Errors: SESSION_NOT_FOUND, RUN_NOT_FOUND, AGENT_NOT_FOUND and EPOCH_FENCED for what is not the token's own; AGENT_NOT_FOUND
- * for an agent that is not configured here; FIELD_INVALID for an epoch without a run's token. `path` is the context's own.
+ * for an agent that is not configured here; SCOPE_MISSING for a call outside of an agent by whoever is no administrator of tools;
+ * FIELD_INVALID for an epoch without a run's token. `path` is the context's own.
  */
 export function bindContext(
-  { run }: Pick<Caller, "run">,
+  { run, isToolsAdmin }: Pick<Caller, "run" | "isToolsAdmin">,
   given: CallContext | undefined,
   agents: AgentTools,
   path: string,
@@ -33,6 +36,10 @@ export function bindContext(
   const context = given ?? create(CallContextSchema);
   const agentId = bindAgent({ run }, context.agentId, agents);
   if (run === undefined) {
+    if (agentId === "" && !isToolsAdmin) {
+      const message = `${path}.agent_id: name the agent whose tools are used; without one a token needs the scope TOOLS_ADMIN`;
+      throw failure(ErrorReason.SCOPE_MISSING, message, { metadata: { scope: "TOOLS_ADMIN" } });
+    }
     if (context.epoch === 0n) return { ...context, agentId };
     const problem = "comes with a run's token alone: leave it at 0";
     throw failure(ErrorReason.FIELD_INVALID, `${path}.epoch: ${problem}`, {

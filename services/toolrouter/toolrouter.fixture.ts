@@ -29,7 +29,7 @@ const baseEnv = { PATH: process.env.PATH ?? "", HOME: "/home/of-the-test" };
 
 /** Somebody with the token of a run. */
 export function holderOf(run: Partial<RunGrant> = {}): Caller {
-  return { scope, run: { sessionId: "ses_1", runId: "run_1", agentId: "main", epoch: 1, ...run } };
+  return { scope, isToolsAdmin: false, run: { sessionId: "ses_1", runId: "run_1", agentId: "main", epoch: 1, ...run } };
 }
 
 export interface RunningRouter {
@@ -53,7 +53,7 @@ export async function startRouter(
   {
     dataDir = temporaryFolder(),
     agentTools = { main: ["*"] } as Readonly<Record<string, readonly string[]>>,
-    caller = (): Caller => ({ scope, run: undefined }),
+    caller = (): Caller => ({ scope, run: undefined, isToolsAdmin: true }),
     /** Who says which runs are at work. */
     session = { getRun: async () => create(GetRunResponseSchema) } as RunReader,
   } = {},

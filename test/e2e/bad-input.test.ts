@@ -237,7 +237,9 @@ describe("a running mesh", () => {
 
   describe("tools", () => {
     const invoke = (tool: string, args = {}) =>
-      client.tools.invokeTool({ call: { callId: randomUUID(), tool, argumentsJson: JSON.stringify(args) } });
+      client.tools.invokeTool({
+        call: { callId: randomUUID(), tool, argumentsJson: JSON.stringify(args), context: {} },
+      });
 
     test(`a tool that does not exist is TOOL_NOT_FOUND, and a run goes on without it ${verifies("R2")}`, async () => {
       expect(await refusalOf(invoke("filesystem.levitate"))).toMatchObject({

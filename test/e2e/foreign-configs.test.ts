@@ -165,7 +165,8 @@ test(
         const call = {
           callId: newId("call"),
           tool: "filesystem.read_text_file",
-          arguments: { path: "notes.md" },
+          argumentsJson: '{"path":"notes.md"}',
+          context: {},
         };
         const { result } = await client.tools.invokeTool({ call }).catch(() => ({ result: undefined }));
         return result?.content.map(({ block }) => (block.case === "text" ? block.value.text : "")).join("");

@@ -106,9 +106,9 @@ describe("a schema and arguments that would take for ever", { timeout: 120_000 }
     const one = await run(process.execPath, [atollProgram, "tools", "raw.wide", "--url", mesh.url], { cwd: folder });
     expect(one.stdout).toContain("Its problem: its schema has more than 5000 parts");
     expect(one.stdout).not.toContain("Call it:");
-    expect((await refusalOf(client.tools.invokeTool({ call: { callId: "c", tool: "raw.wide" } }))).reason).toBe(
-      "TOOL_UNUSABLE",
-    );
+    expect(
+      (await refusalOf(client.tools.invokeTool({ call: { callId: "c", tool: "raw.wide", context: {} } }))).reason,
+    ).toBe("TOOL_UNUSABLE");
     expect(await mesh.processOf("mesh").end("SIGTERM")).toBe(0);
     await mesh.restart("mesh");
     client = clientOver(mesh.transport());

@@ -24,7 +24,7 @@ let client: MeshClient;
 let sessionId: string;
 
 beforeAll(async () => {
-  scripted = await startScriptedMesh({ config: JSON.stringify({ mcpServers: { filesystem: { disabled: true } } }) });
+  scripted = await startScriptedMesh({ config: "{}" });
   ({ client } = scripted);
   ({ sessionId } = await say(client, "hello"));
 }, 240_000);
@@ -48,8 +48,14 @@ function field(number: number, content: Uint8Array): Buffer {
 const repeated = (bytes: number[], count: number) => Buffer.alloc(bytes.length * count, Buffer.from(bytes));
 const mask = (paths: string[]) =>
   create(UpdateSessionRequestSchema, { requestId: requestId(), sessionId, session: {}, updateMask: { paths } });
+const preferring = (preferences: JsonObject) =>
+  create(UpdateSessionRequestSchema, {
+    ...{ requestId: requestId(), sessionId, session: { preferences }, updateMask: { paths: ["preferences"] } },
+  });
 const withArguments = (args: JsonObject) =>
-  create(InvokeToolRequestSchema, { call: { callId: requestId(), tool: "a.b", argumentsJson: JSON.stringify(args) } });
+  create(InvokeToolRequestSchema, {
+    call: { callId: requestId(), tool: "filesystem.list_directory", argumentsJson: JSON.stringify(args), context: {} },
+  });
 const fields = (count: number): JsonObject =>
   Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${at}`, 1]));
 const nested = (depth: number): JsonObject => (depth === 0 ? {} : { a: nested(depth - 1) });
@@ -92,21 +98,29 @@ const attacks: Readonly<Record<string, () => Attack>> = {
     method: send,
     message: field(4, repeated([...field(1, field(toolResult, repeated([(inResult << 3) | 2, 0x00], 250)))], 7_000)),
   }),
-  "200 000 fields of arguments": () => ({
+  "100 000 values of arguments": () => ({
     method: invoke,
-    message: toBinary(InvokeToolRequestSchema, withArguments(fields(190_000))),
+    message: toBinary(InvokeToolRequestSchema, withArguments(fields(100_000))),
   }),
-  "200 000 fields of arguments in JSON": () => ({
-    ...{ method: invoke, codec: "json" as const },
-    message: Buffer.from(toJsonString(InvokeToolRequestSchema, withArguments(fields(200_000)))),
-  }),
-  "10 001 fields of arguments": () => ({
+  "arguments 500 000 levels deep": () => ({
     method: invoke,
-    message: toBinary(InvokeToolRequestSchema, withArguments(fields(10_001))),
+    message: toBinary(
+      InvokeToolRequestSchema,
+      create(InvokeToolRequestSchema, {
+        call: {
+          ...{ callId: requestId(), tool: "filesystem.list_directory", context: {} },
+          argumentsJson: `{"a":${"[".repeat(500_000)}${"]".repeat(500_000)}}`,
+        },
+      }),
+    ),
   }),
-  "arguments 33 levels deep": () => ({
-    ...{ method: invoke, codec: "json" as const },
-    message: Buffer.from(toJsonString(InvokeToolRequestSchema, withArguments(nested(33)))),
+  "10 001 fields of a structure": () => ({
+    method: update,
+    message: toBinary(UpdateSessionRequestSchema, preferring(fields(10_001))),
+  }),
+  "a structure 33 levels deep": () => ({
+    ...{ method: update, codec: "json" as const },
+    message: Buffer.from(toJsonString(UpdateSessionRequestSchema, preferring(nested(33)))),
   }),
   "1 000 000 unknown fields": () => ({ method: send, message: repeated([0xf8, 0x7f, 0x01], 1_300_000) }),
   "10 000 labels": () => ({
@@ -145,7 +159,7 @@ describe(`a request that is made of very much ${verifies("E5")}`, () => {
     isOver = true;
     await other;
     expect(refused.code).toBe("InvalidArgument");
-    expect(["FIELD_INVALID", "MALFORMED_MESSAGE"]).toContain(refused.reason);
+    expect(["FIELD_INVALID", "MALFORMED_MESSAGE", "TOOL_ARGUMENTS_INVALID"]).toContain(refused.reason);
     expect(refused.fields.length).toBeLessThanOrEqual(16);
     // Decoded, each of these holds the mesh for seconds where nothing else runs, and for half a minute beside other work.
     expect(Math.max(...waits)).toBeLessThan(5_000);
@@ -174,13 +188,15 @@ describe(`a request that is made of very much ${verifies("E5")}`, () => {
   });
 
   test("what is within the bounds is taken", async () => {
-    const many = { method: invoke, message: toBinary(InvokeToolRequestSchema, withArguments(fields(9_999))) };
-    expect((await refusal(many)).refused.reason).toBe("TOOL_NOT_FOUND");
-    const deep = await refusal({
-      ...{ method: invoke, codec: "json" as const },
-      message: Buffer.from(toJsonString(InvokeToolRequestSchema, withArguments(nested(31)))),
+    const many = await callRaw({
+      ...base(),
+      ...{ method: update, message: toBinary(UpdateSessionRequestSchema, preferring(fields(1_000))) },
     });
-    expect(deep.refused.reason).toBe("TOOL_NOT_FOUND");
+    const deep = await callRaw({
+      ...{ ...base(), method: update, codec: "json" as const },
+      message: Buffer.from(toJsonString(UpdateSessionRequestSchema, preferring(nested(31)))),
+    });
+    expect([many.status, deep.status]).toEqual([200, 200]);
     const long = create(SendMessageRequestSchema, {
       requestId: requestId(),
       message: {

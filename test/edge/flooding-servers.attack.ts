@@ -41,7 +41,7 @@ async function callMeanwhile(
   const times: number[] = [];
   for (let n = 0; n < 20 || !(await isOver()); n++) {
     const startedAtMs = performance.now();
-    const { result } = await router.invokeTool({ call: { callId: `${name}-${n}`, tool: "good.work" } });
+    const { result } = await router.invokeTool({ call: { callId: `${name}-${n}`, tool: "good.work", context: {} } });
     expect(result?.outcome).toBe(ToolOutcome.SUCCEEDED);
     times.push(performance.now() - startedAtMs);
     if (n > 100_000) throw new Error("what the test waited for did not happen");
@@ -77,7 +77,9 @@ describe(`a server that floods ${verifies("E10", "T7", "F1")}`, () => {
     for (let first = 0; first < floods.length; first += 3) {
       const group = names.slice(first, first + 3);
       const rssBefore = residentMiB();
-      const calls = group.map((name) => routed.router.invokeTool({ call: { callId: name, tool: `${name}.work` } }));
+      const calls = group.map((name) =>
+        routed.router.invokeTool({ call: { callId: name, tool: `${name}.work`, context: {} } }),
+      );
       const problems = () => Promise.all(group.map(routed.problemOf));
       const loud = await callMeanwhile(routed, `during-${first}`, async () => !(await problems()).includes(""));
       const grown = residentMiB() - rssBefore;
@@ -99,7 +101,7 @@ describe(`a server that floods ${verifies("E10", "T7", "F1")}`, () => {
     const line = `data: ${notification("notifications/message", { data: "x" })}\n\n`;
     const { url } = await startSloppyHttp({ "tools/call": [[{ stream: true }, { flood: line }]] });
     const routed = await start({ bad: http(url) });
-    const bad = routed.router.invokeTool({ call: { callId: "bad", tool: "bad.work" } });
+    const bad = routed.router.invokeTool({ call: { callId: "bad", tool: "bad.work", context: {} } });
     await callMeanwhile(routed, "during", async () => (await routed.problemOf("bad")) !== "");
     expect((await bad).result).toMatchObject({ outcome: ToolOutcome.UNKNOWN });
     expect((await bad).result?.message).toContain("messages a second that nobody asked for");
@@ -114,7 +116,7 @@ describe(`a server that floods ${verifies("E10", "T7", "F1")}`, () => {
     });
     const names = ["burst", "fast", "wordy"];
     const ends = names.map(async (name) => {
-      const { result } = await routed.router.invokeTool({ call: { callId: name, tool: `${name}.work` } });
+      const { result } = await routed.router.invokeTool({ call: { callId: name, tool: `${name}.work`, context: {} } });
       return [name, result?.outcome, await routed.problemOf(name)];
     });
     expect(await Promise.all(ends)).toEqual(names.map((name) => [name, ToolOutcome.SUCCEEDED, ""]));
@@ -134,7 +136,7 @@ describe(`a server that never reads ${verifies("E6", "T7", "F4")}`, () => {
       most = Math.max(most, residentMiB() - rssBefore);
     };
     const calls = ["long", "many"].map((name) =>
-      routed.router.invokeTool({ call: { callId: name, tool: `${name}.work` } }).catch(() => undefined),
+      routed.router.invokeTool({ call: { callId: name, tool: `${name}.work`, context: {} } }).catch(() => undefined),
     );
     await callMeanwhile(routed, "during", async () => {
       measure();
@@ -146,7 +148,7 @@ describe(`a server that never reads ${verifies("E6", "T7", "F4")}`, () => {
     // The other one stays below the pace that a server may have: what waits for it is bounded all the same.
     for (let n = 0; n < 50; n++) {
       measure();
-      await routed.router.invokeTool({ call: { callId: `after-${n}`, tool: "good.work" } });
+      await routed.router.invokeTool({ call: { callId: `after-${n}`, tool: "good.work", context: {} } });
     }
     process.stderr.write(`pings: memory at most +${most.toFixed(0)} MiB\n`);
     // Without the bound: 1.4 GB in 9 s.
@@ -159,11 +161,12 @@ describe(`a server that never reads ${verifies("E6", "T7", "F4")}`, () => {
     timeout: 120_000,
   }, async () => {
     const routed = await start({ bad: program({ "tools/call": [[{ stopReading: true }, { hang: true }]] }) });
-    const text = "x".repeat(2 * MiB);
-    const calls = Array.from({ length: 12 }, (_, n) => ({
+    const text = "x".repeat(MiB);
+    const calls = Array.from({ length: 24 }, (_, n) => ({
       callId: `bad-${n}`,
       tool: "bad.work",
-      arguments: { text },
+      argumentsJson: JSON.stringify({ text }),
+      context: {},
       timeoutMs: 60_000,
     }));
     const results = await Promise.all(calls.map(async (call) => (await routed.router.invokeTool({ call })).result));

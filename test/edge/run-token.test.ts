@@ -251,26 +251,22 @@ describe(`the token of a run ${verifies("E4")}`, () => {
       const asked = { callId: `a-${agentId}`, tool: "probe.fail", context: { agentId } };
       expect(await refusalOf(tools.invokeTool({ call: asked }))).toMatchObject(notFound);
     }
-    for (const context of [undefined, {}, { agentId: "main" }]) {
-      const asked = { callId: `b-${crypto.randomUUID()}`, tool: "probe.fail", ...(context && { context }) };
+    for (const context of [{}, { agentId: "main" }]) {
+      const asked = { callId: `b-${crypto.randomUUID()}`, tool: "probe.fail", context };
       expect(await refusalOf(tools.invokeTool({ call: asked }))).toMatchObject({ reason: "TOOL_DENIED" });
-      const explained = await tools.explainPolicy({ tool: "probe.fail", ...(context && { context }) });
+      const explained = await tools.explainPolicy({ tool: "probe.fail", context });
       expect(explained.verdict).toBe(PolicyVerdict.DENY);
     }
-    const { result } = await tools.invokeTool({
-      call: { callId: "c", tool: "probe.echo", argumentsJson },
-    });
+    const call = { callId: "c", tool: "probe.echo", argumentsJson };
+    expect(await refusalOf(tools.invokeTool({ call }))).toMatchObject({ reason: "FIELD_INVALID" });
+    const { result } = await tools.invokeTool({ call: { ...call, context: {} } });
     expect(result?.outcome).toBe(ToolOutcome.SUCCEEDED);
   });
 
   test("makes no call of another epoch or session, and takes no call's id away from another run", async () => {
     const { tools } = mine.holder;
     const invoke = (context: object, callId: string = crypto.randomUUID()) =>
-      refusalOf(
-        tools.invokeTool({
-          call: { callId, tool: "probe.echo", argumentsJson, context },
-        }),
-      );
+      refusalOf(tools.invokeTool({ call: { callId, tool: "probe.echo", argumentsJson, context } }));
     expect(await invoke({ epoch: 99n })).toMatchObject({ reason: "EPOCH_FENCED" });
     expect(await invoke({ sessionId: other.grant.sessionId })).toMatchObject({ reason: "SESSION_NOT_FOUND" });
     expect(await invoke({ runId: other.grant.runId })).toMatchObject({ reason: "RUN_NOT_FOUND" });
@@ -281,12 +277,12 @@ describe(`the token of a run ${verifies("E4")}`, () => {
     };
     const notFound = { code: "NotFound", reason: "CALL_NOT_FOUND" };
     for (const callId of [other.callId, "yet-to-come", other.callId]) {
-      expect(await refusalOf(first(tools.reattachCall({ callId })))).toMatchObject(notFound);
+      expect(await refusalOf(first(tools.reattachCall({ callId, context: {} })))).toMatchObject(notFound);
     }
-    const later = { callId: "yet-to-come", tool: "probe.echo", argumentsJson: `{"text":"mine"}` };
+    const later = { callId: "yet-to-come", tool: "probe.echo", argumentsJson: `{"text":"mine"}`, context: {} };
     const { result } = await other.holder.tools.invokeTool({ call: later });
     expect(result?.outcome).toBe(ToolOutcome.SUCCEEDED);
-    const attached = other.holder.tools.reattachCall({ callId: other.callId }, { timeoutMs: 500 });
+    const attached = other.holder.tools.reattachCall({ callId: other.callId, context: {} }, { timeoutMs: 500 });
     expect(await refusalOf(first(attached))).toMatchObject({ code: "DeadlineExceeded" });
     // A person with every scope has no run's epoch either, and so can't push a run out of its own.
     const pushed = { ...later, callId: "push", context: { runId: other.grant.runId, epoch: 999n } };
