@@ -52,9 +52,11 @@ import { reflectionServices, registerReflection } from "./kernel/rpc/reflection.
 import { publicRpcOptions } from "./kernel/rpc/register-service.ts";
 import { createServerOptions } from "./kernel/rpc/server-options.ts";
 import { type ServiceName, serviceNames } from "./kernel/service-names.ts";
-import { openBlobStore, openCallLedger, openSessionStore } from "./kernel/store/open-stores.ts";
+import { openBlobStore } from "./kernel/store/open-blob-store.ts";
 import type { StoreOptions, StoreUnavailable } from "./kernel/store/store-errors.ts";
 import { startSession } from "./session/register.ts";
+import { openSessionStore } from "./session/store/open-session-store.ts";
+import { openCallLedger } from "./toolrouter/ledger/open-call-ledger.ts";
 import { closeTimeoutMs, startToolRouter } from "./toolrouter/register.ts";
 import { settingsOf } from "./toolrouter/server-settings.ts";
 

@@ -34,7 +34,12 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   jose: ["services/kernel/auth/"],
   "decode-named-character-reference": ["web/src/markdown/"],
   marked: ["web/src/markdown/"],
-  "node:sqlite": ["services/kernel/store/sqlite/"],
+  // The kernel opens the files; the two drivers beside it prepare statements on what it opened.
+  "node:sqlite": [
+    "services/kernel/store/sqlite/",
+    "services/session/store/sqlite/",
+    "services/toolrouter/ledger/sqlite/",
+  ],
   pino: ["services/kernel/log.ts"],
   "pino-pretty": ["services/kernel/log.ts"],
   re2js: ["services/toolrouter/schema/linear-pattern.ts"],

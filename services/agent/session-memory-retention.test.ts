@@ -6,14 +6,13 @@ import { accept, append, claimOne, lastBatchOf, makeSession } from "../../test/c
 import { verifies } from "../../test/requirements.ts";
 import { withStore } from "../../test/support/closed-store.ts";
 import { as, person, startSessionService } from "../../test/support/session-service.ts";
-import type { SessionStore } from "../kernel/store/session-store.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import { SessionMemory } from "./session-memory.ts";
 
 const sessionId = "ses_1";
 
 /** A message and its run: four events. */
-async function writeRun(store: SessionStore, runId: string): Promise<void> {
+async function writeRun(store: Parameters<typeof accept>[0], runId: string): Promise<void> {
   await accept(store, sessionId, { runId });
   const { run } = await claimOne(store);
   await append(store, lastBatchOf(run, 1));

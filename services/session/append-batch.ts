@@ -10,11 +10,11 @@ import type { RawAppendBatch, RawAttachResponse } from "../../gen/atoll/internal
 import type { Clock } from "../kernel/clock.ts";
 import { ErrorReason, reasonName } from "../kernel/errors.ts";
 import { checkWorkerEvent } from "../kernel/event/check-worker-event.ts";
-import type { WorkerBatch } from "../kernel/store/changes.ts";
 import { StoreUnavailable } from "../kernel/store/store-errors.ts";
 import { followUpOf } from "./follow-up.ts";
 import type { RunDispatcher } from "./run-dispatcher.ts";
 import type { SessionDeps } from "./session-deps.ts";
+import type { WorkerBatch } from "./store/changes.ts";
 
 /** How a batch is answered. */
 export type BatchAnswer = Extract<RawAttachResponse["frame"], { readonly case: "accepted" | "refused" }>;

@@ -8,12 +8,12 @@ import {
   CancelRunResponseSchema,
 } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { principalOf, scopeOf } from "../kernel/rpc/call-context.ts";
-import type { CancelOutcome } from "../kernel/store/changes.ts";
 import { wishToCancel } from "./cancel-wish.ts";
 import { runNotFound } from "./read-session.ts";
 import { answerOf, requestOf } from "./request-digest.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toRun } from "./session-message.ts";
+import type { CancelOutcome } from "./store/changes.ts";
 import type { SubmitEffects } from "./submit-message.ts";
 
 export async function cancelRun(

@@ -3,7 +3,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { CancelCommandSchema } from "../../gen/atoll/session/v1/attach_pb.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
-import type { CancelWish } from "../kernel/store/changes.ts";
+import type { CancelWish } from "./store/changes.ts";
 
 export function wishToCancel(cancelledBy: string, reason: string): CancelWish {
   return {

@@ -1,7 +1,7 @@
 /** How a change of a session is refused. */
 import { ErrorReason, failure } from "../kernel/errors.ts";
-import type { ChangeRefusal } from "../kernel/store/changes.ts";
 import { sessionNotFound } from "./read-session.ts";
+import type { ChangeRefusal } from "./store/changes.ts";
 
 /** SESSION_NOT_FOUND, SESSION_CLOSED or HEAD_MOVED. */
 export function changeRefusal(refused: ChangeRefusal, sessionId: string): Error {

@@ -14,12 +14,12 @@ import {
 } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
-import type { SessionEnded } from "../kernel/store/changes.ts";
 import { wishToCancel } from "./cancel-wish.ts";
 import { requireOpened, sessionNotFound } from "./read-session.ts";
 import { answerOf, requestOf } from "./request-digest.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toSession } from "./session-message.ts";
+import type { SessionEnded } from "./store/changes.ts";
 import type { SubmitEffects } from "./submit-message.ts";
 
 export async function closeSession(

@@ -9,13 +9,13 @@ import {
 } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { newId } from "../kernel/id.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
-import type { SessionRow } from "../kernel/store/rows.ts";
 import { answerOf, requestOf } from "./request-digest.ts";
 import { checkResetPolicy } from "./reset-policy.ts";
 import { routeKey } from "./route-key.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toSession } from "./session-message.ts";
 import { encodeProfile } from "./session-profile.ts";
+import type { SessionRow } from "./store/rows.ts";
 
 export async function createSession(
   deps: SessionDeps,

@@ -2,7 +2,7 @@
 import type { Clock } from "../kernel/clock.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
 import { newId } from "../kernel/id.ts";
-import type { FollowUp } from "../kernel/store/changes.ts";
+import type { FollowUp } from "./store/changes.ts";
 
 export function followUpOf(clock: Clock): FollowUp {
   return {

@@ -16,12 +16,12 @@ import { ErrorReason, failure } from "../kernel/errors.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
 import { newId } from "../kernel/id.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
-import type { Forked, ForkRefusal } from "../kernel/store/changes.ts";
 import { requireOpened, sessionNotFound } from "./read-session.ts";
 import { answerOf, requestOf } from "./request-digest.ts";
 import { routeKey } from "./route-key.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toSession } from "./session-message.ts";
+import type { Forked, ForkRefusal } from "./store/changes.ts";
 
 /** A third of a second of the store where no delta is merged yet, less where they are. */
 const maxCopiedBytes = 16_777_216;

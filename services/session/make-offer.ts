@@ -1,14 +1,14 @@
 /** Makes what a worker is told of a run that it was given: the run, its session, a token for it and the newest events. */
 import { create } from "@bufbuild/protobuf";
 import { type RawRunOffer, RawRunOfferSchema } from "../../gen/atoll/internal/v1/raw_events_pb.ts";
-import type { Claimed } from "../kernel/store/changes.ts";
-import type { SessionRow } from "../kernel/store/rows.ts";
-import type { SessionStore } from "../kernel/store/session-store.ts";
 import { LogDamaged } from "../kernel/store/store-errors.ts";
 import type { RunLease } from "./run-lease.ts";
 import { issueRunToken } from "./run-tokens.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toRun, toSession } from "./session-message.ts";
+import type { Claimed } from "./store/changes.ts";
+import type { SessionRow } from "./store/rows.ts";
+import type { SessionStore } from "./store/session-store.ts";
 
 /** What an offer carries of the log, so that most turns need no other read of it. */
 const recentEvents = 256;

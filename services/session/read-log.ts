@@ -15,10 +15,10 @@ import { createEventFilter } from "../kernel/event/filter-events.ts";
 import { mergeDeltas } from "../kernel/event/merge-deltas.ts";
 import type { StoredEvent } from "../kernel/event/stored-event.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
-import type { LogPage } from "../kernel/store/session-store.ts";
 import { InvalidPageToken } from "../kernel/store/store-errors.ts";
 import { requireOpened, sessionNotFound } from "./read-session.ts";
 import type { SessionDeps } from "./session-deps.ts";
+import type { LogPage } from "./store/session-store.ts";
 
 type Page = Extract<LogPage, { kind: "page" }>;
 

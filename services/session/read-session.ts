@@ -12,13 +12,13 @@ import {
 } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { principalOf, scopeOf } from "../kernel/rpc/call-context.ts";
-import type { RunRow, SessionRow } from "../kernel/store/rows.ts";
 import type { Scope } from "../kernel/store/scope.ts";
-import type { ListSessionsInput, SessionPage } from "../kernel/store/session-store.ts";
 import { countFitting } from "./fit-answer.ts";
 import { routeKey } from "./route-key.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toListedSession, toSession } from "./session-message.ts";
+import type { RunRow, SessionRow } from "./store/rows.ts";
+import type { ListSessionsInput, SessionPage } from "./store/session-store.ts";
 
 export async function getSession(
   deps: SessionDeps,

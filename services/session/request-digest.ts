@@ -9,8 +9,8 @@
 import { hash } from "node:crypto";
 import { clone, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { ErrorReason, failure } from "../kernel/errors.ts";
-import type { Answered, Request } from "../kernel/store/session-store.ts";
 import { encodeCanonically } from "./canonical-message.ts";
+import type { Answered, Request } from "./store/session-store.ts";
 
 const version = "2";
 

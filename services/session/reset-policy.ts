@@ -5,7 +5,7 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { ResetMode, type ResetPolicy } from "../../gen/atoll/session/v1/session_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
-import type { SessionRow } from "../kernel/store/rows.ts";
+import type { SessionRow } from "./store/rows.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;

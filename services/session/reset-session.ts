@@ -9,12 +9,12 @@ import {
 } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
-import type { SessionChanged } from "../kernel/store/changes.ts";
 import { changeRefusal } from "./change-refusal.ts";
 import { requireOpened } from "./read-session.ts";
 import { answerOf, requestOf } from "./request-digest.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toSession } from "./session-message.ts";
+import type { SessionChanged } from "./store/changes.ts";
 
 export async function resetSession(
   deps: SessionDeps,

@@ -9,11 +9,9 @@ import type { HeldRun, RunCommand } from "../../gen/atoll/session/v1/attach_pb.t
 import type { Timer } from "../kernel/clock.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
-import { holdsLease, isExpired, judgeOrphan } from "../kernel/run-rules/judge-lease.ts";
-import type { Claimed, Commanded } from "../kernel/store/changes.ts";
-import type { RunRow } from "../kernel/store/rows.ts";
 import { endRunHere } from "./end-run-here.ts";
 import { makeOffer } from "./make-offer.ts";
+import { holdsLease, isExpired, judgeOrphan } from "./rules/judge-lease.ts";
 import {
   type ClosedCommands,
   closeCommands,
@@ -24,6 +22,8 @@ import {
 } from "./run-lease.ts";
 import { isTokenDue, maxTokensOfRenewal } from "./run-tokens.ts";
 import type { SessionDeps } from "./session-deps.ts";
+import type { Claimed, Commanded } from "./store/changes.ts";
+import type { RunRow } from "./store/rows.ts";
 
 /** An attached worker. */
 export interface AttachedWorker extends LeaseHolder {

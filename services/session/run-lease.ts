@@ -1,7 +1,7 @@
 /**
  * Who holds a run, until when, and what it must still be told.
  *
- * Keeps L4: see kernel/run-rules/judge-lease.ts, which decides on it. The commands are a copy of the store's rows for the
+ * Keeps L4: see rules/judge-lease.ts, which decides on it. The commands are a copy of the store's rows for the
  * time of the lease: a new lease reads them again.
  */
 import { create, fromBinary } from "@bufbuild/protobuf";
@@ -11,7 +11,7 @@ import {
   RunCommandSchema,
   SteerCommandSchema,
 } from "../../gen/atoll/session/v1/attach_pb.ts";
-import type { RunCommandRow, RunRow } from "../kernel/store/rows.ts";
+import type { RunCommandRow, RunRow } from "./store/rows.ts";
 
 /** A worker's stream as the lease sees it. */
 export interface LeaseHolder {

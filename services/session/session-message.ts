@@ -5,8 +5,8 @@ import type { Priority } from "../../gen/atoll/content/v1/message_pb.ts";
 import { RunFailureSchema, type RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { type Run, RunOptionsSchema, RunSchema, RunState } from "../../gen/atoll/session/v1/run_pb.ts";
 import { type Session, SessionSchema, SessionState } from "../../gen/atoll/session/v1/session_pb.ts";
-import type { RunRow, SessionRow } from "../kernel/store/rows.ts";
 import { encodeProfile, readProfile } from "./session-profile.ts";
+import type { RunRow, SessionRow } from "./store/rows.ts";
 
 const sessionStates = {
   created: SessionState.CREATED,

@@ -20,14 +20,6 @@ import { encodeEvent } from "../kernel/event/encode-event.ts";
 import { maxEventBytes } from "../kernel/event/event-bounds.ts";
 import { newId } from "../kernel/id.ts";
 import { scopeOf, traceIdOf } from "../kernel/rpc/call-context.ts";
-import type {
-  Commanded,
-  MessageContext,
-  MessageEntry,
-  NewSession,
-  SubmitRefusal,
-  Submitted,
-} from "../kernel/store/changes.ts";
 import type { Scope } from "../kernel/store/scope.ts";
 import { wishToCancel } from "./cancel-wish.ts";
 import { changeRefusal } from "./change-refusal.ts";
@@ -38,6 +30,7 @@ import { isResetDue } from "./reset-policy.ts";
 import { keyInvalid, routeKey } from "./route-key.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { encodeProfile, readProfile } from "./session-profile.ts";
+import type { Commanded, MessageContext, MessageEntry, NewSession, SubmitRefusal, Submitted } from "./store/changes.ts";
 import { zoneOffset } from "./zone-offset.ts";
 
 export interface SubmitEffects {

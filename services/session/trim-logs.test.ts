@@ -20,9 +20,9 @@ import { as, person, type RunningSession, startSessionService } from "../../test
 import { ErrorReason, failureFacts } from "../kernel/errors.ts";
 import { createLog } from "../kernel/log.ts";
 import { manualClock } from "../kernel/manual-clock.fixture.ts";
-import type { SessionStore } from "../kernel/store/session-store.ts";
 import { LogDamaged } from "../kernel/store/store-errors.ts";
 import type { SessionDeps } from "./session-deps.ts";
+import type { SessionStore } from "./store/session-store.ts";
 import { trimLogs } from "./trim-logs.ts";
 
 const sessionId = "ses_1";

@@ -16,8 +16,6 @@ import {
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { encodeEvent } from "../kernel/event/encode-event.ts";
 import { scopeOf } from "../kernel/rpc/call-context.ts";
-import type { SessionChanged, SessionFacts } from "../kernel/store/changes.ts";
-import type { SessionRow } from "../kernel/store/rows.ts";
 import { changeRefusal } from "./change-refusal.ts";
 import { requireOpened } from "./read-session.ts";
 import { answerOf, requestOf } from "./request-digest.ts";
@@ -25,6 +23,8 @@ import { checkResetPolicy } from "./reset-policy.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { toSession } from "./session-message.ts";
 import { checkStructSize, encodeProfile, readProfile, type SessionProfile } from "./session-profile.ts";
+import type { SessionChanged, SessionFacts } from "./store/changes.ts";
+import type { SessionRow } from "./store/rows.ts";
 
 const shortestIdleTimeoutMs = 1_000;
 const longestIdleTimeoutMs = 366 * 86_400_000;

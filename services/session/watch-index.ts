@@ -13,14 +13,14 @@ import {
   type WatchCreate,
 } from "../../gen/atoll/session/v1/watch_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
-import type { IndexEntry } from "../kernel/store/rows.ts";
 import type { Scope } from "../kernel/store/scope.ts";
-import type { IndexPage } from "../kernel/store/session-store.ts";
 import { Bell } from "../kernel/stream/bell.ts";
 import { countFitting } from "./fit-answer.ts";
 import { checkCursor } from "./read-log.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { stateName, toListedSession } from "./session-message.ts";
+import type { IndexEntry } from "./store/rows.ts";
+import type { IndexPage } from "./store/session-store.ts";
 import { createdFrame, progressFrame, type WatchFrame } from "./watch-log.ts";
 
 /** Entries of a frame. */

@@ -8,12 +8,12 @@ import type { RawWatchResponse } from "../../gen/atoll/internal/v1/raw_events_pb
 import type { WatchCreate } from "../../gen/atoll/session/v1/watch_pb.ts";
 import { createEventFilter, type FilterEvents } from "../kernel/event/filter-events.ts";
 import type { Scope } from "../kernel/store/scope.ts";
-import type { LogPage } from "../kernel/store/session-store.ts";
 import { splitSlice } from "../kernel/stream/split-slice.ts";
 import { type LogSlice, tailLog } from "../kernel/stream/tail-log.ts";
 import { checkCursor } from "./read-log.ts";
 import { sessionNotFound } from "./read-session.ts";
 import type { SessionDeps } from "./session-deps.ts";
+import type { LogPage } from "./store/session-store.ts";
 
 const pageEvents = 1_000;
 const pageBytes = 262_144;

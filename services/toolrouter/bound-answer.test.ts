@@ -8,7 +8,7 @@ import { jpeg, otherPictures, png } from "../kernel/content/pictures.fixture.ts"
 import { maxPictureBytes } from "../kernel/content/read-picture.ts";
 import { createLog } from "../kernel/log.ts";
 import type { BlobStore } from "../kernel/store/blob-store.ts";
-import { openBlobStore } from "../kernel/store/open-stores.ts";
+import { openBlobStore } from "../kernel/store/open-blob-store.ts";
 import { StoreUnavailable } from "../kernel/store/store-errors.ts";
 import { boundAnswer, maxAnswerBytes } from "./bound-answer.ts";
 import { readAnswer } from "./mcp/read-answer.ts";

@@ -7,8 +7,8 @@ import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { ToolCallSchema } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import { verifies } from "../../test/requirements.ts";
 import { ErrorReason, failedWith } from "../kernel/errors.ts";
-import { openCallLedger } from "../kernel/store/open-stores.ts";
 import { digestOf } from "./call-digest.ts";
+import { openCallLedger } from "./ledger/open-call-ledger.ts";
 import { callsIn, collect, holderOf, probe, scope, startRouter, temporaryFolder, until } from "./toolrouter.fixture.ts";
 
 const call = {

@@ -12,8 +12,8 @@ import {
 } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import type { Log } from "../kernel/log.ts";
-import type { CallOwner } from "../kernel/store/call-ledger.ts";
 import type { CallGate } from "./call-tool.ts";
+import type { CallOwner } from "./ledger/call-ledger.ts";
 import { streamCall } from "./stream-call.ts";
 import { neverDispatchedResult } from "./tool-result.ts";
 

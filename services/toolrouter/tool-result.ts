@@ -1,7 +1,7 @@
-/** Writes down how a call ended, as kernel/run-rules/known-of-call.ts says it for people and models. */
+/** Writes down how a call ended, as kernel/call/known-of-call.ts says it for people and models. */
 import { create } from "@bufbuild/protobuf";
 import { type ToolResult, ToolResultSchema } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
-import { type CallFate, knownOfCall } from "../kernel/run-rules/known-of-call.ts";
+import { type CallFate, knownOfCall } from "../kernel/call/known-of-call.ts";
 import type { BoundAnswer } from "./bound-answer.ts";
 import type { McpCallEnd } from "./mcp/mcp-connection.ts";
 import { visibleProblem } from "./problem-text.ts";

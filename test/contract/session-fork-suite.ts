@@ -3,9 +3,9 @@ import { randomUUID } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
 import type { StoredEvent } from "../../services/kernel/event/stored-event.ts";
-import type { Forked, ForkRefusal, SessionFork } from "../../services/kernel/store/changes.ts";
-import type { SessionRow } from "../../services/kernel/store/rows.ts";
-import type { Answered } from "../../services/kernel/store/session-store.ts";
+import type { Forked, ForkRefusal, SessionFork } from "../../services/session/store/changes.ts";
+import type { SessionRow } from "../../services/session/store/rows.ts";
+import type { Answered } from "../../services/session/store/session-store.ts";
 import { verifies } from "../requirements.ts";
 import {
   accept,

@@ -1,7 +1,7 @@
 // The contract of SessionStore, continued: a session's own facts, its idleness, and counts.
 import { describe, expect, it } from "vitest";
-import type { NewMessage } from "../../services/kernel/store/changes.ts";
-import type { SessionStore } from "../../services/kernel/store/session-store.ts";
+import type { NewMessage } from "../../services/session/store/changes.ts";
+import type { SessionStore } from "../../services/session/store/session-store.ts";
 import { verifies } from "../requirements.ts";
 import { answered, change, close, remove, stateOf } from "./session-life-fixture.ts";
 import {

@@ -22,10 +22,10 @@ import { createHopInterceptor } from "../../services/kernel/rpc/hop-interceptor.
 import { defaultListenerLimits } from "../../services/kernel/rpc/listener-limits.ts";
 import { RawSessionService } from "../../services/kernel/rpc/raw-session-service.ts";
 import { createServerOptions } from "../../services/kernel/rpc/server-options.ts";
-import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
-import type { SessionStore } from "../../services/kernel/store/session-store.ts";
 import { startSession } from "../../services/session/register.ts";
 import type { SessionSettings } from "../../services/session/session-deps.ts";
+import { openSessionStore } from "../../services/session/store/open-session-store.ts";
+import type { SessionStore } from "../../services/session/store/session-store.ts";
 
 const signingKey = new Uint8Array(32).fill(5);
 export const localToken = `atl_${"s".repeat(43)}`;

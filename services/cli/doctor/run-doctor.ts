@@ -14,7 +14,7 @@ import { describeWarning } from "../../kernel/config/config-warning.ts";
 import { addressFile } from "../../kernel/config/data-dir.ts";
 import type { ResolvedConfig } from "../../kernel/config/resolved-config.ts";
 import { packageFolder, readVersion } from "../../kernel/package-files.ts";
-import { checkLogs } from "../../kernel/store/open-stores.ts";
+import { checkLogs } from "../../session/store/open-session-store.ts";
 import type { CommandInput } from "../command.ts";
 import { connectMesh, meshUrl } from "../connect-mesh.ts";
 import { MeshNotRunning } from "../mesh-failures.ts";

@@ -6,7 +6,7 @@ import { verifies } from "../../../test/requirements.ts";
 import { systemClock } from "../../kernel/clock.ts";
 import { gif, jpeg, otherPictures, png, webp } from "../../kernel/content/pictures.fixture.ts";
 import { createLog } from "../../kernel/log.ts";
-import { openBlobStore } from "../../kernel/store/open-stores.ts";
+import { openBlobStore } from "../../kernel/store/open-blob-store.ts";
 import { boundAnswer } from "../bound-answer.ts";
 import { answeredResult } from "../tool-result.ts";
 import { scope, temporaryFolder } from "../toolrouter.fixture.ts";
