@@ -4,7 +4,7 @@ import type { SignedTokens } from "../kernel/auth/signed-tokens.ts";
 import type { Bus } from "../kernel/bus/bus.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
-import type { KeyRouting } from "./route-key.ts";
+import type { KeyRouting } from "./accepting/route-key.ts";
 import type { SessionStore } from "./store/session-store.ts";
 
 export interface SessionSettings extends KeyRouting {
