@@ -58,7 +58,7 @@ import { startSession } from "./session/register.ts";
 import { openSessionStore } from "./session/store/open-session-store.ts";
 import { openCallLedger } from "./toolrouter/ledger/open-call-ledger.ts";
 import { closeTimeoutMs, startToolRouter } from "./toolrouter/register.ts";
-import { settingsOf } from "./toolrouter/server-settings.ts";
+import { settingsOf } from "./toolrouter/servers/server-settings.ts";
 
 /** A gateway watches each session that is read there once, all on one stream a tenant. */
 const maxWatchersOfStream = 10_000;

@@ -30,7 +30,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "@connectrpc/connect-web": ["web/"],
   "@modelcontextprotocol/sdk": ["services/toolrouter/mcp"],
   "@vitejs/plugin-react": ["web/vite.config.ts"],
-  ajv: ["services/toolrouter/schema/compile-schema.ts"],
+  ajv: ["services/toolrouter/schema/checking/compile-schema.ts"],
   jose: ["services/kernel/auth/"],
   "decode-named-character-reference": ["web/src/markdown/"],
   marked: ["web/src/markdown/"],

@@ -188,7 +188,7 @@ export const mutations: readonly Mutation[] = [
     name: "a tool call in doubt is made again",
     edits: [
       {
-        file: "services/toolrouter/call-tool.ts",
+        file: "services/toolrouter/calls/call-tool.ts",
         find: 'begun.kind === "open" && found?.entry.tool.repeatable === true',
         replace: 'begun.kind === "open" && found !== undefined',
       },
