@@ -92,8 +92,8 @@ describe("architecture", () => {
   });
 
   test.each([
-    ["services/agent/run-loop.ts", 'import { append } from "../session/append-events.ts";'],
-    ["services/agent/run-loop.test.ts", 'import { append } from "../session/append-events.ts";'],
+    ["services/agent/loop/run-loop.ts", 'import { append } from "../../session/append-events.ts";'],
+    ["services/agent/loop/run-loop.test.ts", 'import { append } from "../../session/append-events.ts";'],
     ["services/kernel/log.ts", 'import type { Mesh } from "../mesh.ts";'],
     ["services/session/watch.ts", 'import {\n  fake,\n  real,\n} from "../../test/support/fake.ts";'],
     ["services/session/watch.ts", 'import { log } from "../kernel/store/log.fixture.ts";'],
@@ -112,7 +112,7 @@ describe("architecture", () => {
   });
 
   test.each([
-    ["services/agent/run-loop.ts", 'import { Run } from "../../gen/atoll/session/v1/run_pb.ts";'],
+    ["services/agent/loop/run-loop.ts", 'import { Run } from "../../../gen/atoll/session/v1/run_pb.ts";'],
     ["services/session/watch.ts", 'import { createLog } from "../kernel/log.ts";\nimport { on } from "node:events";'],
     ["services/kernel/store/sqlite/open.test.ts", 'import { suite } from "../../../../test/contract/store-suite.ts";'],
     ["services/kernel/store/sqlite/open.ts", 'import { DatabaseSync } from "node:sqlite";'],

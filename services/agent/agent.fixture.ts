@@ -12,12 +12,12 @@ import { type EventBody, encodeEvent } from "../kernel/event/encode-event.ts";
 import { encodeEventTime, stampEvent } from "../kernel/event/stamp-event.ts";
 import { createLog } from "../kernel/log.ts";
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
-import { ConversationFold } from "./conversation.ts";
-import { EventWriter } from "./event-writer.ts";
+import { EventWriter } from "./loop/event-writer.ts";
+import { runLoop } from "./loop/run-loop.ts";
+import { Steering } from "./loop/steering.ts";
+import { ConversationFold } from "./memory/conversation.ts";
 import type { ModelPart, ModelRequest, ModelStopReason } from "./models/model.ts";
-import { runLoop } from "./run-loop.ts";
-import { Steering } from "./steering.ts";
-import { ToolList } from "./tool-list.ts";
+import { ToolList } from "./tools/tool-list.ts";
 
 export const agent: AgentSettings = {
   agentId: "main",

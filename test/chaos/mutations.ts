@@ -166,7 +166,7 @@ export const mutations: readonly Mutation[] = [
     name: "whoever takes a run over begins it anew",
     edits: [
       {
-        file: "services/agent/run-loop.ts",
+        file: "services/agent/loop/run-loop.ts",
         find: "  let last = run.steps.at(-1);\n",
         replace: "  run.steps.splice(0);\n  let last = run.steps.at(-1);\n",
       },
@@ -177,7 +177,7 @@ export const mutations: readonly Mutation[] = [
     name: "whoever takes a run over takes half a step for a whole one",
     edits: [
       {
-        file: "services/agent/run-loop.ts",
+        file: "services/agent/loop/run-loop.ts",
         find: "if (last !== undefined && !last.modelDone) {",
         replace: "if (last !== undefined && !last.modelDone && last.items.length === 0) {",
       },
