@@ -18,8 +18,8 @@ import type { AgentDeps, AgentSettings } from "./agent/agent-deps.ts";
 import { createModels } from "./agent/models/create-models.ts";
 import { createAgent } from "./agent/register.ts";
 
-import { LinkDesk, linkTtlMs } from "./gateway/link-desk.ts";
-import { readStatus } from "./gateway/read-status.ts";
+import { LinkDesk, linkTtlMs } from "./gateway/admin/link-desk.ts";
+import { readStatus } from "./gateway/admin/read-status.ts";
 import { startGateway } from "./gateway/register.ts";
 import { createWebPage } from "./gateway/web-page.ts";
 import { createAuthenticate } from "./kernel/auth/authenticate.ts";

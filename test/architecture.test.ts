@@ -99,7 +99,7 @@ describe("architecture", () => {
     ["services/session/watch.ts", 'import { log } from "../kernel/store/log.fixture.ts";'],
     ["services/session/watch.ts", 'export * from "../gateway/chat.ts";'],
     ["services/session/watch.ts", 'const { chat } = await import("../gateway/chat.ts");'],
-    ["services/cli/chat.ts", 'import { App } from "../../web/app.tsx";'],
+    ["services/cli/commands/chat.ts", 'import { App } from "../../../web/app.tsx";'],
     ["web/client/fold.ts", 'import { createId } from "../../services/kernel/id.ts";'],
     ["gen/atoll/a_pb.ts", 'import "../../services/main.ts";'],
     ["services/stray/lost.ts", 'import "node:fs";'],
@@ -116,7 +116,7 @@ describe("architecture", () => {
     ["services/session/watch.ts", 'import { createLog } from "../kernel/log.ts";\nimport { on } from "node:events";'],
     ["services/kernel/store/sqlite/open.test.ts", 'import { suite } from "../../../../test/contract/store-suite.ts";'],
     ["services/kernel/store/sqlite/open.ts", 'import { DatabaseSync } from "node:sqlite";'],
-    ["services/cli/chat.ts", 'import { subscribe } from "../../web/client/subscribe.ts";'],
+    ["services/cli/commands/chat.ts", 'import { subscribe } from "../../../web/client/subscribe.ts";'],
     ["services/mesh.ts", 'import { register } from "./session/register.ts";'],
     ["services/kernel/log.test.ts", 'import { Client } from "@connectrpc/connect-node";'],
   ])("permits %s with %j", (path, text) => {

@@ -17,8 +17,8 @@ import { openEdge } from "../kernel/rpc/edge.ts";
 import { defaultListenerLimits } from "../kernel/rpc/listener-limits.ts";
 import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
 import { createServerOptions } from "../kernel/rpc/server-options.ts";
+import { LinkDesk } from "./admin/link-desk.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
-import { LinkDesk } from "./link-desk.ts";
 import { startGateway } from "./register.ts";
 
 export interface RunningGateway {

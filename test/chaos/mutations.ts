@@ -143,7 +143,7 @@ export const mutations: readonly Mutation[] = [
     name: "a reader that comes back begins one too late",
     edits: [
       {
-        file: "services/gateway/follow-session.ts",
+        file: "services/gateway/streams/follow-session.ts",
         find: "const afterSeq = Number(cursor.afterSeq);",
         replace: "const afterSeq = Number(cursor.afterSeq) + (cursor.afterSeq > 5n ? 1 : 0);",
       },
