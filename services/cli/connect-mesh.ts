@@ -11,8 +11,8 @@ import { localTokenFile } from "../kernel/auth/mesh-secrets.ts";
 import { readClientEnvironment } from "../kernel/config/client-environment.ts";
 import { addressFile } from "../kernel/config/data-dir.ts";
 import type { ResolvedConfig } from "../kernel/config/resolved-config.ts";
-import { askForProof } from "../kernel/rpc/ask-for-proof.ts";
-import { connectWithToken } from "../kernel/rpc/connect-with-token.ts";
+import { askForProof } from "../kernel/rpc/hops/ask-for-proof.ts";
+import { connectWithToken } from "../kernel/rpc/hops/connect-with-token.ts";
 import { type CommandInput, UsageError } from "./command.ts";
 import { MeshNotRunning, MeshNotTrusted } from "./mesh-failures.ts";
 

@@ -8,7 +8,7 @@ import {
   WaitRunResponseSchema,
 } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { onward } from "../kernel/rpc/call-context.ts";
-import { endWithRun, type RequireRun } from "../kernel/rpc/run-guard.ts";
+import { endWithRun, type RequireRun } from "../kernel/rpc/gate/run-guard.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
 import { sendMessage } from "./send-message.ts";
 import { chat } from "./streams/chat.ts";

@@ -1,6 +1,6 @@
 /** Starts the session service and registers it on a router. */
 import type { ConnectRouter } from "@connectrpc/connect";
-import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
+import { RawSessionService } from "../kernel/rpc/hops/raw-session-service.ts";
 import { registerService } from "../kernel/rpc/register-service.ts";
 import { startJob } from "./background-job.ts";
 import { indexMessages } from "./finding/index-messages.ts";

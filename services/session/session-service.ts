@@ -2,8 +2,8 @@
 import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { GetRunResponseSchema, GetSessionResponseSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
-import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
-import { endWithRun, guardRuns } from "../kernel/rpc/run-guard.ts";
+import { endWithRun, guardRuns } from "../kernel/rpc/gate/run-guard.ts";
+import { RawSessionService } from "../kernel/rpc/hops/raw-session-service.ts";
 import { type SubmitEffects, submitMessage } from "./accepting/submit-message.ts";
 import { countSessions } from "./finding/count-sessions.ts";
 import { listSessions } from "./finding/list-sessions.ts";

@@ -16,7 +16,7 @@ import {
 import type { Clock } from "../kernel/clock.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import type { Log } from "../kernel/log.ts";
-import { endWithRun, guardRuns, type RequireRun } from "../kernel/rpc/run-guard.ts";
+import { endWithRun, guardRuns, type RequireRun } from "../kernel/rpc/gate/run-guard.ts";
 import { bindAgent, bindContext, type Caller } from "./caller.ts";
 import { type OwnedCall, serveCallStream } from "./calls/call-stream.ts";
 import type { CallGate } from "./calls/call-tool.ts";

@@ -14,9 +14,9 @@ import { createSignedTokens, type SignedTokens } from "../../services/kernel/aut
 import { systemClock } from "../../services/kernel/clock.ts";
 import { readEventRange } from "../../services/kernel/event/read-event-range.ts";
 import { principalKey } from "../../services/kernel/rpc/call-context.ts";
-import { connectPeer } from "../../services/kernel/rpc/directory.ts";
-import { createHopInterceptor } from "../../services/kernel/rpc/hop-interceptor.ts";
-import { RawSessionService } from "../../services/kernel/rpc/raw-session-service.ts";
+import { connectPeer } from "../../services/kernel/rpc/hops/directory.ts";
+import { createHopInterceptor } from "../../services/kernel/rpc/hops/hop-interceptor.ts";
+import { RawSessionService } from "../../services/kernel/rpc/hops/raw-session-service.ts";
 import { FrameQueue } from "../../services/kernel/stream/frame-queue.ts";
 import { startService } from "../support/mesh-process.ts";
 import { endWithBench } from "./end-in-time.ts";

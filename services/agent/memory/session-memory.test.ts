@@ -10,7 +10,7 @@ import {
 } from "../../../test/support/session-service.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
 import { stampEvents } from "../../kernel/event/stamp-events.fixture.ts";
-import { RawSessionService } from "../../kernel/rpc/raw-session-service.ts";
+import { RawSessionService } from "../../kernel/rpc/hops/raw-session-service.ts";
 import { SessionMemory } from "./session-memory.ts";
 
 /** A memory in front of a real session service; `reads` are the sessions whose log it asked for. */

@@ -6,7 +6,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../../kernel/clock.ts";
 import { ErrorReason, failureFacts } from "../../kernel/errors.ts";
-import { Redial } from "../../kernel/rpc/redial.ts";
+import { Redial } from "../../kernel/rpc/hops/redial.ts";
 
 /** How long a router may be away, from the moment since which nothing was heard of it. */
 const longestAwayMs = 30_000;

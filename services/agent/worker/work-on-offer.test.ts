@@ -8,7 +8,7 @@ import { BatchAcceptedSchema } from "../../../gen/atoll/session/v1/attach_pb.ts"
 import { verifies } from "../../../test/requirements.ts";
 import { systemClock } from "../../kernel/clock.ts";
 import { createLog } from "../../kernel/log.ts";
-import { RunToken } from "../../kernel/rpc/run-token.ts";
+import { RunToken } from "../../kernel/rpc/hops/run-token.ts";
 import { agent, obligingRouter, say, scriptedModels } from "../agent.fixture.ts";
 import type { AgentDeps } from "../agent-deps.ts";
 import { RunCancelled, RunLost } from "../loop/run-ending.ts";

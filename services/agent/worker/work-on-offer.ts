@@ -10,7 +10,7 @@ import { type RunFailure, RunStatus } from "../../../gen/atoll/event/v1/run_even
 import type { RawRunOffer } from "../../../gen/atoll/internal/v1/raw_events_pb.ts";
 import { ErrorReason, failure } from "../../kernel/errors.ts";
 import { callValues } from "../../kernel/rpc/call-context.ts";
-import { type RunToken, runTokenKey } from "../../kernel/rpc/run-token.ts";
+import { type RunToken, runTokenKey } from "../../kernel/rpc/hops/run-token.ts";
 import type { AgentDeps } from "../agent-deps.ts";
 import { EventWriter } from "../loop/event-writer.ts";
 import { RunCancelled, RunLost } from "../loop/run-ending.ts";

@@ -17,7 +17,7 @@ import {
 import { systemClock } from "../../kernel/clock.ts";
 import { ErrorReason } from "../../kernel/errors.ts";
 import { createLog } from "../../kernel/log.ts";
-import { RawSessionService } from "../../kernel/rpc/raw-session-service.ts";
+import { RawSessionService } from "../../kernel/rpc/hops/raw-session-service.ts";
 import {
   agent,
   ask,

@@ -12,8 +12,8 @@ import type { HeldRun, RunCommand } from "../../../gen/atoll/session/v1/attach_p
 import type { Timer } from "../../kernel/clock.ts";
 import { ErrorReason } from "../../kernel/errors.ts";
 import { callValues } from "../../kernel/rpc/call-context.ts";
-import { Redial } from "../../kernel/rpc/redial.ts";
-import { RunToken } from "../../kernel/rpc/run-token.ts";
+import { Redial } from "../../kernel/rpc/hops/redial.ts";
+import { RunToken } from "../../kernel/rpc/hops/run-token.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";
 import type { AgentDeps } from "../agent-deps.ts";
 import { RunCancelled, RunLost, RunRefused } from "../loop/run-ending.ts";

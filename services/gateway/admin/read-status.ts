@@ -12,7 +12,7 @@ import { ServerState } from "../../../gen/atoll/tool/v1/tool_pb.ts";
 import { ToolRouterService } from "../../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import { localTenant } from "../../kernel/auth/principal.ts";
 import { callValues } from "../../kernel/rpc/call-context.ts";
-import { RawSessionService } from "../../kernel/rpc/raw-session-service.ts";
+import { RawSessionService } from "../../kernel/rpc/hops/raw-session-service.ts";
 
 export async function readStatus(parts: {
   readonly transports: { readonly session: Transport; readonly agent: Transport; readonly toolRouter: Transport };

@@ -5,7 +5,7 @@ import type { ChatRequestSchema, ChatResponse } from "../../../gen/atoll/gateway
 import { verifies } from "../../../test/requirements.ts";
 import { as, person, sendWords, startSessionService } from "../../../test/support/session-service.ts";
 import { ErrorReason, failure } from "../../kernel/errors.ts";
-import { RawSessionService } from "../../kernel/rpc/raw-session-service.ts";
+import { RawSessionService } from "../../kernel/rpc/hops/raw-session-service.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";
 import { type RunningGateway, startTestGateway } from "../gateway.fixture.ts";
 

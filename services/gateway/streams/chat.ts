@@ -18,7 +18,7 @@ import {
 import { ErrorReason, failure } from "../../kernel/errors.ts";
 import { createEventFilter, type FilterEvents } from "../../kernel/event/filter-events.ts";
 import { onward } from "../../kernel/rpc/call-context.ts";
-import { noteWritten } from "../../kernel/rpc/reader-place.ts";
+import { noteWritten } from "../../kernel/rpc/readers/reader-place.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
 import { openSession, submit } from "../send-message.ts";

@@ -12,7 +12,7 @@ import { ErrorReason, failure, failureFacts, reasonName } from "../../kernel/err
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
 import { stampEvents } from "../../kernel/event/stamp-events.fixture.ts";
 import { newId } from "../../kernel/id.ts";
-import { RawSessionService } from "../../kernel/rpc/raw-session-service.ts";
+import { RawSessionService } from "../../kernel/rpc/hops/raw-session-service.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";
 import { startTestGateway } from "../gateway.fixture.ts";
 

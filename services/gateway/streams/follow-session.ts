@@ -10,7 +10,7 @@ import { ErrorReason, failedWith } from "../../kernel/errors.ts";
 import { readEventRange } from "../../kernel/event/read-event-range.ts";
 import type { StoredEvent } from "../../kernel/event/stored-event.ts";
 import { onward, scopeOf } from "../../kernel/rpc/call-context.ts";
-import { noteHeld } from "../../kernel/rpc/reader-place.ts";
+import { noteHeld } from "../../kernel/rpc/readers/reader-place.ts";
 import { splitSlice } from "../../kernel/stream/split-slice.ts";
 import { type LogSlice, tailLog } from "../../kernel/stream/tail-log.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";

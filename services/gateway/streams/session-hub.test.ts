@@ -5,7 +5,7 @@ import { systemClock } from "../../kernel/clock.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
 import { stampEvents } from "../../kernel/event/stamp-events.fixture.ts";
 import { createLog } from "../../kernel/log.ts";
-import { RawSessionService } from "../../kernel/rpc/raw-session-service.ts";
+import { RawSessionService } from "../../kernel/rpc/hops/raw-session-service.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";
 import type { LogSlice } from "../../kernel/stream/tail-log.ts";
 import { SessionHub } from "./session-hub.ts";

@@ -14,7 +14,7 @@ import type { Principal } from "../../kernel/auth/principal.ts";
 import { readEventRange } from "../../kernel/event/read-event-range.ts";
 import type { StoredEvent } from "../../kernel/event/stored-event.ts";
 import { callValues } from "../../kernel/rpc/call-context.ts";
-import { Redial } from "../../kernel/rpc/redial.ts";
+import { Redial } from "../../kernel/rpc/hops/redial.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";
 import type { LogSlice, TailSource } from "../../kernel/stream/tail-log.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";

@@ -15,7 +15,7 @@ import {
 import { ErrorReason, failedWith } from "../../kernel/errors.ts";
 import { createEventFilter } from "../../kernel/event/filter-events.ts";
 import { principalOf } from "../../kernel/rpc/call-context.ts";
-import { noteWritten } from "../../kernel/rpc/reader-place.ts";
+import { noteWritten } from "../../kernel/rpc/readers/reader-place.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
 import { chatErrorOf } from "./chat-error.ts";

@@ -7,7 +7,7 @@ import {
   SubscribeResponseSchema,
 } from "../../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { createEventFilter } from "../../kernel/event/filter-events.ts";
-import { noteWritten } from "../../kernel/rpc/reader-place.ts";
+import { noteWritten } from "../../kernel/rpc/readers/reader-place.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
 import { encodingOf, setEvents } from "./encoded-events.ts";
 import { followSession } from "./follow-session.ts";

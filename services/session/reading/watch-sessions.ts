@@ -11,7 +11,7 @@ import { type RawWatchResponse, RawWatchResponseSchema } from "../../../gen/atol
 import type { WatchCreate, WatchRequest } from "../../../gen/atoll/session/v1/watch_pb.ts";
 import { ErrorReason, failure, failureFacts, reasonName } from "../../kernel/errors.ts";
 import { scopeOf } from "../../kernel/rpc/call-context.ts";
-import { storeFailure } from "../../kernel/rpc/store-failure.ts";
+import { storeFailure } from "../../kernel/rpc/gate/store-failure.ts";
 import { LogDamaged, StoreUnavailable } from "../../kernel/store/store-errors.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";
 import type { SessionDeps } from "../session-deps.ts";

@@ -6,7 +6,7 @@ import type { RawAttachRequest, RawAttachResponse, RawRunOffer } from "../../../
 import type { HeldRun } from "../../../gen/atoll/session/v1/attach_pb.ts";
 import { as } from "../../../test/support/session-service.ts";
 import { type EventBody, encodeEvent } from "../../kernel/event/encode-event.ts";
-import { RawSessionService } from "../../kernel/rpc/raw-session-service.ts";
+import { RawSessionService } from "../../kernel/rpc/hops/raw-session-service.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";
 
 type Said = RawAttachRequest["frame"];

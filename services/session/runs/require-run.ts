@@ -5,7 +5,7 @@
 import { RunStatusSchema } from "../../../gen/atoll/event/v1/run_events_pb.ts";
 import { ErrorReason, failure } from "../../kernel/errors.ts";
 import { scopeOf } from "../../kernel/rpc/call-context.ts";
-import type { RequireRun } from "../../kernel/rpc/run-guard.ts";
+import type { RequireRun } from "../../kernel/rpc/gate/run-guard.ts";
 import { runNotFound } from "../reading/read-session.ts";
 import type { SessionDeps } from "../session-deps.ts";
 

@@ -10,7 +10,7 @@ import type { SessionService } from "../../../gen/atoll/session/v1/session_servi
 import type { RunGrant } from "../../kernel/auth/principal.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import { onward } from "../../kernel/rpc/call-context.ts";
-import type { RequireRun } from "../../kernel/rpc/run-guard.ts";
+import type { RequireRun } from "../../kernel/rpc/gate/run-guard.ts";
 
 const believedMs = 1_000;
 const maxRemembered = 10_000;
