@@ -9,7 +9,7 @@ import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_p
 import { type Clock, systemClock } from "../kernel/clock.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { type EventBody, encodeEvent } from "../kernel/event/encode-event.ts";
-import { encodeEventTime, stampEvent } from "../kernel/event/stamp-event.ts";
+import { encodeEventTime, stampEvent } from "../kernel/event/wire/stamp-event.ts";
 import { createLog } from "../kernel/log.ts";
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import { EventWriter } from "./loop/event-writer.ts";

@@ -1,7 +1,7 @@
 /** What a command threw, as facts for a person or a program, and its exit code: 1 failed, 2 usage or configuration. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ConfigError } from "../kernel/config/config-error.ts";
-import { DataDirError } from "../kernel/config/data-dir.ts";
+import { DataDirError } from "../kernel/config/folders/data-dir.ts";
 import { failureFacts, reasonName } from "../kernel/errors.ts";
 import { PeerMissing } from "../kernel/rpc/hops/peer-missing.ts";
 import { ListenError } from "../kernel/rpc/listener/listen-error.ts";

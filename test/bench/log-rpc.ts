@@ -12,7 +12,7 @@ import { openMeshSecrets } from "../../services/kernel/auth/mesh-secrets.ts";
 import { localTenant, type Principal } from "../../services/kernel/auth/principal.ts";
 import { createSignedTokens, type SignedTokens } from "../../services/kernel/auth/signed-tokens.ts";
 import { systemClock } from "../../services/kernel/clock.ts";
-import { readEventRange } from "../../services/kernel/event/read-event-range.ts";
+import { readEventRange } from "../../services/kernel/event/wire/read-event-range.ts";
 import { principalKey } from "../../services/kernel/rpc/call-context.ts";
 import { connectPeer } from "../../services/kernel/rpc/hops/directory.ts";
 import { createHopInterceptor } from "../../services/kernel/rpc/hops/hop-interceptor.ts";

@@ -12,9 +12,9 @@ import {
   examples,
   placeExample,
 } from "../../services/kernel/config/dialects/examples.fixture.ts";
-import { filesystemCommand } from "../../services/kernel/config/filesystem-server.ts";
 import { loadConfig } from "../../services/kernel/config/load-config.ts";
 import type { ResolvedConfig } from "../../services/kernel/config/resolved-config.ts";
+import { filesystemCommand } from "../../services/kernel/config/resolving/filesystem-server.ts";
 import { newId } from "../../services/kernel/id.ts";
 import { createLog } from "../../services/kernel/log.ts";
 import { type Mesh, startMesh } from "../../services/mesh.ts";

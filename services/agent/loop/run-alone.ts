@@ -14,7 +14,7 @@ import {
 import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { ErrorReason, failure } from "../../kernel/errors.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
-import { encodeEventTime, stampEvent } from "../../kernel/event/stamp-event.ts";
+import { encodeEventTime, stampEvent } from "../../kernel/event/wire/stamp-event.ts";
 import { newId } from "../../kernel/id.ts";
 import { onward, principalOf, traceIdOf } from "../../kernel/rpc/call-context.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";

@@ -9,7 +9,7 @@ import {
   startSessionService,
 } from "../../../test/support/session-service.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
-import { stampEvents } from "../../kernel/event/stamp-events.fixture.ts";
+import { stampEvents } from "../../kernel/event/wire/stamp-events.fixture.ts";
 import { RawSessionService } from "../../kernel/rpc/hops/raw-session-service.ts";
 import { SessionMemory } from "./session-memory.ts";
 

@@ -8,7 +8,7 @@
 import type { CallOptions } from "@connectrpc/connect";
 import type { Session } from "../../../gen/atoll/session/v1/session_pb.ts";
 import { ErrorReason, failedWith } from "../../kernel/errors.ts";
-import { readEventRange } from "../../kernel/event/read-event-range.ts";
+import { readEventRange } from "../../kernel/event/wire/read-event-range.ts";
 import type { AgentDeps } from "../agent-deps.ts";
 import { ConversationFold } from "./conversation.ts";
 

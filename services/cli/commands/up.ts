@@ -1,10 +1,10 @@
 /** `atoll up` and `atoll serve`: run a mesh, or a part of one, until a signal. */
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { findModelsWithoutKey } from "../../kernel/config/check-models.ts";
 import { ConfigError } from "../../kernel/config/config-error.ts";
-import { addressFile } from "../../kernel/config/data-dir.ts";
-import { partFolders } from "../../kernel/config/part-folders.ts";
+import { addressFile } from "../../kernel/config/folders/data-dir.ts";
+import { partFolders } from "../../kernel/config/folders/part-folders.ts";
+import { findModelsWithoutKey } from "../../kernel/config/resolving/check-models.ts";
 import { createLog, type Log } from "../../kernel/log.ts";
 import { builtPage, packageFolder } from "../../kernel/package-files.ts";
 import { type ServiceName, serviceNames } from "../../kernel/service-names.ts";

@@ -11,7 +11,7 @@ import type { Model } from "../../../gen/atoll/agent/v1/agent_pb.ts";
 import { AgentService } from "../../../gen/atoll/agent/v1/agent_service_pb.ts";
 import { ConfigError } from "../../kernel/config/config-error.ts";
 import { describeWarning } from "../../kernel/config/config-warning.ts";
-import { addressFile } from "../../kernel/config/data-dir.ts";
+import { addressFile } from "../../kernel/config/folders/data-dir.ts";
 import type { ResolvedConfig } from "../../kernel/config/resolved-config.ts";
 import { packageFolder, readVersion } from "../../kernel/package-files.ts";
 import { checkLogs } from "../../session/store/open-session-store.ts";

@@ -6,8 +6,8 @@ import { verifies } from "../../../test/requirements.ts";
 import { applyEvents, createFold } from "../../../web/client/fold-events.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
 import { mergeDeltas } from "../../kernel/event/merge-deltas.ts";
-import { stampEvents } from "../../kernel/event/stamp-events.fixture.ts";
 import type { StoredEvent } from "../../kernel/event/stored-event.ts";
+import { stampEvents } from "../../kernel/event/wire/stamp-events.fixture.ts";
 import { LogBroken, readWholeLog } from "./read-whole-log.ts";
 
 /** A log of deltas of one block, with other events where a text is empty. */

@@ -2,8 +2,8 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { type EventBody, encodeEvent } from "../../kernel/event/encode-event.ts";
-import { stampEvents } from "../../kernel/event/stamp-events.fixture.ts";
 import type { StoredEvent } from "../../kernel/event/stored-event.ts";
+import { stampEvents } from "../../kernel/event/wire/stamp-events.fixture.ts";
 
 export const decode = (events: readonly StoredEvent[]) => events.map(({ bytes }) => fromBinary(EventSchema, bytes));
 

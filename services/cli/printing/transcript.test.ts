@@ -9,7 +9,7 @@ import { AnswerAction, ApprovalDecision, ToolOutcome } from "../../../gen/atoll/
 import { SessionSchema } from "../../../gen/atoll/session/v1/session_pb.ts";
 import { verifies } from "../../../test/requirements.ts";
 import { type EventBody, encodeEvent } from "../../kernel/event/encode-event.ts";
-import { stampEvents } from "../../kernel/event/stamp-events.fixture.ts";
+import { stampEvents } from "../../kernel/event/wire/stamp-events.fixture.ts";
 import { writeTranscript } from "./transcript.ts";
 
 const session = create(SessionSchema, { sessionId: "ses_1", agentId: "main", title: "Boats # [now](http://a.b)" });

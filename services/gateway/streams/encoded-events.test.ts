@@ -7,7 +7,7 @@ import { GatewayService, SubscribeResponseSchema } from "../../../gen/atoll/gate
 import { verifies } from "../../../test/requirements.ts";
 import { sendWords, startSessionService } from "../../../test/support/session-service.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
-import { stampEvents } from "../../kernel/event/stamp-events.fixture.ts";
+import { stampEvents } from "../../kernel/event/wire/stamp-events.fixture.ts";
 import { startTestGateway } from "../gateway.fixture.ts";
 import { encodingOf, setEvents } from "./encoded-events.ts";
 

@@ -8,8 +8,8 @@ import { fromBinary } from "@bufbuild/protobuf";
 import type { CallOptions } from "@connectrpc/connect";
 import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { ErrorReason, failedWith, failure } from "../../kernel/errors.ts";
-import { readEventBody } from "../../kernel/event/read-event-body.ts";
-import { readEventRange } from "../../kernel/event/read-event-range.ts";
+import { readEventBody } from "../../kernel/event/wire/read-event-body.ts";
+import { readEventRange } from "../../kernel/event/wire/read-event-range.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
 
 /** Field number of atoll.event.v1.Event.run_finished. */

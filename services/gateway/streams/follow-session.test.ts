@@ -10,7 +10,7 @@ import {
 } from "../../../test/support/session-service.ts";
 import { ErrorReason, failure, failureFacts, reasonName } from "../../kernel/errors.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
-import { stampEvents } from "../../kernel/event/stamp-events.fixture.ts";
+import { stampEvents } from "../../kernel/event/wire/stamp-events.fixture.ts";
 import { newId } from "../../kernel/id.ts";
 import { RawSessionService } from "../../kernel/rpc/hops/raw-session-service.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";

@@ -7,8 +7,8 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import type { Cursor } from "../../../gen/atoll/session/v1/watch_pb.ts";
 import { ErrorReason, failedWith } from "../../kernel/errors.ts";
-import { readEventRange } from "../../kernel/event/read-event-range.ts";
 import type { StoredEvent } from "../../kernel/event/stored-event.ts";
+import { readEventRange } from "../../kernel/event/wire/read-event-range.ts";
 import { onward, scopeOf } from "../../kernel/rpc/call-context.ts";
 import { noteHeld } from "../../kernel/rpc/readers/reader-place.ts";
 import { splitSlice } from "../../kernel/stream/split-slice.ts";

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { verifies } from "../../../test/requirements.ts";
 import { systemClock } from "../../kernel/clock.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
-import { stampEvents } from "../../kernel/event/stamp-events.fixture.ts";
+import { stampEvents } from "../../kernel/event/wire/stamp-events.fixture.ts";
 import { createLog } from "../../kernel/log.ts";
 import { RawSessionService } from "../../kernel/rpc/hops/raw-session-service.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";

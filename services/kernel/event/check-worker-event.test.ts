@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { checkWorkerEvent } from "./check-worker-event.ts";
 import { jsonRegistry } from "./json-registry.ts";
-import { encodeEventTime, stampEvent } from "./stamp-event.ts";
+import { encodeEventTime, stampEvent } from "./wire/stamp-event.ts";
 
 const serverBodies = [
   "messageReceived",

@@ -10,7 +10,7 @@ import { fromBinary, toJson } from "@bufbuild/protobuf";
 import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { maxEventBytes } from "./event-bounds.ts";
 import { jsonRegistry } from "./json-registry.ts";
-import { lengthDelimitedWireType, MalformedWire, varintWireType, WireReader } from "./wire-reader.ts";
+import { lengthDelimitedWireType, MalformedWire, varintWireType, WireReader } from "./wire/wire-reader.ts";
 
 const runIdField = 4;
 const stepField = 5;

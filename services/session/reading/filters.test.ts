@@ -12,7 +12,7 @@ import {
   startSessionService,
 } from "../../../test/support/session-service.ts";
 import { ErrorReason, failureFacts } from "../../kernel/errors.ts";
-import { readEventRange } from "../../kernel/event/read-event-range.ts";
+import { readEventRange } from "../../kernel/event/wire/read-event-range.ts";
 import { attachByHand } from "../runs/hand-worker.fixture.ts";
 import { openWatch } from "./watch-stream.fixture.ts";
 

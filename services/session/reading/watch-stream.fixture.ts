@@ -6,8 +6,8 @@ import type { RawWatchResponse } from "../../../gen/atoll/internal/v1/raw_events
 import type { WatchCancelled, WatchCreateSchema, WatchRequestSchema } from "../../../gen/atoll/session/v1/watch_pb.ts";
 import { as, person, type RunningSession } from "../../../test/support/session-service.ts";
 import type { Principal } from "../../kernel/auth/principal.ts";
-import { readEventRange } from "../../kernel/event/read-event-range.ts";
 import type { StoredEvent } from "../../kernel/event/stored-event.ts";
+import { readEventRange } from "../../kernel/event/wire/read-event-range.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";
 
 type Frame = RawWatchResponse["frame"];

@@ -8,9 +8,9 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
-import { readEventBody } from "../../kernel/event/read-event-body.ts";
-import { readEventRun } from "../../kernel/event/read-event-run.ts";
 import type { StoredEvent } from "../../kernel/event/stored-event.ts";
+import { readEventBody } from "../../kernel/event/wire/read-event-body.ts";
+import { readEventRun } from "../../kernel/event/wire/read-event-run.ts";
 import { isOfCalls, type OpenCall, OpenCalls } from "./open-calls.ts";
 
 /** Field numbers of message_received, run_queued, run_started, run_resumed, run_finished and session_updated. */

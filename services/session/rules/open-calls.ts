@@ -10,7 +10,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { knownOfCall } from "../../kernel/call/known-of-call.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
-import { readEventBody } from "../../kernel/event/read-event-body.ts";
+import { readEventBody } from "../../kernel/event/wire/read-event-body.ts";
 
 /** Field numbers of step_discarded, tool_call_proposed, tool_call_started and tool_call_finished. */
 const callBodies: ReadonlySet<number> = new Set([23, 24, 25, 27]);

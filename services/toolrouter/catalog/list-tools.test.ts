@@ -5,7 +5,7 @@ import { ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { ServerState, ToolState } from "../../../gen/atoll/tool/v1/tool_pb.ts";
 import { verifies } from "../../../test/requirements.ts";
-import { filesystemCommand } from "../../kernel/config/filesystem-server.ts";
+import { filesystemCommand } from "../../kernel/config/resolving/filesystem-server.ts";
 import { ErrorReason, failureFacts } from "../../kernel/errors.ts";
 import { probe, sloppy, startRouter, stdio, temporaryFolder, whenReady } from "../toolrouter.fixture.ts";
 

@@ -3,8 +3,9 @@
  *
  * Read backwards from the head, a few events at a time, so that what is read is the length of the step, not of the log.
  */
-import { readEventRun } from "../../../../kernel/event/read-event-run.ts";
+
 import type { StoredEvent } from "../../../../kernel/event/stored-event.ts";
+import { readEventRun } from "../../../../kernel/event/wire/read-event-run.ts";
 import { LogDamaged } from "../../../../kernel/store/store-errors.ts";
 import { beginsStep, isOfCalls } from "../../../rules/open-calls.ts";
 import type { StoredSession } from "../life/session-columns.ts";

@@ -6,8 +6,8 @@
  * readable.
  */
 import { isUtf8 } from "node:buffer";
+import type { StoredEvent } from "../stored-event.ts";
 import { stampEvent } from "./stamp-event.ts";
-import type { StoredEvent } from "./stored-event.ts";
 import { lengthDelimitedWireType, MalformedWire, WireReader } from "./wire-reader.ts";
 import { varintSize, writeVarint } from "./wire-varint.ts";
 

@@ -6,20 +6,19 @@
  */
 import path from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { type AgentConfig, AgentConfigSchema, type MeshConfig } from "../../../gen/atoll/config/v1/mesh_config_pb.ts";
-import type { LogFormat, LogLevel } from "../log.ts";
-import { type Parsed, parseHost, parseListen, parseOrigin, parseUrl } from "./addresses.ts";
-import { checkModels } from "./check-models.ts";
-import type { ConfigProblem, ReportProblem } from "./config-error.ts";
-import { keyPath } from "./config-node.ts";
-import type { ReportWarning } from "./config-warning.ts";
-import type { FoundServers } from "./dialects/find-servers.ts";
-import { expandHome } from "./home-folder.ts";
-import { inheritedEnv } from "./inherited-env.ts";
-import type { ConfigReading } from "./read-config.ts";
-import { quoteText } from "./read-scalar.ts";
-import { resolveBindings } from "./resolve-bindings.ts";
-import { resolveMcpServers } from "./resolve-mcp-servers.ts";
+import {
+  type AgentConfig,
+  AgentConfigSchema,
+  type MeshConfig,
+} from "../../../../gen/atoll/config/v1/mesh_config_pb.ts";
+import type { LogFormat, LogLevel } from "../../log.ts";
+import type { ConfigProblem, ReportProblem } from "../config-error.ts";
+import type { ReportWarning } from "../config-warning.ts";
+import type { FoundServers } from "../dialects/find-servers.ts";
+import { expandHome } from "../folders/home-folder.ts";
+import { keyPath } from "../reading/config-node.ts";
+import type { ConfigReading } from "../reading/read-config.ts";
+import { quoteText } from "../reading/read-scalar.ts";
 import type {
   DirectScope,
   QueueMode,
@@ -27,8 +26,13 @@ import type {
   ResolvedConfig,
   ResolvedModels,
   ResolvedSessions,
-} from "./resolved-config.ts";
-import { defaults, describeWays, type Environment } from "./settings.ts";
+} from "../resolved-config.ts";
+import { defaults, describeWays, type Environment } from "../settings.ts";
+import { type Parsed, parseHost, parseListen, parseOrigin, parseUrl } from "./addresses.ts";
+import { checkModels } from "./check-models.ts";
+import { inheritedEnv } from "./inherited-env.ts";
+import { resolveBindings } from "./resolve-bindings.ts";
+import { resolveMcpServers } from "./resolve-mcp-servers.ts";
 import { parseTimeZone } from "./time-zone.ts";
 
 export interface ResolveContext {

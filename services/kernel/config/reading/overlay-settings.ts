@@ -1,7 +1,7 @@
 // Keeps: flag before environment before file, with the same checks for all three, because all become the same tree.
-import type { ConfigSource } from "./config-error.ts";
+import type { ConfigSource } from "../config-error.ts";
+import { type ConfigFlags, type Environment, overridableSettings } from "../settings.ts";
 import type { ConfigMap, ConfigNode } from "./config-node.ts";
-import { type ConfigFlags, type Environment, overridableSettings } from "./settings.ts";
 
 /** The tree of the file with what flags and environment give put over it. */
 export function overlaySettings(file: ConfigMap, flags: ConfigFlags, env: Environment): ConfigMap {

@@ -16,10 +16,10 @@ import {
   type Node,
   parseDocument as parseYaml,
 } from "yaml";
+import type { ConfigSource, ReportProblem } from "../config-error.ts";
+import type { ReportWarning } from "../config-warning.ts";
 import { blankJsonComments } from "./blank-json-comments.ts";
-import type { ConfigSource, ReportProblem } from "./config-error.ts";
 import { type ConfigEntry, type ConfigMap, type ConfigNode, keyPath } from "./config-node.ts";
-import type { ReportWarning } from "./config-warning.ts";
 
 export interface ParseReports {
   readonly report: ReportProblem;

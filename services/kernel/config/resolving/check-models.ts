@@ -1,11 +1,11 @@
 // Keeps: a model that nobody serves stops the start: no run of its agent could ever be answered.
-import type { ConfigProblem, ReportProblem } from "./config-error.ts";
-import { keyPath } from "./config-node.ts";
-import { nearMiss } from "./near-miss.ts";
-import type { ConfigReading } from "./read-config.ts";
-import { quoteText } from "./read-scalar.ts";
-import type { ResolvedAgent, ResolvedConfig, ResolvedModels } from "./resolved-config.ts";
-import { defaults } from "./settings.ts";
+import type { ConfigProblem, ReportProblem } from "../config-error.ts";
+import { nearMiss } from "../near-miss.ts";
+import { keyPath } from "../reading/config-node.ts";
+import type { ConfigReading } from "../reading/read-config.ts";
+import { quoteText } from "../reading/read-scalar.ts";
+import type { ResolvedAgent, ResolvedConfig, ResolvedModels } from "../resolved-config.ts";
+import { defaults } from "../settings.ts";
 
 const offline = defaults.defaultModel.withoutKey;
 

@@ -2,7 +2,7 @@ import { chmod, chown, lchown, mkdir, mkdtemp, readdir, rm, stat, symlink, write
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { verifies } from "../../../test/requirements.ts";
+import { verifies } from "../../../../test/requirements.ts";
 import { makeDataDir, makeWorkspaceDir } from "./data-dir.ts";
 
 const nobody = 65_534;

@@ -1,5 +1,5 @@
 // A configuration before its meaning is known: maps, lists and scalars, each knowing where it was written.
-import type { ConfigSource } from "./config-error.ts";
+import type { ConfigSource } from "../config-error.ts";
 
 export type ConfigNode = ConfigMap | ConfigList | ConfigScalar;
 

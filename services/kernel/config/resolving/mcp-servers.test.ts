@@ -3,10 +3,10 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { verifies } from "../../../test/requirements.ts";
-import { describeWarning } from "./config-warning.ts";
-import { type LoadConfigOptions, loadConfig } from "./load-config.ts";
-import { redactConfig } from "./redact-config.ts";
+import { verifies } from "../../../../test/requirements.ts";
+import { describeWarning } from "../config-warning.ts";
+import { type LoadConfigOptions, loadConfig } from "../load-config.ts";
+import { redactConfig } from "../redact-config.ts";
 
 let cwd: string;
 beforeEach(async () => {

@@ -1,11 +1,11 @@
 /** The bindings of scopes to agents. Keeps: a pattern that nothing can fit, or an agent that is none, stops the start. */
-import { orderBindings, type ScopeBinding } from "../scope-bindings.ts";
-import { parseScopePattern } from "../session-key.ts";
-import type { ReportProblem } from "./config-error.ts";
-import { keyPath } from "./config-node.ts";
-import { nearMiss } from "./near-miss.ts";
-import type { ConfigReading } from "./read-config.ts";
-import { quoteText } from "./read-scalar.ts";
+import { orderBindings, type ScopeBinding } from "../../scope-bindings.ts";
+import { parseScopePattern } from "../../session-key.ts";
+import type { ReportProblem } from "../config-error.ts";
+import { nearMiss } from "../near-miss.ts";
+import { keyPath } from "../reading/config-node.ts";
+import type { ConfigReading } from "../reading/read-config.ts";
+import { quoteText } from "../reading/read-scalar.ts";
 
 /** In the order in which they are tried. */
 export function resolveBindings(

@@ -7,21 +7,21 @@
 import { statSync } from "node:fs";
 import path from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { McpServerSchema } from "../../../gen/atoll/config/v1/mcp_server_pb.ts";
-import { cutText } from "../visible-text.ts";
-import type { ConfigProblem } from "./config-error.ts";
-import type { ReportWarning } from "./config-warning.ts";
-import type { FoundServer, FoundServers } from "./dialects/find-servers.ts";
-import { meshNames } from "./dialects/mesh-names.ts";
-import { readEntry } from "./dialects/read-entry.ts";
-import type { ServerProblem } from "./dialects/server-draft.ts";
+import { McpServerSchema } from "../../../../gen/atoll/config/v1/mcp_server_pb.ts";
+import { cutText } from "../../visible-text.ts";
+import type { ConfigProblem } from "../config-error.ts";
+import type { ReportWarning } from "../config-warning.ts";
+import type { FoundServer, FoundServers } from "../dialects/find-servers.ts";
+import { meshNames } from "../dialects/mesh-names.ts";
+import { readEntry } from "../dialects/read-entry.ts";
+import type { ServerProblem } from "../dialects/server-draft.ts";
+import { homeFolder } from "../folders/home-folder.ts";
+import { readPart } from "../reading/read-config.ts";
+import type { ResolvedMcpServer } from "../resolved-config.ts";
+import type { Environment } from "../settings.ts";
 import type { Variables } from "./expand-variables.ts";
 import { filesystemServerName } from "./filesystem-server.ts";
-import { homeFolder } from "./home-folder.ts";
-import { readPart } from "./read-config.ts";
 import { resolveMcpServer } from "./resolve-mcp-server.ts";
-import type { ResolvedMcpServer } from "./resolved-config.ts";
-import type { Environment } from "./settings.ts";
 
 export interface McpServersContext {
   readonly configFile: string | undefined;

@@ -6,10 +6,10 @@
  */
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import path from "node:path";
-import type { ConfigSource, ReportProblem } from "./config-error.ts";
+import type { ConfigSource, ReportProblem } from "../config-error.ts";
+import { expandHome } from "../folders/home-folder.ts";
+import { type ConfigFlags, configFileVariable, type Environment } from "../settings.ts";
 import { decodeText } from "./decode-text.ts";
-import { expandHome } from "./home-folder.ts";
-import { type ConfigFlags, configFileVariable, type Environment } from "./settings.ts";
 
 export const usualNames: readonly string[] = ["atoll.yaml", "atoll.yml", "atoll.json"];
 const maxFileBytes = 4 * 1024 * 1024;

@@ -1,8 +1,8 @@
 // Keeps: `~` is the home folder of whoever runs the mesh; another user's home is never guessed.
 import { homedir } from "node:os";
 import path from "node:path";
-import type { Parsed } from "./addresses.ts";
-import type { Environment } from "./settings.ts";
+import type { Parsed } from "../resolving/addresses.ts";
+import type { Environment } from "../settings.ts";
 
 /** HOME, on Windows USERPROFILE, else what the system knows of this user. */
 export function homeFolder(env: Environment): string {

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { verifies } from "../../../test/requirements.ts";
+import { verifies } from "../../../../test/requirements.ts";
 import { inheritedEnv } from "./inherited-env.ts";
 
 function all(names: readonly string[]): Record<string, string> {

@@ -4,9 +4,10 @@
  * Keeps: a stored row's bytes are what travels (`RawEventBatch`, and `EventBatch`, which is the same on the wire), so a
  * page of a log can be sent without touching its events.
  */
+
+import type { StoredEvent } from "../stored-event.ts";
 import { readEventRange } from "./read-event-range.ts";
 import { encodeEventTime, stampedSize, writeStamped } from "./stamp-event.ts";
-import type { StoredEvent } from "./stored-event.ts";
 import { MalformedWire, WireReader } from "./wire-reader.ts";
 import { varintSize, writeVarint } from "./wire-varint.ts";
 

@@ -6,7 +6,7 @@
  */
 import { type DescExtension, type DescField, getOption, isMessage, type Message } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
-import { file_atoll_config_v1_mesh_config } from "../../../gen/atoll/config/v1/mesh_config_pb.ts";
+import { file_atoll_config_v1_mesh_config } from "../../../../gen/atoll/config/v1/mesh_config_pb.ts";
 
 export interface FieldRules {
   /** Unicode characters. */

@@ -5,17 +5,17 @@
  * unusable a problem; both are told, and no secret is part of them.
  */
 import path from "node:path";
-import type { McpServer } from "../../../gen/atoll/config/v1/mcp_server_pb.ts";
+import type { McpServer } from "../../../../gen/atoll/config/v1/mcp_server_pb.ts";
+import type { ConfigSource } from "../config-error.ts";
+import { expandHome } from "../folders/home-folder.ts";
+import { keyPath } from "../reading/config-node.ts";
+import { quoteText } from "../reading/read-scalar.ts";
+import type { HttpMcpServer, ResolvedMcpServer, StdioMcpServer } from "../resolved-config.ts";
+import { defaults } from "../settings.ts";
 import { parseUrl } from "./addresses.ts";
-import type { ConfigSource } from "./config-error.ts";
-import { keyPath } from "./config-node.ts";
 import { expandVariables, hasBareVariable, type Variables } from "./expand-variables.ts";
 import { filesystemCommand, filesystemServerName } from "./filesystem-server.ts";
-import { expandHome } from "./home-folder.ts";
 import { readEnvFile } from "./read-env-file.ts";
-import { quoteText } from "./read-scalar.ts";
-import type { HttpMcpServer, ResolvedMcpServer, StdioMcpServer } from "./resolved-config.ts";
-import { defaults } from "./settings.ts";
 
 export interface McpServerContext {
   readonly variables: Variables;

@@ -1,7 +1,7 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { RawEventBatchSchema } from "../../../gen/atoll/internal/v1/raw_events_pb.ts";
+import { RawEventBatchSchema } from "../../../../gen/atoll/internal/v1/raw_events_pb.ts";
 import { packEvents, packStamped, unpackEvents } from "./event-batch.ts";
 import { encodeEventTime, stampEvent } from "./stamp-event.ts";
 import { stampEvents } from "./stamp-events.fixture.ts";

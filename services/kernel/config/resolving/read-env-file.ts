@@ -1,7 +1,7 @@
 // Keeps: a file of variables is data: nothing in it is run or expanded. L7: at most 1 MiB is read.
 import { readFileSync, statSync } from "node:fs";
 import { parseEnv } from "node:util";
-import { decodeText } from "./decode-text.ts";
+import { decodeText } from "../reading/decode-text.ts";
 
 const maxBytes = 1024 * 1024;
 

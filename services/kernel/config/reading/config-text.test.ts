@@ -2,10 +2,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { verifies } from "../../../test/requirements.ts";
+import { verifies } from "../../../../test/requirements.ts";
+import { ConfigError } from "../config-error.ts";
+import { type LoadConfigOptions, loadConfig } from "../load-config.ts";
 import { blankJsonComments } from "./blank-json-comments.ts";
-import { ConfigError } from "./config-error.ts";
-import { type LoadConfigOptions, loadConfig } from "./load-config.ts";
 
 let cwd: string;
 beforeEach(async () => {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { beforeEach, expect, it } from "vitest";
-import { verifies } from "../../../test/requirements.ts";
+import { verifies } from "../../../../test/requirements.ts";
 import { partFolders } from "./part-folders.ts";
 
 let root: string;

@@ -1,9 +1,9 @@
 // Keeps: a value is what it says; text is never taken for a number, nor a number for text, and a secret is never shown.
 import { type DescField, ScalarType } from "@bufbuild/protobuf";
-import { cutText } from "../visible-text.ts";
+import { cutText } from "../../visible-text.ts";
+import { nearMiss } from "../near-miss.ts";
 import type { ConfigNode } from "./config-node.ts";
 import type { FieldRules } from "./field-rules.ts";
-import { nearMiss } from "./near-miss.ts";
 
 export type ScalarReading =
   | { readonly ok: true; readonly value: string | number | bigint | boolean }

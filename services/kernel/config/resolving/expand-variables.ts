@@ -4,7 +4,7 @@
  * Keeps: what is put in is not expanded again, and a variable that is missing or misspelled is told, never an empty text.
  * L7: defaults nest at most 8 deep.
  */
-import type { Environment } from "./settings.ts";
+import type { Environment } from "../settings.ts";
 
 export interface Variables {
   readonly env: Environment;

@@ -1,6 +1,6 @@
 // Keeps: an address is taken apart and checked once, at the start; what is wrong with it is said in one sentence.
 import { isIP, isIPv6 } from "node:net";
-import type { ListenAddress } from "./resolved-config.ts";
+import type { ListenAddress } from "../resolved-config.ts";
 
 /** A value, or what would have been right. */
 export type Parsed<T> = { readonly value: T } | { readonly expected: string; readonly hint?: string };

@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
+import { EventSchema } from "../../../../gen/atoll/event/v1/event_pb.ts";
 import { readEventRange } from "./read-event-range.ts";
 import { encodeEventTime, stampEvent } from "./stamp-event.ts";
 import { stampEvents } from "./stamp-events.fixture.ts";

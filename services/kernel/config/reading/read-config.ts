@@ -6,13 +6,13 @@
  */
 import { create, type DescField, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
-import { type MeshConfig, MeshConfigSchema } from "../../../gen/atoll/config/v1/mesh_config_pb.ts";
-import type { ConfigSource, ReportProblem } from "./config-error.ts";
+import { type MeshConfig, MeshConfigSchema } from "../../../../gen/atoll/config/v1/mesh_config_pb.ts";
+import type { ConfigSource, ReportProblem } from "../config-error.ts";
+import { nearMiss } from "../near-miss.ts";
+import { describeWays } from "../settings.ts";
 import { type ConfigEntry, type ConfigMap, type ConfigNode, keyPath } from "./config-node.ts";
 import { type FieldRules, rulesOf } from "./field-rules.ts";
-import { nearMiss } from "./near-miss.ts";
 import { describeFound, readScalar } from "./read-scalar.ts";
-import { describeWays } from "./settings.ts";
 
 export interface ConfigReading {
   readonly message: MeshConfig;

@@ -6,7 +6,7 @@
  * tokens and passwords are not inherited, nor are the sockets of agents that sign (SSH_AUTH_SOCK, GPG_AGENT_INFO) or keep
  * secrets (DBUS_SESSION_BUS_ADDRESS). The address of a proxy may hold a password: without it the program has no network.
  */
-import type { Environment } from "./settings.ts";
+import type { Environment } from "../settings.ts";
 
 const programs = ["PATH", "HOME", "TMPDIR", "TERM", "NO_COLOR", "USER", "LOGNAME", "SHELL", "LD_LIBRARY_PATH"];
 
