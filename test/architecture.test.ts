@@ -15,7 +15,7 @@ const layers: readonly (readonly [layer: string, mayImport: readonly string[]])[
   [kernel, ["gen/"]],
   ...services.map((service) => [service, [kernel, "gen/"]] as const),
   ["services/cli/", everyService],
-  ["services/mesh.ts", everyService],
+  ["services/mesh/", everyService],
   ["services/main.ts", everyService],
   ["web/", ["gen/"]],
   ["proto/", []],
@@ -94,7 +94,7 @@ describe("architecture", () => {
   test.each([
     ["services/agent/loop/run-loop.ts", 'import { append } from "../../session/append-events.ts";'],
     ["services/agent/loop/run-loop.test.ts", 'import { append } from "../../session/append-events.ts";'],
-    ["services/kernel/log.ts", 'import type { Mesh } from "../mesh.ts";'],
+    ["services/kernel/log.ts", 'import type { Mesh } from "../mesh/start-mesh.ts";'],
     ["services/session/watch.ts", 'import {\n  fake,\n  real,\n} from "../../test/support/fake.ts";'],
     ["services/session/watch.ts", 'import { log } from "../kernel/store/log.fixture.ts";'],
     ["services/session/watch.ts", 'export * from "../gateway/chat.ts";'],
@@ -117,7 +117,7 @@ describe("architecture", () => {
     ["services/kernel/store/sqlite/open.test.ts", 'import { suite } from "../../../../test/contract/store-suite.ts";'],
     ["services/kernel/store/sqlite/open.ts", 'import { DatabaseSync } from "node:sqlite";'],
     ["services/cli/commands/chat.ts", 'import { subscribe } from "../../../web/client/subscribe.ts";'],
-    ["services/mesh.ts", 'import { register } from "./session/register.ts";'],
+    ["services/mesh/start-mesh.ts", 'import { register } from "../session/register.ts";'],
     ["services/kernel/log.test.ts", 'import { Client } from "@connectrpc/connect-node";'],
   ])("permits %s with %j", (path, text) => {
     expect(findViolations({ path, text })).toEqual([]);

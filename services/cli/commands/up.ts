@@ -64,7 +64,7 @@ async function run(
   }
   const startedAtMs = performance.now();
   // Only now: help and a wrong flag do not wait for it.
-  const { startMesh } = await import("../../mesh.ts");
+  const { startMesh } = await import("../../mesh/start-mesh.ts");
   const mesh = await startMesh({
     ...{ config, services, log },
   });
