@@ -1,8 +1,9 @@
 // The walls of the house: which layer may import which (L1), and through which door a library comes in (L8).
-// Import cycles are Biome's part (noImportCycles).
+// Nothing imports itself by way of others, by a type neither; an editor hears that of Biome (noImportCycles).
 import { posix } from "node:path";
 import { describe, expect, test } from "vitest";
 import { verifies } from "./requirements.ts";
+import { findCycles, importsOf } from "./support/import-graph.ts";
 import { readSourceFiles, type SourceFile } from "./support/source-files.ts";
 
 const services = ["gateway", "session", "agent", "toolrouter"].map((name) => `services/${name}/`);
@@ -52,12 +53,6 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "@connectrpc/connect": [""],
 };
 
-function importsOf(text: string): string[] {
-  const statements = text.matchAll(/^\s*(?:import|export)\b(?:[^"';]*?\bfrom)?\s*["']([^"']+)["']/gm);
-  const calls = text.matchAll(/\bimport\(\s*["']([^"']+)["']/g);
-  return [...statements, ...calls].map(([, specifier = ""]) => specifier);
-}
-
 /** Tests stand beside their source, and so may what they share (`x.fixture.ts`). */
 function isTestFile(path: string): boolean {
   return path.startsWith("test/") || /\.(test|fixture)\.tsx?$/.test(path);
@@ -83,12 +78,27 @@ function findViolations({ path, text }: SourceFile): string[] {
 }
 
 describe("architecture", () => {
+  // This file holds imports that are wrong on purpose.
+  const isOther = (file: SourceFile) => file.path !== "test/architecture.test.ts";
+  const files = readSourceFiles("gen", "services", "web", "proto", "test").filter(isOther);
+
   test(`no file reaches over a wall or past a door ${verifies("L1", "L8")}`, () => {
-    // This file holds imports that are wrong on purpose.
-    const isOther = (file: SourceFile) => file.path !== "test/architecture.test.ts";
-    const files = readSourceFiles("gen", "services", "web", "proto", "test").filter(isOther);
     expect(files.length).toBeGreaterThan(30);
     expect(files.flatMap(findViolations)).toEqual([]);
+  });
+
+  test("no file imports itself by way of others, types included", () => {
+    expect(findCycles(files)).toEqual([]);
+  });
+
+  test.each([
+    ["a value and a type", { "a/b.ts": 'import { c } from "./c.ts";', "a/c.ts": 'import type { B } from "./b.ts";' }],
+    ["a dynamic import", { "a/b.ts": 'const c = await import("../c.ts");', "c.ts": 'export { b } from "./a/b.ts";' }],
+    ["itself", { "a/b.ts": 'import {\n  b,\n} from "./b.ts";' }],
+  ])("finds a circle of %s", (_, texts) => {
+    const circle = Object.entries(texts).map(([path, text]) => ({ path, text }));
+    const outside = { path: "a/d.ts", text: 'import { b } from "./b.ts";' };
+    expect(findCycles([outside, ...circle])).toEqual([Object.keys(texts)]);
   });
 
   test.each([

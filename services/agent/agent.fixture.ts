@@ -15,7 +15,7 @@ import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import { EventWriter } from "./loop/event-writer.ts";
 import { runLoop } from "./loop/run-loop.ts";
 import { Steering } from "./loop/steering.ts";
-import { ConversationFold } from "./memory/conversation.ts";
+import { ConversationFold } from "./memory/conversation-fold.ts";
 import type { ModelPart, ModelRequest, ModelStopReason } from "./models/model.ts";
 import { ToolList } from "./tools/tool-list.ts";
 

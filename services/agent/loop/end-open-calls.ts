@@ -5,7 +5,8 @@
  * step that never came to its tools never reached them; of what was asked for, and has no outcome, nobody knows.
  */
 
-import type { Step, StepItem, WorkingConversation } from "../memory/conversation.ts";
+import type { Step, StepItem } from "../memory/conversation.ts";
+import type { WorkingConversation } from "../memory/working-conversation.ts";
 import { finishedWith } from "../tools/call-tool.ts";
 import type { EventWriter } from "./event-writer.ts";
 

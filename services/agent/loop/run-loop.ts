@@ -8,7 +8,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { type Duration, DurationSchema, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type CallOptions, ConnectError } from "@connectrpc/connect";
+import { ConnectError } from "@connectrpc/connect";
 import { DiscardReason } from "../../../gen/atoll/event/v1/block_events_pb.ts";
 import {
   RunFailureSchema,
@@ -16,41 +16,18 @@ import {
   RunFinishedSchema,
   RunStatus,
 } from "../../../gen/atoll/event/v1/run_events_pb.ts";
-import type { RunOptions } from "../../../gen/atoll/session/v1/run_pb.ts";
 import { longestWaitMs } from "../../kernel/clock.ts";
 import { ErrorReason, failure, failureFacts } from "../../kernel/errors.ts";
 import { cutText } from "../../kernel/visible-text.ts";
-import type { AgentDeps, AgentSettings } from "../agent-deps.ts";
-import { openCalls, type Step, type WorkingConversation } from "../memory/conversation.ts";
+import { openCalls, type Step } from "../memory/conversation.ts";
+import type { WorkingConversation } from "../memory/working-conversation.ts";
 import { mostMendings } from "../models/model.ts";
-import type { ToolList } from "../tools/tool-list.ts";
 import { endOpenCalls } from "./end-open-calls.ts";
-import type { EventWriter } from "./event-writer.ts";
 import { RunCancelled, RunLost, RunRefused } from "./run-ending.ts";
 import { runModelStep, writeVoided } from "./run-model-step.ts";
+import type { RunParts } from "./run-parts.ts";
 import { runToolStep } from "./run-tool-step.ts";
-import type { Steering } from "./steering.ts";
 import { waitBeforeRetry } from "./step-retries.ts";
-
-export interface RunParts {
-  readonly deps: AgentDeps;
-  readonly tools: ToolList;
-  readonly agent: AgentSettings;
-  readonly options: RunOptions | undefined;
-  readonly runId: string;
-  readonly sessionId: string;
-  readonly epoch: number;
-  readonly traceId: string;
-  readonly writer: EventWriter;
-  /** What steers the run while it goes on. */
-  readonly steering: Steering;
-  /** Aborts with RunCancelled, RunLost or RunRefused. */
-  readonly signal: AbortSignal;
-  /** Credentials of the run for calls to peers. */
-  readonly call: CallOptions;
-  /** Whose tools are listed, for the cache. */
-  readonly toolsKey: string;
-}
 
 /** Of a run that has its clock running. */
 interface TimedParts extends RunParts {

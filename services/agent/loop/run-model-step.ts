@@ -9,14 +9,15 @@ import { MendedBlockSchema } from "../../../gen/atoll/event/v1/model_events_pb.t
 import { Phase } from "../../../gen/atoll/event/v1/run_events_pb.ts";
 import { type ToolCallFinished, ToolCallFinishedSchema } from "../../../gen/atoll/event/v1/tool_events_pb.ts";
 import { ErrorReason, failure } from "../../kernel/errors.ts";
-import type { Step, WorkingConversation } from "../memory/conversation.ts";
+import type { Step } from "../memory/conversation.ts";
+import type { WorkingConversation } from "../memory/working-conversation.ts";
 import { mendMessages } from "../models/mend-messages.ts";
 import type { ModelMessage, ModelPart, ModelRequest, ModelStopReason } from "../models/model.ts";
 import { toModelMessages } from "../showing/model-messages.ts";
 import { refuseArguments } from "../tools/call-tool.ts";
 import { problemOfArguments } from "../tools/storable-arguments.ts";
 import type { EventWriter } from "./event-writer.ts";
-import type { RunParts } from "./run-loop.ts";
+import type { RunParts } from "./run-parts.ts";
 import { splitText } from "./split-text.ts";
 
 export interface ModelStep {

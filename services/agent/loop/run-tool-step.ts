@@ -10,7 +10,7 @@ import { type ToolCall, ToolCallSchema } from "../../../gen/atoll/tool/v1/tool_r
 import { openCalls, type Step, type StepItem } from "../memory/conversation.ts";
 import { type CallToolParts, callTool, learnOutcome } from "../tools/call-tool.ts";
 import { RunLost } from "./run-ending.ts";
-import type { RunParts } from "./run-loop.ts";
+import type { RunParts } from "./run-parts.ts";
 
 /** How long the router may take to say what became of calls that an earlier worker made, when the run is to stop. */
 const learnWaitMs = 1_000;

@@ -4,7 +4,9 @@
  * Keeps L7: the session service bounds what is open at a time (64). A message is read once, though its command may be
  * heard many times and the log may have told of it before.
  */
-import type { SteerMessage, WorkingConversation } from "../memory/conversation.ts";
+
+import type { SteerMessage } from "../memory/conversation.ts";
+import type { WorkingConversation } from "../memory/working-conversation.ts";
 import type { EventWriter } from "./event-writer.ts";
 
 export class Steering {

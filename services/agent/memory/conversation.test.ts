@@ -7,7 +7,8 @@ import { verifies } from "../../../test/requirements.ts";
 import { png } from "../../kernel/content/pictures.fixture.ts";
 import { type EventBody, encodeEvent } from "../../kernel/event/encode-event.ts";
 import { toModelMessages } from "../showing/model-messages.ts";
-import { ConversationFold, openCalls } from "./conversation.ts";
+import { openCalls } from "./conversation.ts";
+import { ConversationFold } from "./conversation-fold.ts";
 
 type Written = readonly [body: EventBody, place?: { runId?: string; step?: number; attempt?: number }];
 

@@ -1,6 +1,6 @@
 /** What models' APIs refused of a conversation, as its log tells (HistoryMended). Keeps L7: the newest `mostMends`. */
 import type { MendedBlock } from "../../../gen/atoll/event/v1/model_events_pb.ts";
-import type { Mend } from "../models/mend-messages.ts";
+import type { Mend } from "../models/model.ts";
 
 const mostMends = 1_024;
 

@@ -10,7 +10,7 @@ import type { Session } from "../../../gen/atoll/session/v1/session_pb.ts";
 import { ErrorReason, failedWith } from "../../kernel/errors.ts";
 import { readEventRange } from "../../kernel/event/wire/read-event-range.ts";
 import type { AgentDeps } from "../agent-deps.ts";
-import { ConversationFold } from "./conversation.ts";
+import { ConversationFold } from "./conversation-fold.ts";
 
 const pageSize = 5_000;
 

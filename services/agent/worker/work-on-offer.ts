@@ -16,7 +16,7 @@ import { EventWriter } from "../loop/event-writer.ts";
 import { RunCancelled, RunLost } from "../loop/run-ending.ts";
 import { runLoop } from "../loop/run-loop.ts";
 import type { Steering } from "../loop/steering.ts";
-import type { ConversationFold } from "../memory/conversation.ts";
+import type { ConversationFold } from "../memory/conversation-fold.ts";
 import type { SessionMemory } from "../memory/session-memory.ts";
 import type { ToolList } from "../tools/tool-list.ts";
 import type { RunOutlet } from "./run-outlet.ts";

@@ -1,14 +1,11 @@
 /** The tables of session.db with their prepared statements; the verbs beside this file share them. */
 import type { DatabaseSync } from "node:sqlite";
-import { MessageIndexing } from "./finding/index-messages.ts";
 import { IndexRows } from "./finding/index-rows.ts";
 import { SearchRows } from "./finding/search-rows.ts";
+import { IdleSessions } from "./life/idle-sessions.ts";
 import { SessionRows } from "./life/session-rows.ts";
-import { IdleSessions } from "./life/sweep-idle.ts";
 import { TenantRows } from "./life/tenant-rows.ts";
-import { LogCompaction } from "./log/compact-logs.ts";
 import { EventRows } from "./log/event-rows.ts";
-import { LogRetention } from "./log/trim-logs.ts";
 import { RequestRows } from "./request-rows.ts";
 import { RunCommandRows } from "./runs/run-command-rows.ts";
 import { RunRows } from "./runs/run-rows.ts";
@@ -21,11 +18,8 @@ export interface SessionTables {
   readonly commands: RunCommandRows;
   readonly events: EventRows;
   readonly requests: RequestRows;
-  readonly compaction: LogCompaction;
   readonly idle: IdleSessions;
   readonly search: SearchRows;
-  readonly indexing: MessageIndexing;
-  readonly retention: LogRetention;
 }
 
 export function prepareSessionTables(database: DatabaseSync): SessionTables {
@@ -38,10 +32,7 @@ export function prepareSessionTables(database: DatabaseSync): SessionTables {
     commands: new RunCommandRows(database),
     events: new EventRows(database),
     requests: new RequestRows(database),
-    compaction: new LogCompaction(database),
     idle: new IdleSessions(database),
     search: new SearchRows(database),
-    indexing: new MessageIndexing(),
-    retention: new LogRetention(database),
   };
 }

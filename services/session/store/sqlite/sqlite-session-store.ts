@@ -14,6 +14,7 @@ import { isCorrupt, readGuarded, toStoreUnavailable } from "../../../kernel/stor
 import type { StoreOptions } from "../../../kernel/store/store-errors.ts";
 import type { IndexPlace, RunRow, SessionRow } from "../rows.ts";
 import type { ListSessionsInput, SessionPage, SessionStore } from "../session-store.ts";
+import { MessageIndexing } from "./finding/index-messages.ts";
 import { readToken, SessionLists } from "./finding/list-sessions.ts";
 import { changeSession } from "./life/change-session.ts";
 import { closeSession } from "./life/close-session.ts";
@@ -23,7 +24,9 @@ import { forkSession } from "./life/fork-session.ts";
 import type { StoredSession } from "./life/session-columns.ts";
 import { sweepIdle } from "./life/sweep-idle.ts";
 import { appendBatch } from "./log/append-batch.ts";
+import { LogCompaction } from "./log/compact-logs.ts";
 import { ReplacedLogs } from "./log/replaced-logs.ts";
+import { LogRetention } from "./log/trim-logs.ts";
 import { cancelRun } from "./runs/cancel-run.ts";
 import { claimRuns, takeOverRun } from "./runs/claim-run.ts";
 import { toCommandRow } from "./runs/command-run.ts";
@@ -49,6 +52,9 @@ const noIndex: IndexPlace = { feedId: "", headSeq: 0, oldestSeq: 1 };
 class SqliteSessionStore implements SessionStore {
   private readonly tables: SessionTables;
   private readonly lists: SessionLists;
+  private readonly compaction: LogCompaction;
+  private readonly retention: LogRetention;
+  private readonly indexing = new MessageIndexing();
   private readonly commits: GroupCommit;
   private readonly replacedLogs: ReplacedLogs;
 
@@ -56,6 +62,8 @@ class SqliteSessionStore implements SessionStore {
     const tables = prepareSessionTables(database);
     this.tables = tables;
     this.lists = new SessionLists(database);
+    this.compaction = new LogCompaction(database);
+    this.retention = new LogRetention(database);
     this.replacedLogs = new ReplacedLogs(dataDir, database, tables.index, options.onWarning ?? (() => undefined));
     const forget = (): void => {
       tables.tenants.forget();
@@ -108,13 +116,13 @@ class SqliteSessionStore implements SessionStore {
     this.commits.write((nowMs) => finishRun(this.tables, run, finish, nowMs));
 
   compactLogs: SessionStore["compactLogs"] = ({ maxWindows }) =>
-    this.writeAround(() => this.tables.compaction.compact(this.tables, maxWindows));
+    this.writeAround(() => this.compaction.compact(this.tables, maxWindows));
 
   trimLogs: SessionStore["trimLogs"] = (trim) =>
-    this.writeAround((nowMs) => this.tables.retention.trim(this.tables, trim, nowMs));
+    this.writeAround((nowMs) => this.retention.trim(this.tables, trim, nowMs));
 
   indexMessages: SessionStore["indexMessages"] = (bound) =>
-    this.writeAround(() => this.tables.indexing.index(this.tables, bound));
+    this.writeAround(() => this.indexing.index(this.tables, bound));
 
   async getSession(
     scope: Scope,

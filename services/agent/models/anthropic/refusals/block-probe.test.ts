@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { verifies } from "../../../../../test/requirements.ts";
-import type { Mend } from "../../mend-messages.ts";
-import { mostMendings } from "../../model.ts";
+import { type Mend, mostMendings } from "../../model.ts";
 import { BlockProbe } from "./block-probe.ts";
 
 const candidates = (count: number): Mend[] =>

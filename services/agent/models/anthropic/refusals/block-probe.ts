@@ -3,7 +3,7 @@
  * more, until it is taken, then fewer of those, as long as requests are left. Most often the newest one is it, and the
  * first try is the answer.
  */
-import type { Mend } from "../../mend-messages.ts";
+import type { Mend } from "../../model.ts";
 
 /** How many times more blocks are left out each time. */
 const growth = 4;

@@ -4,9 +4,10 @@
  *
  * Keeps L7: as many requests as the step has left for it (ModelRequest.mending), whatever is mended.
  */
-import { blockKey, type Mend, mendMessages } from "../../mend-messages.ts";
+import { blockKey, mendMessages } from "../../mend-messages.ts";
 import type {
   ImageBlock,
+  Mend,
   ModelBlock,
   ModelMessage,
   ModelPart,

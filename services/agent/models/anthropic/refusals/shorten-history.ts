@@ -2,8 +2,8 @@
  * Makes a conversation fit: answers of tools are cut first, those of earlier turns before the newest, the largest down to
  * the length of the next; then pictures, oldest first; then what else is long.
  */
-import { blockKey, type Mend } from "../../mend-messages.ts";
-import type { ImageBlock, ModelBlock, ModelMessage, TextBlock } from "../../model.ts";
+import { blockKey } from "../../mend-messages.ts";
+import type { ImageBlock, Mend, ModelBlock, ModelMessage, TextBlock } from "../../model.ts";
 import type { Offence } from "./refusal-words.ts";
 
 /** Room for what comes next, so that the next call is not refused again. */

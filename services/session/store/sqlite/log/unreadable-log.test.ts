@@ -22,6 +22,7 @@ import type { SessionStore } from "../../session-store.ts";
 import { sessionMigrations } from "../session-schema.ts";
 import { prepareSessionTables } from "../session-tables.ts";
 import type { EventRows } from "./event-rows.ts";
+import { LogRetention } from "./trim-logs.ts";
 
 const sessionIds = ["first", "damaged", "last"];
 const trimAll = { keepFromMs: Date.now() + 3_600_000, maxEvents: 0, maxBytes: 0 };
@@ -212,7 +213,8 @@ describe("a disk that fails", () => {
       });
       database.exec("BEGIN");
       const trim = { bounds: trimAll, cursor: "", maxSessions: 9, maxRows: 99 };
-      expect(() => tables.retention.trim({ ...tables, events }, trim, Date.now())).toThrow(failure);
+      const retention = new LogRetention(database);
+      expect(() => retention.trim({ ...tables, events }, trim, Date.now())).toThrow(failure);
     } finally {
       database.close();
       store = await openSessionStore(folder, Date.now);
