@@ -1,6 +1,6 @@
 // The ledger of faults that people reported of other agent servers, MCP clients and chat pages (F…), and of attacks that
 // were tried on a mesh of ours (E…), each with what is right. Tests cite them as they cite promises: `verifies("FT1")`.
-import type { Requirement } from "./requirements.ts";
+import type { Requirement } from "./requirement.ts";
 
 const holds = (statement: string): Requirement => ({ status: "holds", statement });
 

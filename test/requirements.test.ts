@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { reports } from "./reports.ts";
-import { type Requirement, requirements } from "./requirements.ts";
+import type { Requirement } from "./requirement.ts";
+import { requirements } from "./requirements.ts";
 import { readSourceFiles, type SourceFile } from "./support/source-files.ts";
 
 /** The ids that a file cites. Only tests and the suites that they share can cite. */

@@ -1,20 +1,7 @@
 // The ledger of what Atoll promises. A test cites the promises that it proves with `verifies("S2")` in its title;
 // test/requirements.test.ts fails when a promise that holds is cited by no test, or when a cited id is not listed here.
 import type { ReportId } from "./reports.ts";
-
-interface Holding {
-  readonly status: "holds";
-  readonly statement: string;
-}
-
-interface Later {
-  readonly status: "later";
-  readonly statement: string;
-  /** The work that will make it hold. */
-  readonly issue: string;
-}
-
-export type Requirement = Holding | Later;
+import type { Holding, Later, Requirement } from "./requirement.ts";
 
 const holds = (statement: string): Holding => ({ status: "holds", statement });
 const later = (issue: string, statement: string): Later => ({ status: "later", issue, statement });

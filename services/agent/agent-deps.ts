@@ -4,7 +4,7 @@ import type { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import type { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
-import type { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
+import type { RawSessionService } from "../kernel/rpc/hops/raw-session-service.ts";
 import type { Models } from "./models/create-models.ts";
 
 /** An agent as it is configured. */

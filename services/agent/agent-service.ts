@@ -12,9 +12,9 @@ import {
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { InvalidPageToken } from "../kernel/store/store-errors.ts";
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
-import { runAlone } from "./run-alone.ts";
-import type { SessionMemory } from "./session-memory.ts";
-import type { ToolList } from "./tool-list.ts";
+import { runAlone } from "./loop/run-alone.ts";
+import type { SessionMemory } from "./memory/session-memory.ts";
+import type { ToolList } from "./tools/tool-list.ts";
 
 const defaultPageSize = 50;
 

@@ -9,15 +9,15 @@ import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_p
 import { type Clock, systemClock } from "../kernel/clock.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import { type EventBody, encodeEvent } from "../kernel/event/encode-event.ts";
-import { encodeEventTime, stampEvent } from "../kernel/event/stamp-event.ts";
+import { encodeEventTime, stampEvent } from "../kernel/event/wire/stamp-event.ts";
 import { createLog } from "../kernel/log.ts";
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
-import { ConversationFold } from "./conversation.ts";
-import { EventWriter } from "./event-writer.ts";
+import { EventWriter } from "./loop/event-writer.ts";
+import { runLoop } from "./loop/run-loop.ts";
+import { Steering } from "./loop/steering.ts";
+import { ConversationFold } from "./memory/conversation-fold.ts";
 import type { ModelPart, ModelRequest, ModelStopReason } from "./models/model.ts";
-import { runLoop } from "./run-loop.ts";
-import { Steering } from "./steering.ts";
-import { ToolList } from "./tool-list.ts";
+import { ToolList } from "./tools/tool-list.ts";
 
 export const agent: AgentSettings = {
   agentId: "main",

@@ -19,7 +19,7 @@ import {
 } from "../../test/support/session-service.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { createLog } from "../kernel/log.ts";
-import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
+import { RawSessionService } from "../kernel/rpc/hops/raw-session-service.ts";
 import { agent, obligingRouter, type RouterHandlers } from "./agent.fixture.ts";
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import { createModels } from "./models/create-models.ts";

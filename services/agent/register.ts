@@ -4,9 +4,9 @@ import { AgentService } from "../../gen/atoll/agent/v1/agent_service_pb.ts";
 import { registerService } from "../kernel/rpc/register-service.ts";
 import type { AgentDeps } from "./agent-deps.ts";
 import { createAgentService } from "./agent-service.ts";
-import { SessionMemory } from "./session-memory.ts";
-import { ToolList } from "./tool-list.ts";
-import { Worker, type WorkerOptions } from "./worker.ts";
+import { SessionMemory } from "./memory/session-memory.ts";
+import { ToolList } from "./tools/tool-list.ts";
+import { Worker, type WorkerOptions } from "./worker/worker.ts";
 
 export interface AgentPart {
   readonly routes: (router: ConnectRouter) => void;

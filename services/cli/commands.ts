@@ -6,15 +6,15 @@ import { commonFlags, describeFlag } from "./flags.ts";
 
 /** Loaded when they are run, so that `atoll chat` does not wait for what only `atoll up` needs. */
 export const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
-  ["up", async () => (await import("./up.ts")).up],
-  ["serve", async () => (await import("./up.ts")).serve],
-  ["chat", async () => (await import("./chat.ts")).chat],
-  ["tail", async () => (await import("./tail.ts")).tail],
-  ["sessions", async () => (await import("./sessions.ts")).sessions],
-  ["export", async () => (await import("./export.ts")).exportSession],
-  ["tools", async () => (await import("./tools.ts")).tools],
-  ["token", async () => (await import("./token.ts")).token],
-  ["doctor", async () => (await import("./doctor.ts")).doctor],
+  ["up", async () => (await import("./commands/up.ts")).up],
+  ["serve", async () => (await import("./commands/up.ts")).serve],
+  ["chat", async () => (await import("./commands/chat.ts")).chat],
+  ["tail", async () => (await import("./commands/tail.ts")).tail],
+  ["sessions", async () => (await import("./commands/sessions.ts")).sessions],
+  ["export", async () => (await import("./commands/export.ts")).exportSession],
+  ["tools", async () => (await import("./commands/tools.ts")).tools],
+  ["token", async () => (await import("./commands/token.ts")).token],
+  ["doctor", async () => (await import("./commands/doctor.ts")).doctor],
 ]);
 
 export async function describeAll(): Promise<string[]> {

@@ -9,10 +9,10 @@ import { readFileSync } from "node:fs";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { localTokenFile } from "../kernel/auth/mesh-secrets.ts";
 import { readClientEnvironment } from "../kernel/config/client-environment.ts";
-import { addressFile } from "../kernel/config/data-dir.ts";
+import { addressFile } from "../kernel/config/folders/data-dir.ts";
 import type { ResolvedConfig } from "../kernel/config/resolved-config.ts";
-import { askForProof } from "../kernel/rpc/ask-for-proof.ts";
-import { connectWithToken } from "../kernel/rpc/connect-with-token.ts";
+import { askForProof } from "../kernel/rpc/hops/ask-for-proof.ts";
+import { connectWithToken } from "../kernel/rpc/hops/connect-with-token.ts";
 import { type CommandInput, UsageError } from "./command.ts";
 import { MeshNotRunning, MeshNotTrusted } from "./mesh-failures.ts";
 

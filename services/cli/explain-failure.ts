@@ -1,10 +1,10 @@
 /** What a command threw, as facts for a person or a program, and its exit code: 1 failed, 2 usage or configuration. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ConfigError } from "../kernel/config/config-error.ts";
-import { DataDirError } from "../kernel/config/data-dir.ts";
+import { DataDirError } from "../kernel/config/folders/data-dir.ts";
 import { failureFacts, reasonName } from "../kernel/errors.ts";
-import { ListenError } from "../kernel/rpc/listen-error.ts";
-import { PeerMissing } from "../kernel/rpc/peer-missing.ts";
+import { PeerMissing } from "../kernel/rpc/hops/peer-missing.ts";
+import { ListenError } from "../kernel/rpc/listener/listen-error.ts";
 import { StoreUnavailable } from "../kernel/store/store-errors.ts";
 import { type FailureFacts, UsageError } from "./command.ts";
 import { MeshNotRunning, MeshNotTrusted } from "./mesh-failures.ts";

@@ -8,8 +8,8 @@ import { readVersion } from "../kernel/package-files.ts";
 import { type Command, type Output, UsageError } from "./command.ts";
 import { commands, describeAll, describeOne } from "./commands.ts";
 import { commonFlags } from "./flags.ts";
-import { createOutput } from "./output.ts";
 import { checkFlags, describeUnknown, noMoreWords, parseCommandLine } from "./parse-command-line.ts";
+import { createOutput } from "./terminal/output.ts";
 
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
   for (const stream of [process.stdout, process.stderr]) {

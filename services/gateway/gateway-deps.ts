@@ -3,7 +3,7 @@ import type { Client, Transport } from "@connectrpc/connect";
 import type { SignedTokens } from "../kernel/auth/signed-tokens.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
-import type { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
+import type { RawSessionService } from "../kernel/rpc/hops/raw-session-service.ts";
 
 export interface GatewayDeps {
   readonly session: Client<typeof RawSessionService>;

@@ -8,13 +8,13 @@ import {
   WaitRunResponseSchema,
 } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { onward } from "../kernel/rpc/call-context.ts";
-import { endWithRun, type RequireRun } from "../kernel/rpc/run-guard.ts";
-import { chat } from "./chat.ts";
+import { endWithRun, type RequireRun } from "../kernel/rpc/gate/run-guard.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
 import { sendMessage } from "./send-message.ts";
-import type { SessionHub } from "./session-hub.ts";
-import { subscribe } from "./subscribe.ts";
-import { subscribeSessions } from "./subscribe-sessions.ts";
+import { chat } from "./streams/chat.ts";
+import type { SessionHub } from "./streams/session-hub.ts";
+import { subscribe } from "./streams/subscribe.ts";
+import { subscribeSessions } from "./streams/subscribe-sessions.ts";
 
 export function createGatewayService(deps: GatewayDeps, hub: SessionHub): ServiceImpl<typeof GatewayService> {
   const { session } = deps;

@@ -13,12 +13,12 @@ import { createAuthenticate } from "../kernel/auth/authenticate.ts";
 import { createMeshProver } from "../kernel/auth/mesh-proof.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { createLog } from "../kernel/log.ts";
-import { openEdge } from "../kernel/rpc/edge.ts";
-import { defaultListenerLimits } from "../kernel/rpc/listener-limits.ts";
-import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
-import { createServerOptions } from "../kernel/rpc/server-options.ts";
+import { openEdge } from "../kernel/rpc/edge/edge.ts";
+import { createServerOptions } from "../kernel/rpc/gate/server-options.ts";
+import { RawSessionService } from "../kernel/rpc/hops/raw-session-service.ts";
+import { defaultListenerLimits } from "../kernel/rpc/listener/listener-limits.ts";
+import { LinkDesk } from "./admin/link-desk.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
-import { LinkDesk } from "./link-desk.ts";
 import { startGateway } from "./register.ts";
 
 export interface RunningGateway {

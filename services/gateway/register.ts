@@ -6,11 +6,11 @@ import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import { registerService } from "../kernel/rpc/register-service.ts";
-import { type AdminDeps, createAdminService } from "./admin-service.ts";
+import { type AdminDeps, createAdminService } from "./admin/admin-service.ts";
 import type { GatewayDeps } from "./gateway-deps.ts";
 import { createGatewayService } from "./gateway-service.ts";
 import { proxyService } from "./proxy-service.ts";
-import { SessionHub } from "./session-hub.ts";
+import { SessionHub } from "./streams/session-hub.ts";
 
 export interface GatewayPart {
   readonly routes: (router: ConnectRouter) => void;

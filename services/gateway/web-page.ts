@@ -8,8 +8,8 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { extname, join, relative, sep } from "node:path";
 import { gzipSync } from "node:zlib";
-import type { EdgeRequest, EdgeResponse } from "../kernel/rpc/edge.ts";
-import { readPublicAddress } from "../kernel/rpc/public-address.ts";
+import type { EdgeRequest, EdgeResponse } from "../kernel/rpc/edge/edge.ts";
+import { readPublicAddress } from "../kernel/rpc/edge/public-address.ts";
 
 const contentSecurityPolicy = [
   "default-src 'none'",

@@ -1,17 +1,17 @@
 /** Starts the session service and registers it on a router. */
 import type { ConnectRouter } from "@connectrpc/connect";
-import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
+import { RawSessionService } from "../kernel/rpc/hops/raw-session-service.ts";
 import { registerService } from "../kernel/rpc/register-service.ts";
 import { startJob } from "./background-job.ts";
-import { compactLogs } from "./compact-logs.ts";
-import { indexMessages } from "./index-messages.ts";
-import { RunDispatcher } from "./run-dispatcher.ts";
+import { indexMessages } from "./finding/index-messages.ts";
+import { sweepIdle } from "./life/sweep-idle.ts";
+import { compactLogs } from "./retention/compact-logs.ts";
+import { sweepDeleted } from "./retention/sweep-deleted.ts";
+import { sweepRequests } from "./retention/sweep-requests.ts";
+import { trimLogs } from "./retention/trim-logs.ts";
+import { RunDispatcher } from "./runs/run-dispatcher.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { createSessionService } from "./session-service.ts";
-import { sweepDeleted } from "./sweep-deleted.ts";
-import { sweepIdle } from "./sweep-idle.ts";
-import { sweepRequests } from "./sweep-requests.ts";
-import { trimLogs } from "./trim-logs.ts";
 
 export interface SessionPart {
   readonly routes: (router: ConnectRouter) => void;

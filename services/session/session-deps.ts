@@ -4,8 +4,8 @@ import type { SignedTokens } from "../kernel/auth/signed-tokens.ts";
 import type { Bus } from "../kernel/bus/bus.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
-import type { SessionStore } from "../kernel/store/session-store.ts";
-import type { KeyRouting } from "./route-key.ts";
+import type { KeyRouting } from "./accepting/route-key.ts";
+import type { SessionStore } from "./store/session-store.ts";
 
 export interface SessionSettings extends KeyRouting {
   /** A run of a worker that is silent for so long is taken over. Default 5 000. Must exceed twice `renewIntervalMs`. */

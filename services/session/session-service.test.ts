@@ -13,7 +13,7 @@ import {
   takeUp,
 } from "../../test/support/session-service.ts";
 import { ErrorReason, failureFacts } from "../kernel/errors.ts";
-import { readEventRange } from "../kernel/event/read-event-range.ts";
+import { readEventRange } from "../kernel/event/wire/read-event-range.ts";
 import { newId } from "../kernel/id.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
 

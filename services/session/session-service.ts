@@ -2,26 +2,27 @@
 import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { GetRunResponseSchema, GetSessionResponseSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
-import { RawSessionService } from "../kernel/rpc/raw-session-service.ts";
-import { endWithRun, guardRuns } from "../kernel/rpc/run-guard.ts";
-import { attachWorker } from "./attach-worker.ts";
-import { cancelRun } from "./cancel-run.ts";
-import { closeSession } from "./close-session.ts";
-import { countSessions } from "./count-sessions.ts";
-import { createSession } from "./create-session.ts";
-import { deleteSession } from "./delete-session.ts";
-import { forkSession } from "./fork-session.ts";
-import { getSnapshot, listEvents } from "./read-log.ts";
-import { getRun, getSession, listSessions } from "./read-session.ts";
-import { createRequireRun } from "./require-run.ts";
-import { resetSession } from "./reset-session.ts";
-import type { RunDispatcher } from "./run-dispatcher.ts";
+import { endWithRun, guardRuns } from "../kernel/rpc/gate/run-guard.ts";
+import { RawSessionService } from "../kernel/rpc/hops/raw-session-service.ts";
+import { type SubmitEffects, submitMessage } from "./accepting/submit-message.ts";
+import { countSessions } from "./finding/count-sessions.ts";
+import { listSessions } from "./finding/list-sessions.ts";
+import { closeSession } from "./life/close-session.ts";
+import { createSession } from "./life/create-session.ts";
+import { deleteSession } from "./life/delete-session.ts";
+import { forkSession } from "./life/fork-session.ts";
+import { resetSession } from "./life/reset-session.ts";
+import { updateSession } from "./life/update-session.ts";
+import { getSnapshot, listEvents } from "./reading/read-log.ts";
+import { getRun, getSession } from "./reading/read-session.ts";
+import { toRun, toSession } from "./reading/session-message.ts";
+import { watchSessions } from "./reading/watch-sessions.ts";
+import { attachWorker } from "./runs/attach-worker.ts";
+import { cancelRun } from "./runs/cancel-run.ts";
+import { createRequireRun } from "./runs/require-run.ts";
+import type { RunDispatcher } from "./runs/run-dispatcher.ts";
+import { waitRun } from "./runs/wait-run.ts";
 import type { SessionDeps } from "./session-deps.ts";
-import { toRun, toSession } from "./session-message.ts";
-import { type SubmitEffects, submitMessage } from "./submit-message.ts";
-import { updateSession } from "./update-session.ts";
-import { waitRun } from "./wait-run.ts";
-import { watchSessions } from "./watch-sessions.ts";
 
 export function createSessionService(
   deps: SessionDeps,

@@ -1,6 +1,6 @@
 /** What went wrong with a server, as people and models read it. */
 import { escapeHidden } from "./escape-hidden.ts";
-import type { McpServerSettings } from "./server-settings.ts";
+import type { McpServerSettings } from "./servers/server-settings.ts";
 
 const maxProblemLength = 1024;
 

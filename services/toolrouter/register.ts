@@ -5,14 +5,14 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import { registerService } from "../kernel/rpc/register-service.ts";
 import type { BlobStore } from "../kernel/store/blob-store.ts";
-import type { CallLedger } from "../kernel/store/call-ledger.ts";
-import { CallGate } from "./call-tool.ts";
 import type { Caller } from "./caller.ts";
-import { createRequireRun, type RunReader } from "./require-run.ts";
-import { ArgumentChecks } from "./schema/argument-checks.ts";
-import type { McpServerSettings } from "./server-settings.ts";
-import { sweepCallsEvery } from "./sweep-calls.ts";
-import { ToolServers } from "./tool-servers.ts";
+import { CallGate } from "./calls/call-tool.ts";
+import { createRequireRun, type RunReader } from "./calls/require-run.ts";
+import type { CallLedger } from "./ledger/call-ledger.ts";
+import { sweepCallsEvery } from "./ledger/sweep-calls.ts";
+import { ArgumentChecks } from "./schema/checking/argument-checks.ts";
+import type { McpServerSettings } from "./servers/server-settings.ts";
+import { ToolServers } from "./servers/tool-servers.ts";
 import { createToolRouterService } from "./toolrouter-service.ts";
 
 export interface ToolRouterDeps {

@@ -16,20 +16,20 @@ import {
 import type { Clock } from "../kernel/clock.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import type { Log } from "../kernel/log.ts";
-import { endWithRun, guardRuns, type RequireRun } from "../kernel/rpc/run-guard.ts";
-import { type OwnedCall, serveCallStream } from "./call-stream.ts";
-import type { CallGate } from "./call-tool.ts";
+import { endWithRun, guardRuns, type RequireRun } from "../kernel/rpc/gate/run-guard.ts";
 import { bindAgent, bindContext, type Caller } from "./caller.ts";
-import { describeServer } from "./describe-server.ts";
-import { findTool } from "./find-tool.ts";
-import { listTools } from "./list-tools.ts";
-import { cutPage } from "./page.ts";
-import { ServerRestarts } from "./restart-server.ts";
-import type { ServerSupervisor } from "./server-supervisor.ts";
-import { streamCall } from "./stream-call.ts";
-import { decidePolicy, patternsOf } from "./tool-policy.ts";
-import type { ToolServers } from "./tool-servers.ts";
-import { watchTools } from "./watch-tools.ts";
+import { type OwnedCall, serveCallStream } from "./calls/call-stream.ts";
+import type { CallGate } from "./calls/call-tool.ts";
+import { streamCall } from "./calls/stream-call.ts";
+import { findTool } from "./catalog/find-tool.ts";
+import { listTools } from "./catalog/list-tools.ts";
+import { cutPage } from "./catalog/page.ts";
+import { watchTools } from "./catalog/watch-tools.ts";
+import { decidePolicy, patternsOf } from "./policy/tool-policy.ts";
+import { describeServer } from "./servers/describe-server.ts";
+import { ServerRestarts } from "./servers/restart-server.ts";
+import type { ServerSupervisor } from "./servers/server-supervisor.ts";
+import type { ToolServers } from "./servers/tool-servers.ts";
 
 const defaultServersPageSize = 50;
 

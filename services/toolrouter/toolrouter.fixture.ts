@@ -17,11 +17,12 @@ import { systemClock } from "../kernel/clock.ts";
 import { newId } from "../kernel/id.ts";
 import { createLog } from "../kernel/log.ts";
 import type { BlobStore } from "../kernel/store/blob-store.ts";
-import { openBlobStore, openCallLedger } from "../kernel/store/open-stores.ts";
+import { openBlobStore } from "../kernel/store/open-blob-store.ts";
 import type { Caller } from "./caller.ts";
+import type { RunReader } from "./calls/require-run.ts";
+import { openCallLedger } from "./ledger/open-call-ledger.ts";
 import { startToolRouter } from "./register.ts";
-import type { RunReader } from "./require-run.ts";
-import type { McpServerSettings } from "./server-settings.ts";
+import type { McpServerSettings } from "./servers/server-settings.ts";
 
 export const scope = { tenant: "local", principal: "user:test" };
 const probeFile = path.resolve(import.meta.dirname, "../../test/support/mcp-probe-server.ts");

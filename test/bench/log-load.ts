@@ -2,10 +2,10 @@
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
 import { newId } from "../../services/kernel/id.ts";
-import type { NewMessage, WorkerBatch } from "../../services/kernel/store/changes.ts";
-import type { RunRow } from "../../services/kernel/store/rows.ts";
 import type { Scope } from "../../services/kernel/store/scope.ts";
-import type { Request, SessionStore } from "../../services/kernel/store/session-store.ts";
+import type { NewMessage, WorkerBatch } from "../../services/session/store/changes.ts";
+import type { RunRow } from "../../services/session/store/rows.ts";
+import type { Request, SessionStore } from "../../services/session/store/session-store.ts";
 
 /** Stored events of this text are about as long as the 106 bytes of datapath.md. */
 const words = "the boat is called Nutshell and lies in the old harbour ";

@@ -1,8 +1,8 @@
 /** The store behind its port, in this process: what SQLite with group commit carries, and SQLite alone as the measure. */
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type { RunRow } from "../../services/kernel/store/rows.ts";
-import type { SessionStore } from "../../services/kernel/store/session-store.ts";
+import type { RunRow } from "../../services/session/store/rows.ts";
+import type { SessionStore } from "../../services/session/store/session-store.ts";
 import { batchOf, DeltaWriter, makeSessions, newMessage, onceRequest, scope, startRuns } from "./log-load.ts";
 import { SliceRates } from "./slice-rates.ts";
 import { withFolder, withStore } from "./with-store.ts";

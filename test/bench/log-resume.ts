@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { readEventRange } from "../../services/kernel/event/read-event-range.ts";
+import { readEventRange } from "../../services/kernel/event/wire/read-event-range.ts";
 import { FrameQueue } from "../../services/kernel/stream/frame-queue.ts";
 import { endWithBench } from "./end-in-time.ts";
 import { peerOf, type RemoteSession, type SessionClient } from "./log-rpc.ts";

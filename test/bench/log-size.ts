@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { mergeDeltas } from "../../services/kernel/event/merge-deltas.ts";
-import type { RunRow } from "../../services/kernel/store/rows.ts";
-import type { SessionStore } from "../../services/kernel/store/session-store.ts";
+import type { RunRow } from "../../services/session/store/rows.ts";
+import type { SessionStore } from "../../services/session/store/session-store.ts";
 import { batchEvents, batchOf, DeltaWriter, makeSessions, scope, startRuns } from "./log-load.ts";
 import { median } from "./quantiles.ts";
 import { withFolder, withStore } from "./with-store.ts";

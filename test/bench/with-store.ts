@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
-import type { SessionStore } from "../../services/kernel/store/session-store.ts";
+import { openSessionStore } from "../../services/session/store/open-session-store.ts";
+import type { SessionStore } from "../../services/session/store/session-store.ts";
 
 export async function withFolder<Result>(use: (folder: string) => Result | Promise<Result>): Promise<Result> {
   const folder = mkdtempSync(join(tmpdir(), "atoll-bench-"));

@@ -18,8 +18,8 @@ export interface Mutation {
   readonly flags?: readonly string[];
 }
 
-const rules = "services/kernel/run-rules";
-const sqlite = "services/kernel/store/sqlite";
+const rules = "services/session/rules";
+const sqlite = "services/session/store/sqlite";
 
 export const mutations: readonly Mutation[] = [
   {
@@ -76,30 +76,30 @@ export const mutations: readonly Mutation[] = [
     name: "the head is kept in memory and stored with the next change (seq outside the transaction)",
     edits: [
       {
-        file: `${sqlite}/session-columns.ts`,
+        file: `${sqlite}/life/session-columns.ts`,
         find: "/** A session with its place in the file. */\n",
         replace:
           "const heads = new Map<number, number>();\nexport function headBefore(sessionNo: number, headSeq: number): number {\n  const before = heads.get(sessionNo) ?? headSeq;\n  heads.set(sessionNo, headSeq);\n  return before;\n}\n\n",
       },
       {
-        file: `${sqlite}/session-columns.ts`,
+        file: `${sqlite}/life/session-columns.ts`,
         find: "  return { sessionNo, tenantNo, lastRunNo, row, stored: row };\n",
         replace:
           "  return { sessionNo, tenantNo, lastRunNo, row: { ...row, headSeq: heads.get(sessionNo) ?? headSeq }, stored: row };\n",
       },
       {
-        file: `${sqlite}/session-rows.ts`,
+        file: `${sqlite}/life/session-rows.ts`,
         find: "import { type StoredSession,",
         replace: "import { headBefore, type StoredSession,",
       },
       {
-        file: `${sqlite}/session-rows.ts`,
+        file: `${sqlite}/life/session-rows.ts`,
         find: "      row.headSeq,\n      row.oldestSeq,\n",
         replace: "      headBefore(sessionNo, row.headSeq),\n      row.oldestSeq,\n",
       },
       // What stands there under the number is written over.
       {
-        file: `${sqlite}/event-rows.ts`,
+        file: `${sqlite}/log/event-rows.ts`,
         find: '"INSERT INTO event_rows',
         replace: '"INSERT OR REPLACE INTO event_rows',
       },
@@ -111,12 +111,12 @@ export const mutations: readonly Mutation[] = [
     name: "changes are acknowledged before they are committed",
     edits: [
       {
-        file: `${sqlite}/group-commit.ts`,
+        file: "services/kernel/store/sqlite/group-commit.ts",
         find: "      this.begin.run();\n",
         replace: "      if (!this.database.isTransaction) this.begin.run();\n",
       },
       {
-        file: `${sqlite}/group-commit.ts`,
+        file: "services/kernel/store/sqlite/group-commit.ts",
         find: "      this.commit.run();\n",
         replace: "      if (Math.random() < 0.01) this.commit.run();\n",
       },
@@ -143,7 +143,7 @@ export const mutations: readonly Mutation[] = [
     name: "a reader that comes back begins one too late",
     edits: [
       {
-        file: "services/gateway/follow-session.ts",
+        file: "services/gateway/streams/follow-session.ts",
         find: "const afterSeq = Number(cursor.afterSeq);",
         replace: "const afterSeq = Number(cursor.afterSeq) + (cursor.afterSeq > 5n ? 1 : 0);",
       },
@@ -154,7 +154,7 @@ export const mutations: readonly Mutation[] = [
     name: "a cancelled run is ended by the service and by its worker",
     edits: [
       {
-        file: `${sqlite}/command-run.ts`,
+        file: `${sqlite}/runs/command-run.ts`,
         find: '    case "command": {\n',
         replace:
           '    case "command": {\n      tables.sessions.save(tables.events.append(tables.sessions.get(run.sessionNo), [wish.event(row)], nowMs)[0]);\n',
@@ -166,7 +166,7 @@ export const mutations: readonly Mutation[] = [
     name: "whoever takes a run over begins it anew",
     edits: [
       {
-        file: "services/agent/run-loop.ts",
+        file: "services/agent/loop/run-loop.ts",
         find: "  let last = run.steps.at(-1);\n",
         replace: "  run.steps.splice(0);\n  let last = run.steps.at(-1);\n",
       },
@@ -177,7 +177,7 @@ export const mutations: readonly Mutation[] = [
     name: "whoever takes a run over takes half a step for a whole one",
     edits: [
       {
-        file: "services/agent/run-loop.ts",
+        file: "services/agent/loop/run-loop.ts",
         find: "if (last !== undefined && !last.modelDone) {",
         replace: "if (last !== undefined && !last.modelDone && last.items.length === 0) {",
       },
@@ -188,7 +188,7 @@ export const mutations: readonly Mutation[] = [
     name: "a tool call in doubt is made again",
     edits: [
       {
-        file: "services/toolrouter/call-tool.ts",
+        file: "services/toolrouter/calls/call-tool.ts",
         find: 'begun.kind === "open" && found?.entry.tool.repeatable === true',
         replace: 'begun.kind === "open" && found !== undefined',
       },
@@ -211,7 +211,7 @@ export const mutations: readonly Mutation[] = [
     name: "a message that steers a run is forgotten when the run ends first",
     edits: [
       {
-        file: `${sqlite}/end-run.ts`,
+        file: `${sqlite}/runs/end-run.ts`,
         find: "const unread = isAnswering ? leftOver(open) : undefined;",
         replace: "const unread = isAnswering ? leftOver([]) : undefined;",
       },

@@ -1,7 +1,7 @@
 // The contract of Bus, for every driver. Delivery may take a while, so a test waits for a marker published last.
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Bus } from "../../services/kernel/bus/bus.ts";
-import type { Appended } from "../../services/kernel/store/changes.ts";
+import type { Appended } from "../../services/kernel/event/appended.ts";
 import { verifies } from "../requirements.ts";
 
 export interface BusDriver {

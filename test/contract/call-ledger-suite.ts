@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { CallIntent, CallLedger } from "../../services/kernel/store/call-ledger.ts";
 import { StoreUnavailable } from "../../services/kernel/store/store-errors.ts";
+import type { CallIntent, CallLedger } from "../../services/toolrouter/ledger/call-ledger.ts";
 import { verifies } from "../requirements.ts";
 
 /** `folder` is empty at first and names the same ledger when it is opened again. */

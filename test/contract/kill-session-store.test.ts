@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { expect, it } from "vitest";
-import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
+import { openSessionStore } from "../../services/session/store/open-session-store.ts";
 import { verifies } from "../requirements.ts";
 import { readLog, scope } from "./session-store-fixture.ts";
 

@@ -25,7 +25,7 @@ import {
 } from "../../gen/atoll/session/v1/attach_pb.ts";
 import { GetSnapshotResponseSchema, ListEventsResponseSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { EventBatchSchema, WatchResponseSchema } from "../../gen/atoll/session/v1/watch_pb.ts";
-import { encodingOf, setEvents } from "../../services/gateway/encoded-events.ts";
+import { encodingOf, setEvents } from "../../services/gateway/streams/encoded-events.ts";
 import { verifies } from "../requirements.ts";
 
 const twins: readonly (readonly [raw: DescMessage, sibling: DescMessage])[] = [

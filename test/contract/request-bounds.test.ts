@@ -10,7 +10,7 @@ import { AgentService } from "../../gen/atoll/agent/v1/agent_service_pb.ts";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
-import { maxEntriesOf } from "../../services/kernel/rpc/count-entries.ts";
+import { maxEntriesOf } from "../../services/kernel/rpc/gate/count-entries.ts";
 import { verifies } from "../requirements.ts";
 
 const services = [AdminService, AgentService, GatewayService, SessionService, ToolRouterService];

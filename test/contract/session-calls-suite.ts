@@ -7,8 +7,8 @@ import { EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { type EventBody, encodeEvent } from "../../services/kernel/event/encode-event.ts";
-import type { RunRow } from "../../services/kernel/store/rows.ts";
-import type { SessionStore } from "../../services/kernel/store/session-store.ts";
+import type { RunRow } from "../../services/session/store/rows.ts";
+import type { SessionStore } from "../../services/session/store/session-store.ts";
 import { verifies } from "../requirements.ts";
 import {
   accept,

@@ -1,9 +1,9 @@
 // The contract of SessionStore, continued: messages that steer or are collected, commands as rows, and cancels that reach
 // child sessions.
 import { describe, expect, it } from "vitest";
-import { maxCollectedMessages, maxOpenCommands } from "../../services/kernel/run-rules/judge-submit.ts";
-import type { CancelOutcome, NewMessage } from "../../services/kernel/store/changes.ts";
-import type { RunRow } from "../../services/kernel/store/rows.ts";
+import { maxCollectedMessages, maxOpenCommands } from "../../services/session/rules/judge-submit.ts";
+import type { CancelOutcome, NewMessage } from "../../services/session/store/changes.ts";
+import type { RunRow } from "../../services/session/store/rows.ts";
 import { verifies } from "../requirements.ts";
 import {
   accept,

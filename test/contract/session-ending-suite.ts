@@ -1,8 +1,8 @@
 // The contract of SessionStore, continued: how a session is closed, and how it is deleted.
 import { describe, expect, it } from "vitest";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import type { RunRow } from "../../services/kernel/store/rows.ts";
-import type { SessionStore } from "../../services/kernel/store/session-store.ts";
+import type { RunRow } from "../../services/session/store/rows.ts";
+import type { SessionStore } from "../../services/session/store/session-store.ts";
 import { verifies } from "../requirements.ts";
 import { answered, change, close, endsOf, remove, stateOf, steer } from "./session-life-fixture.ts";
 import {

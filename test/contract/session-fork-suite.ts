@@ -5,10 +5,10 @@ import { describe, expect, it } from "vitest";
 import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
 import type { StoredEvent } from "../../services/kernel/event/stored-event.ts";
-import type { Forked, ForkRefusal, SessionFork } from "../../services/kernel/store/changes.ts";
-import type { SessionRow } from "../../services/kernel/store/rows.ts";
-import { sessionStates } from "../../services/kernel/store/session-states.ts";
-import type { Answered } from "../../services/kernel/store/session-store.ts";
+import type { Forked, ForkRefusal, SessionFork } from "../../services/session/store/changes.ts";
+import type { SessionRow } from "../../services/session/store/rows.ts";
+import { sessionStates } from "../../services/session/store/session-states.ts";
+import type { Answered } from "../../services/session/store/session-store.ts";
 import { verifies } from "../requirements.ts";
 import {
   accept,

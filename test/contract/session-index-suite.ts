@@ -2,8 +2,8 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { IndexEntry, IndexPlace, SessionRow } from "../../services/kernel/store/rows.ts";
-import type { SessionStore } from "../../services/kernel/store/session-store.ts";
+import type { IndexEntry, IndexPlace, SessionRow } from "../../services/session/store/rows.ts";
+import type { SessionStore } from "../../services/session/store/session-store.ts";
 import { verifies } from "../requirements.ts";
 import {
   accept,

@@ -1,8 +1,8 @@
 // Calls of a session's life, with their usual values.
 import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
-import type { NewMessage, SessionChange, SessionChanged, SessionEnded } from "../../services/kernel/store/changes.ts";
 import type { Scope } from "../../services/kernel/store/scope.ts";
-import type { Request, SessionStore } from "../../services/kernel/store/session-store.ts";
+import type { NewMessage, SessionChange, SessionChanged, SessionEnded } from "../../services/session/store/changes.ts";
+import type { Request, SessionStore } from "../../services/session/store/session-store.ts";
 import {
   append,
   decodeEvents,

@@ -2,8 +2,8 @@
 
 import { describe, expect, it } from "vitest";
 import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
-import type { NewMessage } from "../../services/kernel/store/changes.ts";
-import type { SessionStore } from "../../services/kernel/store/session-store.ts";
+import type { NewMessage } from "../../services/session/store/changes.ts";
+import type { SessionStore } from "../../services/session/store/session-store.ts";
 import { verifies } from "../requirements.ts";
 import { answered, change, close, remove, stateOf } from "./session-life-fixture.ts";
 import {

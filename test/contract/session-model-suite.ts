@@ -1,7 +1,7 @@
 // Runs random operations, several at a time so that they share commits, against a driver and against the model.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { SessionStore } from "../../services/kernel/store/session-store.ts";
+import type { SessionStore } from "../../services/session/store/session-store.ts";
 import { verifies } from "../requirements.ts";
 import {
   batchOf,

@@ -3,9 +3,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
 import type { StoredEvent } from "../../services/kernel/event/stored-event.ts";
-import type { TrimmedLog } from "../../services/kernel/store/changes.ts";
-import type { RunRow, SessionRow } from "../../services/kernel/store/rows.ts";
-import type { LogBounds, SessionStore } from "../../services/kernel/store/session-store.ts";
+import type { TrimmedLog } from "../../services/session/store/changes.ts";
+import type { RunRow, SessionRow } from "../../services/session/store/rows.ts";
+import type { LogBounds, SessionStore } from "../../services/session/store/session-store.ts";
 import { verifies } from "../requirements.ts";
 import {
   accept,

@@ -1,8 +1,8 @@
 // The contract of SessionStore, continued: runs are claimed, appended to, taken over, cancelled and finished.
 import { describe, expect, it } from "vitest";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import type { CancelOutcome } from "../../services/kernel/store/changes.ts";
-import type { RunRow } from "../../services/kernel/store/rows.ts";
+import type { CancelOutcome } from "../../services/session/store/changes.ts";
+import type { RunRow } from "../../services/session/store/rows.ts";
 import { verifies } from "../requirements.ts";
 import {
   accept,

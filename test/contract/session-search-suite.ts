@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
-import type { RunRow } from "../../services/kernel/store/rows.ts";
-import type { ListSessionsInput } from "../../services/kernel/store/session-store.ts";
+import type { RunRow } from "../../services/session/store/rows.ts";
+import type { ListSessionsInput } from "../../services/session/store/session-store.ts";
 import { verifies } from "../requirements.ts";
 import {
   accept,

@@ -10,6 +10,7 @@ import type { SessionUpdatedSchema } from "../../gen/atoll/event/v1/log_events_p
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { CancelCommandSchema } from "../../gen/atoll/session/v1/attach_pb.ts";
 import type { StoredEvent } from "../../services/kernel/event/stored-event.ts";
+import type { Scope } from "../../services/kernel/store/scope.ts";
 import type {
   AppendOutcome,
   CancelWish,
@@ -20,10 +21,9 @@ import type {
   SubmitRefusal,
   Submitted,
   WorkerBatch,
-} from "../../services/kernel/store/changes.ts";
-import type { RunRow, SessionRow } from "../../services/kernel/store/rows.ts";
-import type { Scope } from "../../services/kernel/store/scope.ts";
-import type { Answered, Request, SessionStore } from "../../services/kernel/store/session-store.ts";
+} from "../../services/session/store/changes.ts";
+import type { RunRow, SessionRow } from "../../services/session/store/rows.ts";
+import type { Answered, Request, SessionStore } from "../../services/session/store/session-store.ts";
 
 /** A driver under test. `folder` is empty at first and names the same store when it is opened again. */
 export interface SessionStoreDriver {

@@ -1,4 +1,4 @@
-import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
+import { openSessionStore } from "../../services/session/store/open-session-store.ts";
 import { sessionStoreSuite } from "./session-store-suite.ts";
 
 sessionStoreSuite("the SQLite session store", { open: openSessionStore });

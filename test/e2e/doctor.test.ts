@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { ErrorReason, failureFacts } from "../../services/kernel/errors.ts";
-import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
+import { openSessionStore } from "../../services/session/store/open-session-store.ts";
 import { verifies } from "../requirements.ts";
 import { runCommand, startMeshProcess } from "../support/mesh-process.ts";
 import { clientOver, readUntilEnd, say } from "./mesh-client.fixture.ts";

@@ -12,12 +12,12 @@ import {
   examples,
   placeExample,
 } from "../../services/kernel/config/dialects/examples.fixture.ts";
-import { filesystemCommand } from "../../services/kernel/config/filesystem-server.ts";
 import { loadConfig } from "../../services/kernel/config/load-config.ts";
 import type { ResolvedConfig } from "../../services/kernel/config/resolved-config.ts";
+import { filesystemCommand } from "../../services/kernel/config/resolving/filesystem-server.ts";
 import { newId } from "../../services/kernel/id.ts";
 import { createLog } from "../../services/kernel/log.ts";
-import { type Mesh, startMesh } from "../../services/mesh.ts";
+import { type Mesh, startMesh } from "../../services/mesh/start-mesh.ts";
 import { verifies } from "../requirements.ts";
 import { transportTo } from "../support/mesh-process.ts";
 import { clientOver, type MeshClient } from "./mesh-client.fixture.ts";

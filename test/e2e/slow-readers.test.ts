@@ -19,7 +19,7 @@ import {
   type SubscribeResponse,
 } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { newId } from "../../services/kernel/id.ts";
-import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
+import { openSessionStore } from "../../services/session/store/open-session-store.ts";
 import {
   accept,
   append,

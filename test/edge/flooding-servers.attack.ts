@@ -1,7 +1,7 @@
 /** MCP servers that say too much, or read nothing: each costs only itself. Real programs behind a real router. */
 import { describe, expect, test } from "vitest";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
-import type { McpServerSettings } from "../../services/toolrouter/server-settings.ts";
+import type { McpServerSettings } from "../../services/toolrouter/servers/server-settings.ts";
 import { http, type RunningRouter, sloppy, startRouter } from "../../services/toolrouter/toolrouter.fixture.ts";
 import { verifies } from "../requirements.ts";
 import type { Script } from "../support/sloppy-mcp/script.ts";

@@ -20,7 +20,7 @@ import { openMeshSecrets } from "../../services/kernel/auth/mesh-secrets.ts";
 import { localTenant, type RunGrant } from "../../services/kernel/auth/principal.ts";
 import { createSignedTokens } from "../../services/kernel/auth/signed-tokens.ts";
 import { systemClock } from "../../services/kernel/clock.ts";
-import { ruleOf } from "../../services/kernel/rpc/method-rule.ts";
+import { ruleOf } from "../../services/kernel/rpc/gate/method-rule.ts";
 import {
   clientOver,
   endsOf,

@@ -10,7 +10,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, onTestFinished, test } from "vitest";
 import type { SendMessageResponse } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { ErrorReason, failureFacts } from "../../services/kernel/errors.ts";
-import { checkLogs } from "../../services/kernel/store/open-stores.ts";
+import { checkLogs } from "../../services/session/store/open-session-store.ts";
 import {
   clientOver,
   endsOf,

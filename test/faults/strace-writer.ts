@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { checkLogs, openSessionStore } from "../../services/kernel/store/open-stores.ts";
+import { checkLogs, openSessionStore } from "../../services/session/store/open-session-store.ts";
 
 const writer = join(import.meta.dirname, "../support/store-writer.ts");
 const scope = { tenant: "local", principal: "user:local" };

@@ -4,8 +4,8 @@ import fc from "fast-check";
 import { BlockKind } from "../../gen/atoll/event/v1/block_events_pb.ts";
 import type { ApprovalDecision, ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { type EventInit, encodeEvent } from "../../services/kernel/event/encode-event.ts";
-import { encodeEventTime, stampEvent } from "../../services/kernel/event/stamp-event.ts";
 import type { StoredEvent } from "../../services/kernel/event/stored-event.ts";
+import { encodeEventTime, stampEvent } from "../../services/kernel/event/wire/stamp-event.ts";
 
 type Body = NonNullable<EventInit["body"]>;
 

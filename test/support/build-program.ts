@@ -23,7 +23,7 @@ export async function buildProgram(root = repository): Promise<void> {
     input: {
       main: join(root, "services/main.ts"),
       // A thread, which is started by the path of its file.
-      "check-thread": join(root, "services/toolrouter/schema/check-thread.ts"),
+      "check-thread": join(root, "services/toolrouter/schema/checking/check-thread.ts"),
     },
     platform: "node",
     resolve: { conditionNames: ["node", "import", "default"] },

@@ -1,6 +1,6 @@
 /** Work on a session store while no service has it open. */
-import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
-import type { SessionStore } from "../../services/kernel/store/session-store.ts";
+import { openSessionStore } from "../../services/session/store/open-session-store.ts";
+import type { SessionStore } from "../../services/session/store/session-store.ts";
 
 /** Opens the store of a folder for the time of `work`; `nowMs` is its clock. */
 export async function withStore<Result>(

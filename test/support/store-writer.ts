@@ -5,8 +5,8 @@ import { randomUUID } from "node:crypto";
 import { writeSync } from "node:fs";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
-import { openSessionStore } from "../../services/kernel/store/open-stores.ts";
-import type { SessionStore } from "../../services/kernel/store/session-store.ts";
+import { openSessionStore } from "../../services/session/store/open-session-store.ts";
+import type { SessionStore } from "../../services/session/store/session-store.ts";
 
 const parallelSessions = 8;
 const dataDir = process.argv[2] ?? "";

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defineConfig, type MeshConfigInput } from "../../services/kernel/config/define-config.ts";
-import { type Mesh, startMesh } from "../../services/mesh.ts";
+import { type Mesh, startMesh } from "../../services/mesh/start-mesh.ts";
 import {
   type FakeAnthropic,
   type FakeAnthropicOptions,

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { verifies } from "../../../test/requirements.ts";
 import { assistant, call, result, user } from "./collect-parts.fixture.ts";
-import { blockKey, type Mend, mendMessages } from "./mend-messages.ts";
-import type { ModelBlock } from "./model.ts";
+import { blockKey, mendMessages } from "./mend-messages.ts";
+import type { Mend, ModelBlock } from "./model.ts";
 
 const note = "(left out)";
 const mendsOf = (...mends: readonly Mend[]) => new Map(mends.map((mend) => [mend.block, mend]));

@@ -5,17 +5,7 @@
  * log, and a picture that was made smaller since is shown again.
  */
 import { createHash } from "node:crypto";
-import type { ImageBlock, ModelBlock, ModelMessage, TextBlock } from "./model.ts";
-
-/** What stands in place of a block. */
-export interface Mend {
-  /** The block, as `blockKey` names it. */
-  readonly block: string;
-  /** What the model reads in its place, or where its text was cut. */
-  readonly note: string;
-  /** Bytes of its text that stay, two thirds of them from its beginning; 0 when all of it is left out. */
-  readonly keepBytes: number;
-}
+import type { ImageBlock, Mend, ModelBlock, ModelMessage, TextBlock } from "./model.ts";
 
 export type Mends = ReadonlyMap<string, Mend>;
 

@@ -17,7 +17,6 @@
  *   A stream that ends without throwing ends with exactly one `stop`, preceded by at least one `usage`.
  */
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { Mend } from "./mend-messages.ts";
 
 export interface Model {
   /** How often a step may call it again after a failure that may pass. */
@@ -127,6 +126,16 @@ export type ModelPart =
 
 /** Requests of a step that are made to mend what the maker refused, beyond those that its retries make. */
 export const mostMendings = 8;
+
+/** What stands in place of a block. */
+export interface Mend {
+  /** The block, as `blockKey` (mend-messages.ts) names it. */
+  readonly block: string;
+  /** What the model reads in its place, or where its text was cut. */
+  readonly note: string;
+  /** Bytes of its text that stay, two thirds of them from its beginning; 0 when all of it is left out. */
+  readonly keepBytes: number;
+}
 
 /** The maker refused the conversation as it was, and took it with these changes. */
 export interface ModelMended {

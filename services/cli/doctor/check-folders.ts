@@ -4,8 +4,8 @@ import { access, stat } from "node:fs/promises";
 import path from "node:path";
 import { createSecureContext } from "node:tls";
 import { makeCacheFolder } from "../../kernel/config/compile-cache.ts";
-import { checkOwner } from "../../kernel/config/data-dir.ts";
-import { partFolders } from "../../kernel/config/part-folders.ts";
+import { checkOwner } from "../../kernel/config/folders/data-dir.ts";
+import { partFolders } from "../../kernel/config/folders/part-folders.ts";
 import type { ResolvedConfig } from "../../kernel/config/resolved-config.ts";
 import type { Say } from "./findings.ts";
 

@@ -1,7 +1,7 @@
 /** Whether a mesh could listen where the configuration says, tried by listening for a moment. */
 import { createServer } from "node:net";
-import { formatListen } from "../../kernel/config/addresses.ts";
 import type { ListenAddress } from "../../kernel/config/resolved-config.ts";
+import { formatListen } from "../../kernel/config/resolving/addresses.ts";
 import type { Say } from "./findings.ts";
 
 export async function checkPort(listen: ListenAddress, say: Say): Promise<void> {

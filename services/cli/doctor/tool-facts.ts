@@ -5,8 +5,8 @@ import { ToolRouterService } from "../../../gen/atoll/tool/v1/tool_router_servic
 import { systemClock } from "../../kernel/clock.ts";
 import type { ResolvedConfig, ResolvedMcpServer } from "../../kernel/config/resolved-config.ts";
 import type { Log } from "../../kernel/log.ts";
-import { settingsOf } from "../../toolrouter/server-settings.ts";
-import { ToolServers } from "../../toolrouter/tool-servers.ts";
+import { settingsOf } from "../../toolrouter/servers/server-settings.ts";
+import { ToolServers } from "../../toolrouter/servers/tool-servers.ts";
 
 export interface ServerFacts {
   readonly name: string;

@@ -7,7 +7,7 @@
  * says that the session was made, or its log replaced or removed: its readers read it. The topic is the tenant and the
  * session; whoever changes a session publishes it, so that readers of the tenant's index are woken as well.
  */
-import type { Appended } from "../store/changes.ts";
+import type { Appended } from "../event/appended.ts";
 
 export interface Bus {
   publish(appended: Appended): void;

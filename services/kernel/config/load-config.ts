@@ -6,15 +6,15 @@
  */
 import path from "node:path";
 import { ConfigError, type ConfigProblem } from "./config-error.ts";
-import type { ConfigMap } from "./config-node.ts";
 import type { ConfigWarning } from "./config-warning.ts";
 import { findServers, isInServers } from "./dialects/find-servers.ts";
-import { findConfigFile, usualNames } from "./find-config-file.ts";
-import { overlaySettings } from "./overlay-settings.ts";
-import { parseDocument } from "./parse-document.ts";
-import { ownKeyKinds, readConfig } from "./read-config.ts";
-import { resolveConfig } from "./resolve-config.ts";
+import type { ConfigMap } from "./reading/config-node.ts";
+import { findConfigFile, usualNames } from "./reading/find-config-file.ts";
+import { overlaySettings } from "./reading/overlay-settings.ts";
+import { parseDocument } from "./reading/parse-document.ts";
+import { ownKeyKinds, readConfig } from "./reading/read-config.ts";
 import type { ResolvedConfig } from "./resolved-config.ts";
+import { resolveConfig } from "./resolving/resolve-config.ts";
 import type { ConfigFlags, Environment } from "./settings.ts";
 
 export interface LoadConfigOptions {

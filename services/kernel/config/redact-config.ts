@@ -8,8 +8,8 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { McpServerSchema } from "../../../gen/atoll/config/v1/mcp_server_pb.ts";
 import { type MeshConfig, MeshConfigSchema } from "../../../gen/atoll/config/v1/mesh_config_pb.ts";
 import { isSecretName, redacted } from "../secret-names.ts";
-import { formatListen } from "./addresses.ts";
 import type { ResolvedAgent, ResolvedConfig, ResolvedMcpServer } from "./resolved-config.ts";
+import { formatListen } from "./resolving/addresses.ts";
 
 /** The message with every value in force, defaults included, and `[redacted]` in the place of each secret. */
 export function redactConfig(config: ResolvedConfig): MeshConfig {

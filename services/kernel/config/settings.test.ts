@@ -10,7 +10,7 @@ import {
   RunsConfigSchema,
   SessionsConfigSchema,
 } from "../../../gen/atoll/config/v1/mesh_config_pb.ts";
-import { rulesOf } from "./field-rules.ts";
+import { rulesOf } from "./reading/field-rules.ts";
 import { defaults, overridableSettings } from "./settings.ts";
 
 function protoText(name: string): string {

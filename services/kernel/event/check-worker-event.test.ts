@@ -5,7 +5,7 @@ import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { Writer, writer } from "../../../gen/atoll/event/v1/writer_pb.ts";
 import { checkWorkerEvent } from "./check-worker-event.ts";
 import { jsonRegistry } from "./json-registry.ts";
-import { encodeEventTime, stampEvent } from "./stamp-event.ts";
+import { encodeEventTime, stampEvent } from "./wire/stamp-event.ts";
 
 const serverBodies = [
   "messageReceived",

@@ -11,7 +11,7 @@ import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts
 import { Writer, writer } from "../../../gen/atoll/event/v1/writer_pb.ts";
 import { maxEventBytes } from "./event-bounds.ts";
 import { jsonRegistry } from "./json-registry.ts";
-import { lengthDelimitedWireType, MalformedWire, varintWireType, WireReader } from "./wire-reader.ts";
+import { lengthDelimitedWireType, MalformedWire, varintWireType, WireReader } from "./wire/wire-reader.ts";
 
 const runIdField = 4;
 const stepField = 5;

@@ -6,8 +6,8 @@ import { verifies } from "../../../test/requirements.ts";
 import { cutDelta, readDeltaEnd } from "./cut-delta.ts";
 import { encodeEvent } from "./encode-event.ts";
 import { mergeDeltas } from "./merge-deltas.ts";
-import { stampEvents } from "./stamp-events.fixture.ts";
 import type { StoredEvent } from "./stored-event.ts";
+import { stampEvents } from "./wire/stamp-events.fixture.ts";
 
 function deltasOf(...texts: readonly string[]): StoredEvent[] {
   return texts.flatMap((text, index) => {

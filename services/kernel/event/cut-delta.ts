@@ -5,8 +5,9 @@
  * finds it inside a merged delta afterwards (S3). What it read last tells at which byte the rest begins, so the rest is
  * an event of its own. Only the first event of a stream, before which nothing was read, begins where it begins (S2).
  */
-import { encodeDelta, readDelta } from "./read-delta.ts";
+
 import type { StoredEvent } from "./stored-event.ts";
+import { encodeDelta, readDelta } from "./wire/read-delta.ts";
 
 /** The byte of its block at which a delta's text ends; undefined for every other event. */
 export function readDeltaEnd(event: StoredEvent): number | undefined {

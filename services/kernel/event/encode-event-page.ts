@@ -4,7 +4,7 @@
  */
 import { toBinary } from "@bufbuild/protobuf";
 import { type RawEventPage, RawEventPageSchema } from "../../../gen/atoll/internal/v1/raw_events_pb.ts";
-import { packBytes } from "./event-batch.ts";
+import { packBytes } from "./wire/event-batch.ts";
 
 /** The same message as the library's `toBinary`, byte for byte. */
 export function encodeEventPage(page: RawEventPage): Uint8Array {

@@ -8,8 +8,8 @@ import { verifies } from "../../../test/requirements.ts";
 import { ErrorReason, failureFacts } from "../errors.ts";
 import { encodeEvent } from "./encode-event.ts";
 import { createEventFilter } from "./filter-events.ts";
-import { encodeEventTime, stampEvent } from "./stamp-event.ts";
 import type { StoredEvent } from "./stored-event.ts";
+import { encodeEventTime, stampEvent } from "./wire/stamp-event.ts";
 
 type Body = NonNullable<Parameters<typeof encodeEvent>[0]["body"]>;
 

@@ -9,10 +9,10 @@ import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import type { EventFilter } from "../../../gen/atoll/session/v1/watch_pb.ts";
 import { ErrorReason, failure } from "../errors.ts";
 import { encodeEvent } from "./encode-event.ts";
-import { readEventBody } from "./read-event-body.ts";
-import { readEventTime } from "./read-event-time.ts";
-import { stampEvent } from "./stamp-event.ts";
 import type { StoredEvent } from "./stored-event.ts";
+import { readEventBody } from "./wire/read-event-body.ts";
+import { readEventTime } from "./wire/read-event-time.ts";
+import { stampEvent } from "./wire/stamp-event.ts";
 
 const bodyFields = new Map(
   EventSchema.oneofs.flatMap((oneof) => oneof.fields.map((field) => [field.name, field.number])),

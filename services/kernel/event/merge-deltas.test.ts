@@ -5,8 +5,8 @@ import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts
 import { verifies } from "../../../test/requirements.ts";
 import { encodeEvent } from "./encode-event.ts";
 import { mergeDeltas } from "./merge-deltas.ts";
-import { stampEvents } from "./stamp-events.fixture.ts";
 import type { StoredEvent } from "./stored-event.ts";
+import { stampEvents } from "./wire/stamp-events.fixture.ts";
 
 type Init = Parameters<typeof encodeEvent>[0];
 

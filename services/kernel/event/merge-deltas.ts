@@ -6,8 +6,9 @@
  * delta covers exactly the numbers of its parts. Its time is the one of its last part: everything in it was committed by
  * then. An event that has anything else in it, of a later version perhaps, is passed on as it is (S7).
  */
-import { type Delta, encodeDelta, readDelta } from "./read-delta.ts";
+
 import type { StoredEvent } from "./stored-event.ts";
+import { type Delta, encodeDelta, readDelta } from "./wire/read-delta.ts";
 
 /**
  * The most text that a merged delta has, in bytes: about what a window of compaction makes, so that a snapshot hands on

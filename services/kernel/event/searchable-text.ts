@@ -10,8 +10,8 @@
 import type { ContentBlock } from "../../../gen/atoll/content/v1/content_block_pb.ts";
 import type { TextDelta } from "../../../gen/atoll/event/v1/block_events_pb.ts";
 import type { Event } from "../../../gen/atoll/event/v1/event_pb.ts";
-import { readEventBody } from "./read-event-body.ts";
 import type { StoredEvent } from "./stored-event.ts";
+import { readEventBody } from "./wire/read-event-body.ts";
 
 /** UTF-8 bytes of a document, and of the parts of one session; what stands behind them is not found. */
 const maxSearchableBytes = 262_144;

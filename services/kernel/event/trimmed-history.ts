@@ -5,8 +5,8 @@
  * reader gets the same bytes.
  */
 import { encodeEvent } from "./encode-event.ts";
-import { encodeEventTime, stampEvent } from "./stamp-event.ts";
 import type { StoredEvent } from "./stored-event.ts";
+import { encodeEventTime, stampEvent } from "./wire/stamp-event.ts";
 
 /** HistoryTrimmed over 1..`throughSeq`; `trimmedAtMs` is milliseconds since 1970. */
 export function trimmedHistory(throughSeq: number, trimmedAtMs: number): StoredEvent {

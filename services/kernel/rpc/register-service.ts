@@ -3,9 +3,9 @@ import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter, MethodImpl, ServiceImpl } from "@connectrpc/connect";
 import { Scope } from "../../../gen/atoll/auth/v1/options_pb.ts";
 import { ErrorReason, failure } from "../errors.ts";
-import { anonymousReadBytes } from "./anonymous-calls.ts";
-import { guardHandler } from "./guard-body.ts";
-import { ruleOf } from "./method-rule.ts";
+import { anonymousReadBytes } from "./admission/anonymous-calls.ts";
+import { guardHandler } from "./gate/guard-body.ts";
+import { ruleOf } from "./gate/method-rule.ts";
 
 /** An RPC without an implementation answers UNIMPLEMENTED with the reason METHOD_NOT_SERVED. */
 export function registerService<Service extends DescService>(

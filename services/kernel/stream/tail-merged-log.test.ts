@@ -7,8 +7,8 @@ import { verifies } from "../../../test/requirements.ts";
 import { systemClock } from "../clock.ts";
 import { encodeEvent } from "../event/encode-event.ts";
 import { mergeDeltas } from "../event/merge-deltas.ts";
-import { stampEvents } from "../event/stamp-events.fixture.ts";
 import type { StoredEvent } from "../event/stored-event.ts";
+import { stampEvents } from "../event/wire/stamp-events.fixture.ts";
 import { type LogSlice, tailLog } from "./tail-log.ts";
 
 /** One block's text, as a log that is compacted now and then. */

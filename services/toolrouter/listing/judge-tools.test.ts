@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ToolSchema, ToolState } from "../../../gen/atoll/tool/v1/tool_pb.ts";
 import { verifies } from "../../../test/requirements.ts";
-import { compileSchema } from "../schema/compile-schema.ts";
+import { compileSchema } from "../schema/checking/compile-schema.ts";
 import { stdio } from "../toolrouter.fixture.ts";
 import { judgeTools } from "./judge-tools.ts";
 

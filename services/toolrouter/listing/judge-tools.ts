@@ -8,11 +8,11 @@ import { createHash } from "node:crypto";
 import { create, type JsonObject, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type Tool, ToolSchema, ToolState } from "../../../gen/atoll/tool/v1/tool_pb.ts";
 import { canonicalJson } from "../../kernel/json/canonical-json.ts";
+import { type CatalogTool, compareNames } from "../catalog/tool-catalog.ts";
 import { escapeHidden } from "../escape-hidden.ts";
 import { visibleProblem } from "../problem-text.ts";
-import { mendSchema } from "../schema/mend-schema.ts";
-import { isRepeatable, type McpServerSettings } from "../server-settings.ts";
-import { type CatalogTool, compareNames } from "../tool-catalog.ts";
+import { mendSchema } from "../schema/mending/mend-schema.ts";
+import { isRepeatable, type McpServerSettings } from "../servers/server-settings.ts";
 import { nameInMesh } from "./mesh-name.ts";
 import { type ListedTool, readTool } from "./read-tool.ts";
 

@@ -7,7 +7,7 @@ import { setImmediate as letOthersRun } from "node:timers/promises";
 import type { Clock } from "../../kernel/clock.ts";
 import type { Log } from "../../kernel/log.ts";
 import type { McpConnection } from "../mcp/mcp-connection.ts";
-import { isWanted, type McpServerSettings } from "../server-settings.ts";
+import { isWanted, type McpServerSettings } from "../servers/server-settings.ts";
 import { type JudgedTools, ToolJudge } from "./judge-tools.ts";
 
 const sliceMs = 8;

@@ -13,12 +13,12 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import type { Clock } from "../../kernel/clock.ts";
 import type { Log } from "../../kernel/log.ts";
-import { HttpTransport } from "./http-transport.ts";
+import { HttpTransport } from "./http/http-transport.ts";
 import type { McpClosed, McpConnection, McpTarget, McpToolPage } from "./mcp-connection.ts";
 import { type McpTransport, RequestFault } from "./mcp-transport.ts";
-import { mendMessage } from "./mend-message.ts";
-import { PageRefused, readToolPages } from "./read-tool-pages.ts";
-import { StdioTransport } from "./stdio-transport.ts";
+import { mendMessage } from "./messages/mend-message.ts";
+import { PageRefused, readToolPages } from "./messages/read-tool-pages.ts";
+import { StdioTransport } from "./stdio/stdio-transport.ts";
 import { ToolCalls } from "./tool-calls.ts";
 
 /** The SDK's own timer is never the one that fires: ours is total and knows why. */

@@ -11,7 +11,7 @@ import { escapeHidden } from "../escape-hidden.ts";
 import { InboundMeter } from "./inbound-meter.ts";
 import type { LongLine } from "./line-splitter.ts";
 import { type McpTransport, maxMessageBytes, RequestFault } from "./mcp-transport.ts";
-import { findAnswered, mayBeAnswer, type Received, readMessages } from "./read-message.ts";
+import { findAnswered, mayBeAnswer, type Received, readMessages } from "./messages/read-message.ts";
 
 const shownNoiseLength = 200;
 const maxReportsPerSecond = 20;

@@ -9,7 +9,7 @@ import type { JSONRPCMessage, RequestId } from "@modelcontextprotocol/sdk/types.
 import type { Clock, Timer } from "../../kernel/clock.ts";
 import type { McpCallEnd, McpCallOptions, McpProgress } from "./mcp-connection.ts";
 import { type McpTransport, RequestFault } from "./mcp-transport.ts";
-import { readAnswer } from "./read-answer.ts";
+import { readAnswer } from "./messages/read-answer.ts";
 
 /** The SDK's own requests count from 0. */
 const firstCallId = 2 ** 30;

@@ -5,6 +5,7 @@
  * with the cumulative usage and the stop reason, then message_stop; one ping after the first block starts.
  */
 import type { JsonObject } from "@bufbuild/protobuf";
+import type { AnswerEvent, ApiEvent } from "./api-event.ts";
 import type { FakeBlock, FakeUsage } from "./script.ts";
 import { signThinking } from "./signature.ts";
 
@@ -15,15 +16,6 @@ export interface Answer {
   readonly stopReason: string;
   readonly usage: FakeUsage;
 }
-
-export interface AnswerEvent {
-  readonly data: ApiEvent;
-  /** Whether it brings a piece of content. */
-  readonly delta: boolean;
-}
-
-/** An event of the stream. */
-export type ApiEvent = JsonObject & { type: string };
 
 /** One event on the wire. */
 export function frame(data: ApiEvent): string {

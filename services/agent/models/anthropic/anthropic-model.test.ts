@@ -13,7 +13,7 @@ import { createLog, type Log } from "../../../kernel/log.ts";
 import { assistant, call, gather, requestOf, result, tool, user } from "../collect-parts.fixture.ts";
 import type { ModelBlock, ModelPart } from "../model.ts";
 import { type AnthropicModel, type AnthropicSettings, createAnthropicModel } from "./anthropic-model.ts";
-import { missingResultText } from "./repair-history.ts";
+import { missingResultText } from "./request/repair-history.ts";
 
 let fake: FakeAnthropic;
 let lines: string[];

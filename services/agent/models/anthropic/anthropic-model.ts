@@ -12,16 +12,16 @@ import { ErrorReason, failure } from "../../../kernel/errors.ts";
 import type { Log } from "../../../kernel/log.ts";
 import { untilAborted } from "../../until-aborted.ts";
 import type { Model, ModelPart, ModelRequest } from "../model.ts";
-import { type ApiFault, brokenStream, failureOf, faultOf, type SdkErrors, tidy } from "./api-faults.ts";
-import type { ModelAbilities } from "./choose-thinking.ts";
-import { createAbilityBook } from "./model-abilities.ts";
-import { readAnswer } from "./read-answer.ts";
-import { createEventReader, type EventReader } from "./read-events.ts";
-import { readOffence } from "./refusal-words.ts";
-import { createRefusedTools } from "./refused-tools.ts";
-import { type PreparedRequest, prepareRequest } from "./request-body.ts";
-import { RequestMender } from "./request-mender.ts";
-import { type SilenceWatch, watchSilence } from "./watch-silence.ts";
+import { readAnswer } from "./answer/read-answer.ts";
+import { createEventReader, type EventReader } from "./answer/read-events.ts";
+import { type SilenceWatch, watchSilence } from "./answer/watch-silence.ts";
+import { type ApiFault, brokenStream, failureOf, faultOf, type SdkErrors, tidy } from "./refusals/api-faults.ts";
+import { readOffence } from "./refusals/refusal-words.ts";
+import { createRefusedTools } from "./refusals/refused-tools.ts";
+import { RequestMender } from "./refusals/request-mender.ts";
+import type { ModelAbilities } from "./request/choose-thinking.ts";
+import { createAbilityBook } from "./request/model-abilities.ts";
+import { type PreparedRequest, prepareRequest } from "./request/request-body.ts";
 
 export interface AnthropicSettings {
   /** Empty for none: then every call fails and says how to get one. */

@@ -4,7 +4,7 @@
  * Keeps L3: this carries hints only; nothing is kept for a listener that comes later. Keeps L9: a listener that throws
  * against its contract is reported and costs the others nothing.
  */
-import type { Appended } from "../../store/changes.ts";
+import type { Appended } from "../../event/appended.ts";
 import type { Bus } from "../bus.ts";
 
 type Listener = (appended: Appended) => void;

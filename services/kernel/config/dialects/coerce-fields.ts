@@ -3,7 +3,7 @@
  * of `NAME=value` for a map. What is not clear stays, and the strict reader names it.
  */
 import { type DescField, ScalarType } from "@bufbuild/protobuf";
-import { type ConfigEntry, type ConfigNode, keyPath } from "../config-node.ts";
+import { type ConfigEntry, type ConfigNode, keyPath } from "../reading/config-node.ts";
 import type { ServerDraft } from "./server-draft.ts";
 import { splitWords } from "./split-words.ts";
 

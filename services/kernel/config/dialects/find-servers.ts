@@ -4,8 +4,9 @@
  * Keeps: inside these places everything is understood or warned about; a key beside them is the strict reader's. A file of
  * another program, asked for by its name, is used for its servers alone. L7: at most 256 servers are read.
  */
-import { type ConfigEntry, type ConfigMap, type ConfigNode, keyPath } from "../config-node.ts";
+
 import type { ReportWarning } from "../config-warning.ts";
+import { type ConfigEntry, type ConfigMap, type ConfigNode, keyPath } from "../reading/config-node.ts";
 
 const maxServers = 256;
 

@@ -1,5 +1,5 @@
 // Keeps: a program and its arguments are one list in the end, however they were written; no shell ever reads them.
-import type { ConfigNode } from "../config-node.ts";
+import type { ConfigNode } from "../reading/config-node.ts";
 import { listOf } from "./coerce-fields.ts";
 import type { ServerDraft } from "./server-draft.ts";
 import { splitWords } from "./split-words.ts";

@@ -6,10 +6,10 @@
  */
 import { McpServerSchema } from "../../../../gen/atoll/config/v1/mcp_server_pb.ts";
 import type { ConfigSource } from "../config-error.ts";
-import { type ConfigEntry, type ConfigMap, type ConfigNode, keyPath } from "../config-node.ts";
 import type { ReportWarning } from "../config-warning.ts";
-import { rulesOf } from "../field-rules.ts";
 import { nearMiss } from "../near-miss.ts";
+import { type ConfigEntry, type ConfigMap, type ConfigNode, keyPath } from "../reading/config-node.ts";
+import { rulesOf } from "../reading/field-rules.ts";
 import { coerceFields } from "./coerce-fields.ts";
 import {
   bearerWords,

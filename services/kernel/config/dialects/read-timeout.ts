@@ -1,6 +1,6 @@
 // Keeps: a time without a unit is read by its size, because programs write seconds or milliseconds in the same key: up to an
 // hour it is seconds, beyond that milliseconds (a tool call that may take less than 3.6 s is not what anybody configures).
-import type { ConfigNode } from "../config-node.ts";
+import type { ConfigNode } from "../reading/config-node.ts";
 
 const mostSeconds = 3_600;
 

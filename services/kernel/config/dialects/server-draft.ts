@@ -1,8 +1,8 @@
 // A server's entry on its way from another program's words to ours: what was understood so far, under our keys.
 
 import type { ConfigSource } from "../config-error.ts";
-import { type ConfigEntry, type ConfigMap, type ConfigNode, keyPath } from "../config-node.ts";
 import type { ReportWarning } from "../config-warning.ts";
+import { type ConfigEntry, type ConfigMap, type ConfigNode, keyPath } from "../reading/config-node.ts";
 
 /** What is wrong with a server, so that it is switched off; the rest of the configuration is used. */
 export interface ServerProblem {

@@ -1,0 +1,78 @@
+import { create } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
+import { describe, expect, it } from "vitest";
+import { RunRequestSchema, type RunResponse } from "../../../gen/atoll/agent/v1/agent_service_pb.ts";
+import { ToolOutcome } from "../../../gen/atoll/event/v1/tool_events_pb.ts";
+import { verifies } from "../../../test/requirements.ts";
+import { localTenant } from "../../kernel/auth/principal.ts";
+import { createLog } from "../../kernel/log.ts";
+import { manualClock } from "../../kernel/manual-clock.fixture.ts";
+import { callValues } from "../../kernel/rpc/call-context.ts";
+import { agent, ask, say, scriptedModels } from "../agent.fixture.ts";
+import type { AgentDeps } from "../agent-deps.ts";
+import { ToolList } from "../tools/tool-list.ts";
+import { runAlone } from "./run-alone.ts";
+
+const endOfTick = () => new Promise((resolve) => setImmediate(resolve));
+
+describe("a run on its own", () => {
+  it(`makes a tool that reports progress wait for a caller that does not read ${verifies("L7")}`, async () => {
+    const clock = manualClock();
+    const reports = 400;
+    let reported = 0;
+    const toolRouter = {
+      listTools: async () => ({
+        tools: [{ name: "files.read", description: "Reads." }],
+        unavailable: [],
+        nextPageToken: "",
+      }),
+      async *callTool() {
+        const callId = "c1";
+        for (; reported < reports; reported++) {
+          yield { frame: { case: "progress", value: { callId, progress: reported } } };
+          clock.advance(100);
+          await endOfTick();
+        }
+        yield {
+          frame: { case: "result", value: { callId, outcome: ToolOutcome.SUCCEEDED, content: [], message: "" } },
+        };
+      },
+    } as unknown as AgentDeps["toolRouter"];
+    const deps: AgentDeps = {
+      session: undefined as never,
+      toolRouter,
+      models: scriptedModels([ask("files.read"), say("done")]).models,
+      agents: new Map([["main", agent]]),
+      defaultAgent: "main",
+      clock,
+      log: createLog({ level: "error", format: "json", destination: { write: () => undefined } }),
+      deltaWindowMs: 0,
+      cachedSessions: 1,
+    };
+    const principal = {
+      tenant: localTenant,
+      name: "user:ada",
+      scopes: new Set<never>(),
+      origin: undefined,
+      run: undefined,
+    };
+    const context = {
+      values: callValues(principal, ""),
+      signal: new AbortController().signal,
+      timeoutMs: () => undefined,
+    } as unknown as HandlerContext;
+    const requests = async function* () {
+      yield create(RunRequestSchema, { frame: { case: "start", value: { message: {} } } });
+      await new Promise(() => undefined);
+    };
+    const reader = runAlone(deps, new ToolList(deps), requests(), context);
+    const heard: (RunResponse | undefined)[] = [(await reader.next()).value ?? undefined];
+    for (let tick = 0; tick < 600; tick++) await endOfTick();
+    expect(reported).toBeGreaterThan(50);
+    expect(reported).toBeLessThan(100);
+    for await (const response of reader) heard.push(response);
+    const events = heard.flatMap((response) => response?.events ?? []);
+    expect(events.map(({ seq }) => Number(seq))).toEqual(events.map((_, n) => n + 1));
+    expect(events.filter(({ body }) => body.case === "toolProgress")).toHaveLength(reports);
+  });
+});

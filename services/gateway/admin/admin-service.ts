@@ -1,0 +1,52 @@
+/** AdminService: how the mesh is, its configuration without secrets, and one-time links for the page. */
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { ServiceImpl } from "@connectrpc/connect";
+import {
+  type AdminService,
+  CreateLinkResponseSchema,
+  GetConfigResponseSchema,
+  type GetStatusResponse,
+  ProveIdentityResponseSchema,
+  RedeemLinkResponseSchema,
+} from "../../../gen/atoll/admin/v1/admin_service_pb.ts";
+import type { MeshConfig } from "../../../gen/atoll/config/v1/mesh_config_pb.ts";
+import type { MeshProver } from "../../kernel/auth/mesh-proof.ts";
+import { ErrorReason, failure } from "../../kernel/errors.ts";
+import { connectionEndsKey, principalOf } from "../../kernel/rpc/call-context.ts";
+import { type LinkDesk, linkTtlMs } from "./link-desk.ts";
+
+export interface AdminDeps {
+  readonly links: LinkDesk;
+  readonly status: () => Promise<GetStatusResponse>;
+  /** The configuration in force, with secrets left out. */
+  readonly config: () => MeshConfig;
+  readonly prove: MeshProver;
+}
+
+export function createAdminService({
+  links,
+  status,
+  config,
+  prove,
+}: AdminDeps): Partial<ServiceImpl<typeof AdminService>> {
+  return {
+    getStatus: () => status(),
+    getConfig: () => create(GetConfigResponseSchema, { config: config(), revision: 1n }),
+    createLink({ ttlS }, context) {
+      const { url, expiresAtMs } = links.create(principalOf(context), ttlS === 0 ? linkTtlMs : ttlS * 1000);
+      return create(CreateLinkResponseSchema, { url, expiresAt: timestampFromMs(expiresAtMs) });
+    },
+    async redeemLink({ code }, context) {
+      const { token, expiresAtMs } = await links.redeem(code, context.requestHeader.get("origin") ?? undefined);
+      return create(RedeemLinkResponseSchema, { token, expiresAt: timestampFromMs(expiresAtMs) });
+    },
+    proveIdentity({ nonce }, context) {
+      const ends = context.values.get(connectionEndsKey)();
+      if (ends === undefined) {
+        throw failure(ErrorReason.PEER_UNAVAILABLE, "the proof is about a connection, and this call came over none");
+      }
+      return create(ProveIdentityResponseSchema, { proof: prove(nonce, ends) });
+    },
+  };
+}

@@ -1,0 +1,37 @@
+/**
+ * The client's half of a connection between our own services: one HTTP/2 session at a time, opened when it is needed
+ * and again when it broke, with windows that a page or a batch fits in (hopWindows).
+ */
+import type { ClientHttp2Session } from "node:http2";
+import { Http2SessionManager } from "@connectrpc/connect-node";
+import { hopWindows } from "../listener/listener-limits.ts";
+
+/** What connect's client asks of its sessions; its own name for it is not exported. */
+type SessionManager = Pick<Http2SessionManager, "authority" | "request" | "notifyResponseByteRead">;
+
+export function openHopSessions(baseUrl: string): SessionManager {
+  const sessions = new Http2SessionManager(
+    baseUrl,
+    { pingIntervalMs: 20_000, pingTimeoutMs: 10_000, pingIdleConnection: true },
+    { settings: { initialWindowSize: hopWindows.streamBytes, enablePush: false } },
+  );
+  const widened = new WeakSet<ClientHttp2Session>();
+  return {
+    authority: sessions.authority,
+    async request(method, path, headers, options) {
+      const stream = await sessions.request(method, path, headers, options);
+      // A stream that was closed meanwhile has none.
+      const session = stream.session as ClientHttp2Session | undefined;
+      // No setting widens the connection's window, and the session is made out of sight: its first stream shows it.
+      if (session !== undefined && !widened.has(session)) {
+        widened.add(session);
+        session.setLocalWindowSize(hopWindows.connectionBytes);
+        // After a GOAWAY the manager may take its own listener away before node tells the error, which would end the
+        // process (connectrpc/connect-es#1768). What the error means for calls, their streams tell.
+        session.on("error", () => undefined);
+      }
+      return stream;
+    },
+    notifyResponseByteRead: (stream) => sessions.notifyResponseByteRead(stream),
+  };
+}

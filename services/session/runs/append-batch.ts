@@ -1,0 +1,125 @@
+/**
+ * Appends one batch of a worker's events, and says how it was answered.
+ *
+ * Keeps L4: the store compares the epoch and the batch's number; what it refuses is told with its reason. What reaches the
+ * store has passed `check-worker-event`.
+ */
+import { toBinary } from "@bufbuild/protobuf";
+import { RunFailureSchema } from "../../../gen/atoll/event/v1/run_events_pb.ts";
+import type { RawAppendBatch, RawAttachResponse } from "../../../gen/atoll/internal/v1/raw_events_pb.ts";
+import type { Clock } from "../../kernel/clock.ts";
+import { ErrorReason, reasonName } from "../../kernel/errors.ts";
+import { checkWorkerEvent } from "../../kernel/event/check-worker-event.ts";
+import { StoreUnavailable } from "../../kernel/store/store-errors.ts";
+import type { SessionDeps } from "../session-deps.ts";
+import type { WorkerBatch } from "../store/changes.ts";
+import { followUpOf } from "./follow-up.ts";
+import type { RunDispatcher } from "./run-dispatcher.ts";
+
+/** How a batch is answered. */
+export type BatchAnswer = Extract<RawAttachResponse["frame"], { readonly case: "accepted" | "refused" }>;
+
+/** Never rejects: a failure is answered as STORE_UNAVAILABLE, and the worker sends the batch again. */
+export async function appendBatch(
+  deps: SessionDeps,
+  dispatcher: RunDispatcher,
+  batch: RawAppendBatch,
+): Promise<BatchAnswer> {
+  try {
+    return await append(deps, dispatcher, batch);
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable))
+      deps.log.error({ runId: batch.runId, error: String(error) }, "appending a batch failed");
+    return refused(batch, ErrorReason.STORE_UNAVAILABLE, "nothing was stored: send the batch again");
+  }
+}
+
+async function append(deps: SessionDeps, dispatcher: RunDispatcher, batch: RawAppendBatch): Promise<BatchAnswer> {
+  const { sessionId, runId } = batch;
+  const fenced = (message: string): BatchAnswer => {
+    deps.log.warn({ runId, epoch: String(batch.epoch), batchNo: String(batch.batchNo) }, "a late write was refused");
+    return refused(batch, ErrorReason.EPOCH_FENCED, message);
+  };
+  const checked = checkBatch(batch, deps.clock);
+  if (checked.kind === "refused") return refused(batch, ErrorReason.EVENT_NOT_ALLOWED, checked.problem);
+  const tenant = dispatcher.tenantOf(runId);
+  if (tenant === undefined) return fenced("no worker holds the run any more");
+  const outcome = await deps.store.appendBatch({
+    tenant,
+    sessionId,
+    runId,
+    epoch: Number(batch.epoch),
+    batchNo: Number(batch.batchNo),
+    events: batch.events,
+    actedCommandId: Number(batch.actedCommandId),
+    readMessageIds: checked.readMessageIds,
+    finish: checked.finish,
+  });
+  switch (outcome.kind) {
+    case "appended":
+      deps.bus.publish(outcome.appended);
+      dispatcher.acted(runId, { actedCommandId: batch.actedCommandId, readMessageIds: checked.readMessageIds });
+      if (checked.finish !== undefined) dispatcher.finished(runId, outcome.freesNext);
+      return accepted(batch, outcome);
+    case "replayed":
+      return accepted(batch, outcome);
+    case "fenced":
+      return fenced(`epoch ${outcome.epoch} owns the run`);
+    case "finished":
+      return refused(batch, ErrorReason.RUN_FINISHED, "the run has its terminal event");
+    case "out-of-order":
+      return refused(batch, ErrorReason.BATCH_OUT_OF_ORDER, `the next batch is ${outcome.expectedBatchNo}`);
+    case "run-not-found":
+      return refused(batch, ErrorReason.RUN_NOT_FOUND, `no such run: ${runId}`);
+  }
+}
+
+function refused({ runId, epoch, batchNo }: RawAppendBatch, reason: ErrorReason, message: string): BatchAnswer {
+  return {
+    case: "refused",
+    value: {
+      $typeName: "atoll.session.v1.BatchRefused",
+      runId,
+      epoch,
+      batchNo,
+      reason,
+      message,
+    },
+  };
+}
+
+function accepted(batch: RawAppendBatch, range: { readonly firstSeq: number; readonly lastSeq: number }): BatchAnswer {
+  return {
+    case: "accepted",
+    value: {
+      $typeName: "atoll.session.v1.BatchAccepted",
+      runId: batch.runId,
+      epoch: batch.epoch,
+      batchNo: batch.batchNo,
+      firstSeq: BigInt(range.firstSeq),
+      lastSeq: BigInt(range.lastSeq),
+    },
+  };
+}
+
+type CheckedBatch =
+  | ({ readonly kind: "allowed" } & Pick<WorkerBatch, "finish" | "readMessageIds">)
+  | { readonly kind: "refused"; readonly problem: string };
+
+function checkBatch({ events, runId }: RawAppendBatch, clock: Clock): CheckedBatch {
+  if (events.length === 0) return { kind: "refused", problem: "events: at least one is required" };
+  const readMessageIds: string[] = [];
+  for (const [index, event] of events.entries()) {
+    const check = checkWorkerEvent(event, runId);
+    if (check.kind === "refused") return { kind: "refused", problem: `events[${index}]: ${check.problem}` };
+    if (check.decoded?.body.case === "stepStarted") readMessageIds.push(...check.decoded.body.value.messageIds);
+    if (check.decoded?.body.case !== "runFinished") continue;
+    if (index !== events.length - 1)
+      return { kind: "refused", problem: `events[${index}]: run_finished must be the last` };
+    const { status, failure: reason } = check.decoded.body.value;
+    if (status === 0) return { kind: "refused", problem: `events[${index}]: run_finished needs a status` };
+    const failure = reason === undefined ? new Uint8Array() : toBinary(RunFailureSchema, reason);
+    return { kind: "allowed", readMessageIds, finish: { status, failure, followUp: followUpOf(clock) } };
+  }
+  return { kind: "allowed", readMessageIds, finish: undefined };
+}

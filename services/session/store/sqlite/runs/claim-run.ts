@@ -1,0 +1,60 @@
+/**
+ * Gives runs to workers: waiting ones, and running ones whose holder is gone.
+ *
+ * Keeps L4 (every taking has an epoch of its own and starts its batches at 1), R3 (a session's next run waits until its
+ * running one has ended) and R4 (a taken-over run keeps its id).
+ */
+import { mayTakeOver, takenRun } from "../../../rules/change-run.ts";
+import type { Claimed, ClaimInput } from "../../changes.ts";
+import type { RunRow, SessionRow } from "../../rows.ts";
+import type { StoredSession } from "../life/session-columns.ts";
+import type { SessionTables } from "../session-tables.ts";
+import type { StoredRun } from "./run-columns.ts";
+
+/** See SessionStore.claimRuns. */
+export function claimRuns(tables: SessionTables, input: ClaimInput, nowMs: number): Claimed[] {
+  const claimed: Claimed[] = [];
+  while (claimed.length < input.limit) {
+    const run = tables.runs.findNextReady(input.agentIds);
+    if (run === undefined) {
+      break;
+    }
+    const session = tables.sessions.get(run.sessionNo);
+    const queuedRuns = session.row.queuedRuns - 1;
+    const row: SessionRow = { ...session.row, activeRunId: run.row.runId, queuedRuns };
+    claimed.push(take(tables, run, { ...session, row }, input.events, nowMs));
+    if (queuedRuns > 0) {
+      tables.runs.setBlocked(run.tenantNo, run.sessionNo, true);
+    }
+  }
+  return claimed;
+}
+
+/** See SessionStore.takeOverRun. */
+export function takeOverRun(
+  tables: SessionTables,
+  run: { readonly tenant: string; readonly runId: string; readonly epoch: number },
+  events: ClaimInput["events"],
+  nowMs: number,
+): Claimed | undefined {
+  const tenantNo = tables.tenants.find(run.tenant);
+  const held = tenantNo === undefined ? undefined : tables.runs.findById(tenantNo, run.runId);
+  if (held === undefined || !mayTakeOver(held.row, run.epoch)) {
+    return undefined;
+  }
+  return take(tables, held, tables.sessions.get(held.sessionNo), events, nowMs);
+}
+
+function take(
+  tables: SessionTables,
+  run: StoredRun,
+  session: StoredSession,
+  events: ClaimInput["events"],
+  nowMs: number,
+): Claimed {
+  const row: RunRow = takenRun(run.row, nowMs);
+  const [grown, appended] = tables.events.append(session, events(row), nowMs);
+  const saved = tables.sessions.save(grown);
+  tables.runs.save({ ...run, batchFirstSeq: 0, batchLastSeq: 0, row });
+  return { run: row, session: saved.row, appended };
+}
