@@ -8,10 +8,15 @@ import type { RawSessionService } from "../kernel/rpc/hops/raw-session-service.t
 import type { Models } from "./models/create-models.ts";
 
 /** An agent as it is configured. */
-export interface AgentSettings {
-  readonly agentId: string;
+export interface AgentSettings extends RunnableAgent {
   readonly displayName: string;
   readonly description: string;
+  readonly queueMode: QueueMode;
+}
+
+/** What the loop knows of the agent that it runs. */
+export interface RunnableAgent {
+  readonly agentId: string;
   /** As its maker names it. */
   readonly model: string;
   /** The system prompt; empty for none. */
@@ -26,7 +31,6 @@ export interface AgentSettings {
   readonly thinkingTokens: number;
   /** Of a run. Default 3 600 000. */
   readonly maxDurationMs: number;
-  readonly queueMode: QueueMode;
   /** The newest messages that the model is shown (model-messages.ts). Default 100. */
   readonly historyMessages: number;
   /** Tool calls of one step that run at the same time. Default 4. */

@@ -32,6 +32,7 @@ export async function serveAgent(wiring: Wiring): Promise<Worker> {
     capacity: config.runs.workerCapacity,
     version,
     workerToken: wiring.keys.workerToken,
+    ...config.worker,
   });
   worker.start();
   await lifecycle.register({ name: "agent", drain: () => worker.drain(), close: () => worker.close() });

@@ -4,7 +4,7 @@ import type { SignedTokens } from "../kernel/auth/signed-tokens.ts";
 import { MemoryBus } from "../kernel/bus/memory/memory-bus.ts";
 import { type SessionPart, startSession } from "../session/register.ts";
 import { openSessionStore } from "../session/store/open-session-store.ts";
-import { queueModes } from "./queue-modes.ts";
+import { configuredAgents } from "./configured-agents.ts";
 import type { Wiring } from "./wiring.ts";
 
 /** A gateway watches each session that is read there once, all on one stream a tenant. */
@@ -37,7 +37,7 @@ export async function serveSession(wiring: Wiring, signer: SignedTokens): Promis
       maxWatchers: maxWatchersOfStream,
       defaultAgent: config.defaultAgent,
       ...config.sessions,
-      queueModes: new Map([...config.agents].map(([id, agent]) => [id, queueModes[agent.queueMode]])),
+      agents: configuredAgents(config),
     },
   });
   await lifecycle.register({

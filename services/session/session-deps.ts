@@ -1,11 +1,21 @@
 /** What the session service is handed (L1, L2): ports and settings, nothing that it could reach by itself. */
 import type { QueueMode } from "../../gen/atoll/event/v1/run_events_pb.ts";
+import type { OfferedAgent } from "../../gen/atoll/session/v1/attach_pb.ts";
 import type { SignedTokens } from "../kernel/auth/signed-tokens.ts";
 import type { Bus } from "../kernel/bus/bus.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import type { KeyRouting } from "./accepting/route-key.ts";
+import type { AgentPlace } from "./rules/place-run.ts";
 import type { SessionStore } from "./store/session-store.ts";
+
+/** What the session service knows of an agent. */
+export interface ConfiguredAgent extends AgentPlace {
+  /** What its workers are told of it. */
+  readonly offered: OfferedAgent;
+  /** How a message enters a busy session of it, when it does not say so itself. */
+  readonly queueMode: QueueMode;
+}
 
 export interface SessionSettings extends KeyRouting {
   /** A run of a worker that is silent for so long is taken over. Default 5 000. Must exceed twice `renewIntervalMs`. */
@@ -24,8 +34,8 @@ export interface SessionSettings extends KeyRouting {
   readonly progressIntervalMs: number;
   /** Watchers of one Watch stream. Default 10 000. */
   readonly maxWatchers: number;
-  /** How a message enters a busy session of an agent, when it does not say so itself. Default: FOLLOWUP. */
-  readonly queueModes: ReadonlyMap<string, QueueMode>;
+  /** The agents that are configured, by id. */
+  readonly agents: ReadonlyMap<string, ConfiguredAgent>;
   /** Silence after which a session without runs is idle, when it has no timeout of its own. Default 1 800 000. */
   readonly idleTimeoutMs: number;
   /** The IANA time zone of daily resets. Default: the machine's. */

@@ -82,7 +82,6 @@ export async function startRuns(store: SessionStore, sessionIds: readonly string
   const runs: RunRow[] = [];
   for (;;) {
     const claimed = await store.claimRuns({
-      agentIds: [],
       limit: 512,
       events: ({ runId, epoch }) => [
         encodeEvent({ runId, body: { case: "runStarted", value: { epoch: BigInt(epoch), agentId: "main" } } }),

@@ -61,7 +61,7 @@ function closeSuite(driver: SessionStoreDriver): void {
       expect(ended.commanded).toMatchObject([{ run: { runId: run.runId }, command: { kind: "cancel" } }]);
       const kinds = ended.appended.flatMap(({ events }) => decodeEvents(events)).map(({ body }) => body.case);
       expect(kinds).toEqual(["runFinished", "runFinished", "sessionUpdated"]);
-      expect(await test.store.claimRuns({ agentIds: [], limit: 9, events: runStarted })).toEqual([]);
+      expect(await test.store.claimRuns({ limit: 9, events: runStarted })).toEqual([]);
       // Its worker may still say its last words.
       await append(test.store, batchOf(run, 1));
       await append(test.store, lastBatchOf(run, 2));
@@ -178,7 +178,7 @@ function deleteSuite(driver: SessionStoreDriver): void {
       expect(await store.listCommands(run)).toEqual([]);
       expect(await store.listRunningRuns()).toEqual([]);
       expect(await store.countQueuedRuns()).toBe(0);
-      expect(await store.claimRuns({ agentIds: [], limit: 9, events: runStarted })).toEqual([]);
+      expect(await store.claimRuns({ limit: 9, events: runStarted })).toEqual([]);
       expect(await store.appendBatch(lastBatchOf(run, 1))).toEqual({ kind: "run-not-found" });
       expect(await store.takeOverRun(run, runStarted)).toBeUndefined();
       const finish = { status: RunStatus.CANCELLED, failure: new Uint8Array(), followUp: followUp() };

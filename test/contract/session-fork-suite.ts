@@ -198,7 +198,7 @@ export function sessionForkSuite(driver: SessionStoreDriver): void {
         ...{ createdAtMs: test.nowMs, updatedAtMs: test.nowMs },
       });
       const message = await accept(test.store, "fork");
-      const claimed = await test.store.claimRuns({ agentIds: [], limit: 9, events: () => [] });
+      const claimed = await test.store.claimRuns({ limit: 9, events: () => [] });
       expect(claimed.map(({ run }) => run.sessionId)).toEqual([sessionId, "fork"]);
       expect((await append(test.store, lastBatchOf({ ...message.run, epoch: 1 }, 1))).firstSeq).toBe(6);
       expect((await getSession(sessionId)).headSeq).toBe(2);

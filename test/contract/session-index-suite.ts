@@ -291,7 +291,7 @@ class Changes {
         if (sessionId !== "") await accept(store, sessionId, {}, this.#by);
         return;
       case "run":
-        for (const { run } of await store.claimRuns({ agentIds: [], limit: 2, events: runStarted })) {
+        for (const { run } of await store.claimRuns({ limit: 2, events: runStarted })) {
           await store.appendBatch(batchOf(run, 1));
           if (pick % 2 === 0) continue;
           const finish = { status: 1, failure: new Uint8Array(), followUp: followUp() };

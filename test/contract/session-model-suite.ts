@@ -135,7 +135,7 @@ class Player {
       }
       case "claim": {
         const expected = model.claim(size).map((run) => ({ run }));
-        const claim = store.claimRuns({ agentIds: [], limit: size, events: runStarted });
+        const claim = store.claimRuns({ limit: size, events: runStarted });
         return [expected, claim];
       }
       case "take-over": {
@@ -207,7 +207,7 @@ class Player {
 
 async function drain(store: SessionStore): Promise<void> {
   for (;;) {
-    const claimed = await store.claimRuns({ agentIds: [], limit: 100, events: () => [] });
+    const claimed = await store.claimRuns({ limit: 100, events: () => [] });
     if (claimed.length === 0) {
       return;
     }

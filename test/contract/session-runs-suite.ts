@@ -36,8 +36,11 @@ export function sessionRunsSuite(driver: SessionStoreDriver): void {
 function claimSuite(driver: SessionStoreDriver): void {
   describe("claims", () => {
     const test = new StoreUnderTest(driver);
-    const claim = (limit: number, agentIds: string[] = []) =>
-      test.store.claimRuns({ agentIds, limit, events: runStarted });
+    const claim = (limit: number, agentIds?: string[], more: { tenant?: string; exceptAgentIds?: string[] } = {}) =>
+      test.store.claimRuns({
+        ...{ limit, events: runStarted },
+        reach: { tenant: "", agentIds, exceptAgentIds: [], ...more },
+      });
 
     it("takes a waiting run with the first epoch and its event", async () => {
       const { sessionId } = await makeSession(test.store);
@@ -99,7 +102,11 @@ function claimSuite(driver: SessionStoreDriver): void {
       await accept(test.store, sessionId);
       expect(await claim(1, ["two", "three"])).toEqual([]);
       expect(await claim(0)).toEqual([]);
-      expect((await claim(1, ["two", "one"])).length).toBe(1);
+      expect(await claim(1, undefined, { exceptAgentIds: ["one", "two"] })).toEqual([]);
+      expect(await claim(1, ["one"], { exceptAgentIds: ["one"] })).toEqual([]);
+      expect(await claim(1, undefined, { tenant: "nobody" })).toEqual([]);
+      expect(await claim(1, ["two", "one"], { tenant: "other tenant" })).toEqual([]);
+      expect((await claim(1, ["two", "one"], { tenant: scope.tenant, exceptAgentIds: ["two"] })).length).toBe(1);
     });
 
     it("never gives one run to two claims", async () => {
@@ -296,7 +303,7 @@ function endSuite(driver: SessionStoreDriver): void {
       });
       expect(await test.store.getSession(scope, { sessionId })).toMatchObject({ queuedRuns: 0, activeRunId: "" });
       expect(await test.store.countQueuedRuns()).toBe(0);
-      expect(await test.store.claimRuns({ agentIds: [], limit: 9, events: runStarted })).toEqual([]);
+      expect(await test.store.claimRuns({ limit: 9, events: runStarted })).toEqual([]);
     });
 
     it("keeps the active run when one that waits behind it is cancelled", async () => {

@@ -197,7 +197,7 @@ export const runStarted = (run: RunRow): Uint8Array[] => [
 
 /** Claims one run, which has to be there. */
 export async function claimOne(store: SessionStore): Promise<Claimed> {
-  const [claimed] = await store.claimRuns({ agentIds: [], limit: 1, events: runStarted });
+  const [claimed] = await store.claimRuns({ limit: 1, events: runStarted });
   if (claimed === undefined) {
     throw new Error("no run was waiting");
   }

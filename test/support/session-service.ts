@@ -1,4 +1,5 @@
 /** A session service with a real store, for tests of its neighbours: over HTTP/2 behind the mesh's door, and in memory. */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +14,7 @@ import { createSignedTokens, type SignedTokens } from "../../services/kernel/aut
 import type { Bus } from "../../services/kernel/bus/bus.ts";
 import { MemoryBus } from "../../services/kernel/bus/memory/memory-bus.ts";
 import { systemClock } from "../../services/kernel/clock.ts";
+import type { ResolvedAgent } from "../../services/kernel/config/resolved-config.ts";
 import { newId } from "../../services/kernel/id.ts";
 import { createLog } from "../../services/kernel/log.ts";
 import { callValues } from "../../services/kernel/rpc/call-context.ts";
@@ -22,6 +24,7 @@ import { connectPeer } from "../../services/kernel/rpc/hops/directory.ts";
 import { createHopInterceptor } from "../../services/kernel/rpc/hops/hop-interceptor.ts";
 import { RawSessionService } from "../../services/kernel/rpc/hops/raw-session-service.ts";
 import { defaultListenerLimits } from "../../services/kernel/rpc/listener/listener-limits.ts";
+import { configuredAgents } from "../../services/mesh/configured-agents.ts";
 import { startSession } from "../../services/session/register.ts";
 import type { SessionSettings } from "../../services/session/session-deps.ts";
 import { openSessionStore } from "../../services/session/store/open-session-store.ts";
@@ -42,6 +45,16 @@ export const person: Principal = {
 /** Options of a call for somebody. */
 export const as = (principal: Principal) => ({ contextValues: callValues(principal, "") });
 
+/** The agent of tests that name none. */
+export const mainAgent: ResolvedAgent = {
+  ...{ id: "main", displayName: "Main", description: "", model: "scripted", instructions: "Be brief.", tools: ["*"] },
+  ...{ maxSteps: 8, maxOutputTokens: 1_000, thinkingTokens: 0, maxDurationMs: 60_000, queueMode: "followup" },
+  ...{ historyMessages: 100, parallelTools: 4, pool: "", workerLabels: {} },
+};
+
+export const agentsOf = (...agents: readonly ResolvedAgent[]) =>
+  configuredAgents({ agents: new Map(agents.map((agent) => [agent.id, agent])) });
+
 const settings: SessionSettings = {
   leaseTtlMs: 5_000,
   renewIntervalMs: 100,
@@ -54,7 +67,7 @@ const settings: SessionSettings = {
   defaultAgent: "main",
   bindings: [],
   directScope: "channel_peer",
-  queueModes: new Map(),
+  agents: agentsOf(mainAgent),
   idleTimeoutMs: 1_800_000,
   timeZone: "UTC",
   retentionDays: 0,
@@ -154,7 +167,7 @@ export async function startSessionService(options: SessionOptions = {}): Promise
 
 /** Takes a waiting run up as a worker does it; gives the principal of the token that it would get. */
 export async function takeUp({ store }: Pick<RunningSession, "store">, runId: string): Promise<Principal> {
-  await store.claimRuns({ agentIds: [], limit: 1_000, events: () => [] });
+  await store.claimRuns({ limit: 1_000, events: () => [] });
   const run = await store.getRun({ tenant: person.tenant, principal: person.name }, runId);
   if (run === undefined) throw new Error(`there is no run ${runId}`);
   const { sessionId, agentId, epoch } = run;

@@ -53,7 +53,7 @@ async function writeTurns(store: SessionStore, sessionId: string): Promise<never
 }
 
 async function workOnRuns(store: SessionStore): Promise<void> {
-  const claimed = await store.claimRuns({ agentIds: [], limit: parallelSessions, events: () => [event] });
+  const claimed = await store.claimRuns({ limit: parallelSessions, events: () => [event] });
   for (const { run } of claimed) {
     const { tenant, sessionId, runId, epoch } = run;
     for (let batchNo = 1; batchNo <= 3; batchNo++) {

@@ -1,7 +1,7 @@
 /** What the loop of one run works with. */
 import type { CallOptions } from "@connectrpc/connect";
 import type { RunOptions } from "../../../gen/atoll/session/v1/run_pb.ts";
-import type { AgentDeps, AgentSettings } from "../agent-deps.ts";
+import type { AgentDeps, RunnableAgent } from "../agent-deps.ts";
 import type { ToolList } from "../tools/tool-list.ts";
 import type { EventWriter } from "./event-writer.ts";
 import type { Steering } from "./steering.ts";
@@ -9,7 +9,7 @@ import type { Steering } from "./steering.ts";
 export interface RunParts {
   readonly deps: AgentDeps;
   readonly tools: ToolList;
-  readonly agent: AgentSettings;
+  readonly agent: RunnableAgent;
   readonly options: RunOptions | undefined;
   readonly runId: string;
   readonly sessionId: string;

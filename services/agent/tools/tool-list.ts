@@ -4,7 +4,7 @@ import type { CallOptions } from "@connectrpc/connect";
 import { type Tool, ToolState } from "../../../gen/atoll/tool/v1/tool_pb.ts";
 import { ErrorReason, failedWith } from "../../kernel/errors.ts";
 import { matchesName } from "../../kernel/match-name.ts";
-import type { AgentDeps, AgentSettings } from "../agent-deps.ts";
+import type { AgentDeps, RunnableAgent } from "../agent-deps.ts";
 import type { ModelTool } from "../models/model.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { RouterAway } from "./router-away.ts";
@@ -33,7 +33,7 @@ export class ToolList {
    * @param key Whose list it is: callers with the same key see the same tools.
    * @param signal Ends this wait at once, with its reason; a list that others read as well is read to its end.
    */
-  async read(key: string, agent: AgentSettings, call: CallOptions, signal: AbortSignal): Promise<readonly ModelTool[]> {
+  async read(key: string, agent: RunnableAgent, call: CallOptions, signal: AbortSignal): Promise<readonly ModelTool[]> {
     const away = new RouterAway(this.#deps.clock);
     for (;;) {
       try {

@@ -68,7 +68,7 @@ export async function workOnOffer(worker: WorkerParts, offer: RawRunOffer, parts
 }
 
 async function work({ deps, tools, memory, left }: WorkerParts, offer: RawRunOffer, parts: RunParts): Promise<void> {
-  const { run, session, recent } = offer;
+  const { run, session, recent, agent: offered } = offer;
   if (run === undefined || session === undefined) throw new Error("the offer has no run or no session");
   const { runId, sessionId, attempt, traceId } = run;
   const { outlet, steering, signal, runToken } = parts;
@@ -78,8 +78,7 @@ async function work({ deps, tools, memory, left }: WorkerParts, offer: RawRunOff
   };
   const { clock, deltaWindowMs } = deps;
   const writer = new EventWriter({ outlet, runId, attempt, clock, deltaWindowMs });
-  const agent = deps.agents.get(run.agentId);
-  if (agent === undefined) {
+  if (offered === undefined) {
     writer.write({ case: "runFinished", value: { status: RunStatus.FAILED, failure: unknownAgent(run.agentId) } });
     return writer.durable();
   }
@@ -99,6 +98,7 @@ async function work({ deps, tools, memory, left }: WorkerParts, offer: RawRunOff
   const { options, principal, agentId } = run;
   // The router shows a run the tools of its agent alone.
   const toolsKey = `${principal}\n${agentId}`;
+  const agent = { ...offered, maxDurationMs: Number(offered.maxDurationMs) };
   const own = { runId, sessionId, epoch: Number(run.epoch), traceId, options, toolsKey };
   await runLoop({ deps, tools, agent, writer, steering, signal, call, ...own }, conversation);
 }

@@ -31,6 +31,10 @@ export interface WorkerOptions {
   readonly version: string;
   /** With which it attaches, and does nothing else. */
   readonly workerToken: string;
+  /** Default: the pool without a name. */
+  readonly pool?: string;
+  /** Default: none. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 interface WorkingRun {
@@ -162,8 +166,11 @@ export class Worker {
         value: {
           $typeName: "atoll.session.v1.WorkerHello",
           workerId: this.#options.workerId,
-          // Every agent: a run of one that is not configured here ends with a reason instead of waiting for ever.
+          tenant: "",
+          // Every agent: a run of one that is not configured any more ends with a reason instead of waiting for ever.
           agentIds: [],
+          pool: this.#options.pool ?? "",
+          labels: { ...this.#options.labels },
           credits,
           held: held.map(({ outlet }) => heldOf(outlet)),
           version: this.#options.version,

@@ -19,7 +19,7 @@ type Complete<M> = { readonly [K in Exclude<keyof M, "$typeName" | "$unknown">]-
 
 export type ResolvedLimits = Complete<LimitsConfig>;
 /** `leaseTtlMs` exceeds twice `renewIntervalMs`. */
-export type ResolvedRuns = Complete<RunsConfig>;
+export type ResolvedRuns = Omit<Complete<RunsConfig>, "workerPool" | "workerLabels">;
 /** What direct conversations share. */
 export type DirectScope = "main" | "peer" | "channel_peer";
 export type QueueMode = "followup" | "steer" | "collect" | "interrupt" | "reject";
@@ -36,6 +36,8 @@ export interface ResolvedConfig {
   readonly access: ResolvedAccess;
   readonly limits: ResolvedLimits;
   readonly runs: ResolvedRuns;
+  /** Of this process. */
+  readonly worker: { readonly pool: string; readonly labels: Readonly<Record<string, string>> };
   readonly sessions: ResolvedSessions;
   readonly models: ResolvedModels;
   /** By id; `main` and `defaultAgent` are always among them. */
@@ -113,6 +115,10 @@ export interface ResolvedAgent {
   readonly queueMode: QueueMode;
   readonly historyMessages: number;
   readonly parallelTools: number;
+  /** The pool of workers that run it; empty, the default, for the one without a name. */
+  readonly pool: string;
+  /** What a worker must have of labels. */
+  readonly workerLabels: Readonly<Record<string, string>>;
 }
 
 export type ResolvedMcpServer = StdioMcpServer | HttpMcpServer;

@@ -170,11 +170,11 @@ async function agentQueueMode(
   scope: Scope,
   to: string | NewSession,
 ): Promise<QueueMode> {
-  const modes = settings.queueModes;
-  if ([...modes.values()].every((mode) => mode === QueueMode.FOLLOWUP)) return QueueMode.FOLLOWUP;
+  const { agents } = settings;
+  if ([...agents.values()].every(({ queueMode }) => queueMode === QueueMode.FOLLOWUP)) return QueueMode.FOLLOWUP;
   const session = await store.getSession(scope, typeof to === "string" ? { sessionId: to } : { key: to.key });
   const agentId = session?.agentId ?? (typeof to === "string" ? "" : to.agentId);
-  return modes.get(agentId) ?? QueueMode.FOLLOWUP;
+  return agents.get(agentId)?.queueMode ?? QueueMode.FOLLOWUP;
 }
 
 /** What a message changes of its session beside its log. */

@@ -14,7 +14,7 @@ import { StoreUnavailable } from "../../kernel/store/store-errors.ts";
 import type { SessionDeps } from "../session-deps.ts";
 import type { WorkerBatch } from "../store/changes.ts";
 import { followUpOf } from "./follow-up.ts";
-import type { RunDispatcher } from "./run-dispatcher.ts";
+import type { AttachedWorker, RunDispatcher } from "./run-dispatcher.ts";
 
 /** How a batch is answered. */
 export type BatchAnswer = Extract<RawAttachResponse["frame"], { readonly case: "accepted" | "refused" }>;
@@ -23,10 +23,11 @@ export type BatchAnswer = Extract<RawAttachResponse["frame"], { readonly case: "
 export async function appendBatch(
   deps: SessionDeps,
   dispatcher: RunDispatcher,
+  worker: AttachedWorker,
   batch: RawAppendBatch,
 ): Promise<BatchAnswer> {
   try {
-    return await append(deps, dispatcher, batch);
+    return await append(deps, dispatcher, worker, batch);
   } catch (error) {
     if (!(error instanceof StoreUnavailable))
       deps.log.error({ runId: batch.runId, error: String(error) }, "appending a batch failed");
@@ -34,7 +35,12 @@ export async function appendBatch(
   }
 }
 
-async function append(deps: SessionDeps, dispatcher: RunDispatcher, batch: RawAppendBatch): Promise<BatchAnswer> {
+async function append(
+  deps: SessionDeps,
+  dispatcher: RunDispatcher,
+  worker: AttachedWorker,
+  batch: RawAppendBatch,
+): Promise<BatchAnswer> {
   const { sessionId, runId } = batch;
   const fenced = (message: string): BatchAnswer => {
     deps.log.warn({ runId, epoch: String(batch.epoch), batchNo: String(batch.batchNo) }, "a late write was refused");
@@ -42,10 +48,10 @@ async function append(deps: SessionDeps, dispatcher: RunDispatcher, batch: RawAp
   };
   const checked = checkBatch(batch, deps.clock);
   if (checked.kind === "refused") return refused(batch, ErrorReason.EVENT_NOT_ALLOWED, checked.problem);
-  const tenant = dispatcher.tenantOf(runId);
-  if (tenant === undefined) return fenced("no worker holds the run any more");
+  const lease = dispatcher.leaseOf(worker, batch);
+  if (lease === undefined) return fenced("this stream does not hold the run under this epoch");
   const outcome = await deps.store.appendBatch({
-    tenant,
+    tenant: lease.tenant,
     sessionId,
     runId,
     epoch: Number(batch.epoch),

@@ -11,6 +11,7 @@ import {
   sendWords,
   startSessionService,
 } from "../../../test/support/session-service.ts";
+import { ErrorReason } from "../../kernel/errors.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
 import { newId } from "../../kernel/id.ts";
 import { attachByHand, heldOf } from "./hand-worker.fixture.ts";
@@ -59,7 +60,7 @@ describe("a worker", () => {
     expect(await worker.hear("accepted")).toMatchObject({ firstSeq: first.firstSeq, lastSeq: first.lastSeq });
     expect(kindsOf(await readLog(session, sessionId)).filter((kind) => kind === "textDelta")).toHaveLength(1);
     worker.append(offer, 5, delta("too far"));
-    expect(await worker.hear("refused")).toMatchObject({ reason: "BATCH_OUT_OF_ORDER" });
+    expect(await worker.hear("refused")).toMatchObject({ reason: ErrorReason.BATCH_OUT_OF_ORDER });
   });
 
   it("may write neither the server's fields nor the server's events", async () => {
@@ -68,9 +69,9 @@ describe("a worker", () => {
     await sendWords(session, "hello");
     const offer = await worker.hear("offer");
     worker.append(offer, 1, { case: "messageReceived", value: { messageId: "msg_forged" } });
-    expect(await worker.hear("refused")).toMatchObject({ reason: "EVENT_NOT_ALLOWED" });
+    expect(await worker.hear("refused")).toMatchObject({ reason: ErrorReason.EVENT_NOT_ALLOWED });
     worker.append(offer, 1, finish, delta("after the end"));
-    expect(await worker.hear("refused")).toMatchObject({ reason: "EVENT_NOT_ALLOWED" });
+    expect(await worker.hear("refused")).toMatchObject({ reason: ErrorReason.EVENT_NOT_ALLOWED });
   });
 
   it("is refused a body that does not decode, and goes on", async () => {
@@ -82,7 +83,7 @@ describe("a worker", () => {
     // run_finished and text_delta whose inside is cut short; text_delta with half a letter.
     for (const broken of [withBody(0xaa, 2, 1, 0xff), withBody(0x3a, 2, 0x1a, 9), withBody(0x3a, 3, 0x1a, 1, 0xc3)]) {
       worker.appendEncoded(offer, 1, broken);
-      expect(await worker.hear("refused")).toMatchObject({ batchNo: 1n, reason: "EVENT_NOT_ALLOWED" });
+      expect(await worker.hear("refused")).toMatchObject({ batchNo: 1n, reason: ErrorReason.EVENT_NOT_ALLOWED });
     }
     worker.append(offer, 1, finish);
     expect(await worker.hear("accepted")).toMatchObject({ batchNo: 1n });
@@ -132,7 +133,7 @@ describe("a lost worker", () => {
     const late = await attachByHand(session.inMemory, "w1", { credits: 0, held: [offer] });
     expect((await late.hear("welcome")).lost).toMatchObject([{ runId, epoch: 1n }]);
     late.append(offer, 2, delta("wer", 11));
-    expect(await late.hear("refused")).toMatchObject({ reason: "EPOCH_FENCED" });
+    expect(await late.hear("refused")).toMatchObject({ reason: ErrorReason.EPOCH_FENCED });
     next.append(again, 1, finish);
     await next.hear("accepted");
     const events = await readLog(session, sessionId);
@@ -148,7 +149,7 @@ describe("a lost worker", () => {
     const next = await attachByHand(session.inMemory, "w2");
     expect((await next.hear("offer")).run).toMatchObject({ runId, epoch: 2n });
     silent.append(offer, 1, delta("late"));
-    expect(await silent.hear("refused")).toMatchObject({ reason: "EPOCH_FENCED", epoch: 1n });
+    expect(await silent.hear("refused")).toMatchObject({ reason: ErrorReason.EPOCH_FENCED, epoch: 1n });
     silent.renew(offer);
     expect((await silent.hear("renewed")).lost).toMatchObject([{ runId }]);
   });
@@ -247,7 +248,7 @@ describe("a cancelled run", () => {
     const { run } = await session.client.waitRun({ runId, timeoutMs: 5_000 }, as(person));
     expect(run).toMatchObject({ state: RunState.FINISHED, status: RunStatus.CANCELLED });
     worker.append(offer, 1, finish);
-    expect(await worker.hear("refused")).toMatchObject({ reason: "EPOCH_FENCED" });
+    expect(await worker.hear("refused")).toMatchObject({ reason: ErrorReason.EPOCH_FENCED });
     expect(endsOf(await readLog(session, sessionId))).toEqual([{ runId, status: RunStatus.CANCELLED }]);
   });
 });

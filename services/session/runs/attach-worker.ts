@@ -68,13 +68,13 @@ export async function* attachWorker(
           void renew(deps, dispatcher, worker, frame.value.held, queue).catch(fail);
           break;
         case "release":
-          if (frame.value.run !== undefined) dispatcher.release(frame.value.run);
+          if (frame.value.run !== undefined) dispatcher.release(worker, frame.value.run);
           break;
         case "drain":
           dispatcher.drain(worker);
           break;
         case "batch":
-          void appendBatch(deps, dispatcher, frame.value).then((answer) => queue.offer(answer), fail);
+          void appendBatch(deps, dispatcher, worker, frame.value).then((answer) => queue.offer(answer), fail);
           break;
         case undefined:
           throw failure(ErrorReason.FIELD_INVALID, "frame: required", {
@@ -107,7 +107,10 @@ function welcome(
 ): AttachedWorker {
   const worker: AttachedWorker = {
     workerId: hello.workerId,
+    tenant: hello.tenant,
     agentIds: hello.agentIds,
+    pool: hello.pool,
+    labels: hello.labels,
     credits: hello.credits,
     isDraining: false,
     offer: (offer) => void queue.offer({ case: "offer", value: offer }),
@@ -143,8 +146,7 @@ async function renew(
   held: readonly HeldRun[],
   queue: FrameQueue<Frame>,
 ): Promise<void> {
-  const { lost, commands, tokensDue } = dispatcher.renew(worker, held);
+  const { lost, tokensDue } = dispatcher.renew(worker, held);
   const tokens = tokensDue.length === 0 ? [] : await renewRunTokens(deps, tokensDue);
   queue.offer({ case: "renewed", value: { $typeName: "atoll.session.v1.LeasesRenewed", lost: [...lost], tokens } });
-  for (const command of commands) worker.command(command);
 }

@@ -1,4 +1,5 @@
 /** A worker that a test holds in its hands: it says the frames that it is told to say, over the real Attach stream. */
+
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { onTestFinished } from "vitest";
 import { Scope as AuthScope } from "../../../gen/atoll/auth/v1/options_pb.ts";
@@ -8,6 +9,7 @@ import { as } from "../../../test/support/session-service.ts";
 import { type EventBody, encodeEvent } from "../../kernel/event/encode-event.ts";
 import { RawSessionService } from "../../kernel/rpc/hops/raw-session-service.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";
+import type { WorkerReach } from "../rules/place-run.ts";
 
 type Said = RawAttachRequest["frame"];
 type Heard = RawAttachResponse["frame"];
@@ -45,7 +47,10 @@ export function heldOf({ run }: RawRunOffer): HeldRun {
 export async function attachByHand(
   transport: Transport,
   workerId: string,
-  options: { readonly credits?: number; readonly held?: readonly RawRunOffer[] } = {},
+  options: Partial<WorkerReach> & {
+    readonly credits?: number;
+    readonly held?: readonly RawRunOffer[];
+  } = {},
 ): Promise<HandWorker> {
   const client: Client<typeof RawSessionService> = createClient(RawSessionService, transport);
   const principal = {
@@ -112,7 +117,10 @@ export async function attachByHand(
   const hello = {
     $typeName: "atoll.session.v1.WorkerHello" as const,
     workerId,
-    agentIds: [],
+    agentIds: [...(options.agentIds ?? [])],
+    tenant: options.tenant ?? "",
+    pool: options.pool ?? "",
+    labels: { ...options.labels },
     credits: options.credits ?? 1,
     held: (options.held ?? []).map(heldOf),
     version: "test",

@@ -22,7 +22,9 @@ export async function makeOffer(
 ): Promise<RawRunOffer> {
   const runToken = await issueRunToken(deps, lease);
   const recent = await readRecent(deps.store, session);
-  return create(RawRunOfferSchema, { run: toRun(run), session: toSession(session), runToken, recent });
+  const agent = deps.settings.agents.get(run.agentId)?.offered;
+  const known = agent === undefined ? {} : { agent };
+  return create(RawRunOfferSchema, { run: toRun(run), session: toSession(session), runToken, recent, ...known });
 }
 
 /** The newest events through the head that the offer states. */

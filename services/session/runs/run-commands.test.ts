@@ -60,22 +60,6 @@ describe("a message that steers", () => {
     expect(received?.body).toMatchObject({ value: { runId, queueMode: QueueMode.STEER } });
   });
 
-  it("is told again to the stream that renews when another one of its worker held the run last", async () => {
-    const session = await startSessionService();
-    const old = await attachByHand(session.inMemory, "w1");
-    const { sessionId } = await sendWords(session, "hello");
-    const offer = await old.hear("offer");
-    const worker = await attachByHand(session.inMemory, "w1", { credits: 0, held: [offer] });
-    await worker.hear("welcome");
-    // A renewal that was long on its way: what steers now goes to a stream that nobody may read any more.
-    old.renew(offer);
-    await old.hear("renewed");
-    await sendWords(session, "more", { sessionId, ...steer });
-    await old.hear("command");
-    worker.renew(offer);
-    expect(await worker.hear("command")).toMatchObject({ commandId: 1n, command: { case: "steer" } });
-  });
-
   it(`is told although several of them are larger than a frame ${verifies("R3")}`, async () => {
     const session = await startSessionService();
     const worker = await attachByHand(session.inMemory, "w1");

@@ -9,7 +9,8 @@ import type { HeldRun, RunCommand } from "../../../gen/atoll/session/v1/attach_p
 import type { Timer } from "../../kernel/clock.ts";
 import { ErrorReason, failure } from "../../kernel/errors.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
-import { holdsLease, isExpired, judgeOrphan } from "../rules/judge-lease.ts";
+import { isExpired, judgeOrphan } from "../rules/judge-lease.ts";
+import { mayRun, runsInReach, type WorkerReach } from "../rules/place-run.ts";
 import type { SessionDeps } from "../session-deps.ts";
 import type { Claimed, Commanded } from "../store/changes.ts";
 import type { RunRow } from "../store/rows.ts";
@@ -18,7 +19,9 @@ import { makeOffer } from "./make-offer.ts";
 import {
   type ClosedCommands,
   closeCommands,
+  isHeldBy,
   type LeaseHolder,
+  mayTakeUp,
   newLease,
   type RunLease,
   tellHolder,
@@ -26,9 +29,7 @@ import {
 import { isTokenDue, maxTokensOfRenewal } from "./run-tokens.ts";
 
 /** An attached worker. */
-export interface AttachedWorker extends LeaseHolder {
-  /** The agents that it serves; empty for every agent. */
-  readonly agentIds: readonly string[];
+export interface AttachedWorker extends LeaseHolder, WorkerReach {
   /** How many more runs it takes now. */
   credits: number;
   /** Whether it works off what it has: nothing more is offered. */
@@ -75,7 +76,7 @@ export class RunDispatcher {
   async start(): Promise<void> {
     const sinceMs = this.#deps.clock.monotonicMs();
     for (const run of await this.#deps.store.listRunningRuns()) {
-      const lease = this.#addLease(run, { kind: "detached", sinceMs });
+      const lease = this.#addLease(run, undefined, { kind: "detached", sinceMs });
       tellHolder(lease, await this.#deps.store.listCommands(lease));
     }
     this.#armReaper();
@@ -98,9 +99,10 @@ export class RunDispatcher {
     return { workers: this.#workers.size, held: this.#leases.size };
   }
 
-  /** The tenant of a run that has a lease. */
-  tenantOf(runId: string): string | undefined {
-    return this.#leases.get(runId)?.tenant;
+  /** The lease of a run that this stream holds under this epoch; undefined for every other. */
+  leaseOf(worker: AttachedWorker, { runId, epoch }: Pick<HeldRun, "runId" | "epoch">): RunLease | undefined {
+    const lease = this.#leases.get(runId);
+    return lease !== undefined && isHeldBy(lease, worker, Number(epoch)) ? lease : undefined;
   }
 
   /** Errors: DRAINING while the instance drains. */
@@ -111,7 +113,7 @@ export class RunDispatcher {
       });
     }
     this.#workers.add(worker);
-    const renewed = this.renew(worker, held);
+    const renewed = this.#takeUp(worker, held);
     this.runQueued();
     return renewed;
   }
@@ -120,7 +122,9 @@ export class RunDispatcher {
     this.#workers.delete(worker);
     const sinceMs = this.#deps.clock.monotonicMs();
     for (const lease of this.#leases.values()) {
-      if (lease.state.kind === "held" && lease.state.holder === worker) lease.state = { kind: "detached", sinceMs };
+      if (lease.holder !== worker) continue;
+      lease.holder = undefined;
+      if (lease.state.kind === "held") lease.state = { kind: "detached", sinceMs };
     }
     if (this.#workers.size === 0) this.#allLeft?.resolve();
   }
@@ -135,34 +139,43 @@ export class RunDispatcher {
     worker.isDraining = true;
   }
 
-  /**
-   * Renews the leases that the worker still has; says which it has lost, and what its stream must be told: the open
-   * commands of the runs that this stream did not hold before. What is sent on a stream arrives or the stream breaks.
-   */
-  renew(worker: AttachedWorker, held: readonly HeldRun[]): Renewed {
+  /** Gives a worker's new stream the leases that it still has, and says which it has lost and what it must be told of the others. */
+  #takeUp(worker: AttachedWorker, held: readonly HeldRun[]): Renewed {
+    const commands: RunCommand[] = [];
+    for (const run of held) {
+      const lease = this.#leases.get(run.runId);
+      if (lease === undefined || !mayTakeUp(lease, worker, Number(run.epoch))) continue;
+      commands.push(...lease.commands);
+      lease.holder = worker;
+      lease.workerId = worker.workerId;
+    }
+    return { ...this.renew(worker, held), commands };
+  }
+
+  /** Renews the leases that this stream holds; says which it has not. */
+  renew(worker: AttachedWorker, held: readonly HeldRun[]): Omit<Renewed, "commands"> {
     const renewedAtMs = this.#deps.clock.monotonicMs();
     const nowMs = this.#deps.clock.nowMs();
     const lost: HeldRun[] = [];
-    const commands: RunCommand[] = [];
     const tokensDue: RunLease[] = [];
     for (const run of held) {
-      const lease = this.#leases.get(run.runId);
-      if (lease === undefined || !holdsLease(lease, { epoch: Number(run.epoch) })) {
+      const lease = this.leaseOf(worker, run);
+      if (lease === undefined) {
         lost.push(run);
         continue;
       }
-      if (lease.state.kind !== "held" || lease.state.holder !== worker) commands.push(...lease.commands);
       if (tokensDue.length < maxTokensOfRenewal && isTokenDue(lease, nowMs)) tokensDue.push(lease);
       lease.isOffered = true;
-      lease.state = { kind: "held", holder: worker, renewedAtMs };
+      lease.state = { kind: "held", renewedAtMs };
     }
-    return { lost, commands, tokensDue };
+    return { lost, tokensDue };
   }
 
   /** A worker gives a run back: it goes to the next one at once. */
-  release({ runId, epoch }: HeldRun): void {
-    const lease = this.#leases.get(runId);
-    if (lease === undefined || lease.epoch !== Number(epoch)) return;
+  release(worker: AttachedWorker, run: HeldRun): void {
+    const lease = this.leaseOf(worker, run);
+    if (lease === undefined) return;
+    lease.holder = undefined;
     lease.state = { kind: "orphaned" };
     this.kick();
   }
@@ -259,9 +272,14 @@ export class RunDispatcher {
         return;
       }
       const limit = Math.min(worker.credits, claimLimit);
+      const reach = runsInReach(worker, this.#deps.settings.agents);
+      if (reach === undefined) {
+        dry.add(worker);
+        continue;
+      }
       const claimed = await spend(worker, limit, () =>
         this.#deps.store.claimRuns({
-          agentIds: worker.agentIds,
+          reach,
           limit,
           events: (run) => [takeUpEvent(run, worker.workerId, "")],
         }),
@@ -275,7 +293,7 @@ export class RunDispatcher {
     const isCancelled = lease.cancel !== undefined;
     const verdict = judgeOrphan({ isCancelled, attempt: lease.attempt }, this.#deps.settings.maxAttempts);
     if (verdict === "finish") return this.#finishHere(lease);
-    const worker = this.#workerWithCredits(({ agentIds }) => agentIds.length === 0 || agentIds.includes(lease.agentId));
+    const worker = this.#workerWithCredits((candidate) => mayRun(candidate, lease, this.#deps.settings.agents));
     if (worker === undefined) return;
     const [claim] = await spend(worker, 1, async () => {
       const events = (run: RunRow) => [takeUpEvent(run, worker.workerId, "worker lost")];
@@ -297,7 +315,7 @@ export class RunDispatcher {
   }
 
   #leaseTo(worker: AttachedWorker, run: RunRow): RunLease {
-    return this.#addLease(run, { kind: "held", holder: worker, renewedAtMs: this.#deps.clock.monotonicMs() });
+    return this.#addLease(run, worker, { kind: "held", renewedAtMs: this.#deps.clock.monotonicMs() });
   }
 
   /** A claim that fails costs itself alone. Nothing more is claimed for a while then: the failure is thrown at the end. */
@@ -313,6 +331,8 @@ export class RunDispatcher {
         worker.credits += 1;
         // Nobody holds it. It waits as for a worker that may come back, so that no moment of failing reads uses up all
         // of its attempts.
+        lease.holder = undefined;
+        lease.workerId = "";
         lease.state = { kind: "detached", sinceMs: this.#deps.clock.monotonicMs() };
       }
     }
@@ -332,8 +352,8 @@ export class RunDispatcher {
     if (!this.#workers.has(worker)) this.detach(worker);
   }
 
-  #addLease(run: RunRow, state: RunLease["state"]): RunLease {
-    const lease = newLease(run, state);
+  #addLease(run: RunRow, holder: AttachedWorker | undefined, state: RunLease["state"]): RunLease {
+    const lease = newLease(run, holder, state);
     this.#leases.set(run.runId, lease);
     this.#endAfterGrace(lease);
     return lease;

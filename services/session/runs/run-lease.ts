@@ -11,6 +11,7 @@ import {
   RunCommandSchema,
   SteerCommandSchema,
 } from "../../../gen/atoll/session/v1/attach_pb.ts";
+import type { LeaseClock } from "../rules/judge-lease.ts";
 import type { RunCommandRow, RunRow } from "../store/rows.ts";
 
 /** A worker's stream as the lease sees it. */
@@ -37,19 +38,32 @@ export interface RunLease {
   isOffered: boolean;
   /** When this instance last signed a token for the holder, by the wall clock; 0 when it has signed none. */
   tokenIssuedAtMs: number;
-  state: LeaseState;
+  /**
+   * The stream whose word about the run is taken; undefined when it broke or gave the run back. A holder that was silent for too
+   * long has the run until another one does.
+   */
+  holder: LeaseHolder | undefined;
+  /** The worker that held it last, whose next stream may take it up; empty when this instance has not seen one. */
+  workerId: string;
+  state: LeaseClock;
 }
 
-export type LeaseState =
-  | { readonly kind: "held"; readonly holder: LeaseHolder; readonly renewedAtMs: number }
-  | { readonly kind: "detached"; readonly sinceMs: number }
-  | { readonly kind: "orphaned" };
-
-export function newLease(run: RunRow, state: LeaseState): RunLease {
+export function newLease(run: RunRow, holder: LeaseHolder | undefined, state: LeaseClock): RunLease {
   const { tenant, sessionId, runId, agentId, principal, epoch, attempt, cancelledBy, cancelReason } = run;
   const cancel = cancelledBy === "" ? undefined : { by: cancelledBy, reason: cancelReason };
   const named = { tenant, sessionId, runId, agentId, principal, epoch, attempt };
-  return { ...named, cancel, commands: [], isOffered: false, tokenIssuedAtMs: 0, state };
+  const held = { holder, workerId: holder?.workerId ?? "", state };
+  return { ...named, cancel, commands: [], isOffered: false, tokenIssuedAtMs: 0, ...held };
+}
+
+/** Keeps L4: whether what is said on this stream about the run is its holder's word. */
+export function isHeldBy(lease: RunLease, holder: LeaseHolder, epoch: number): boolean {
+  return lease.holder === holder && lease.epoch === epoch;
+}
+
+/** Whether a new stream of this worker may hold the run: it says that it still has it. */
+export function mayTakeUp(lease: RunLease, { workerId }: LeaseHolder, epoch: number): boolean {
+  return lease.epoch === epoch && (lease.workerId === "" || lease.workerId === workerId);
 }
 
 /** Adds commands that the lease does not have yet, and tells the holder of them. */
@@ -63,7 +77,7 @@ export function tellHolder(lease: RunLease, rows: readonly RunCommandRow[]): voi
       const { cancelledBy: by, reason } = command.command.value;
       lease.cancel ??= { by, reason };
     }
-    if (lease.isOffered && lease.state.kind === "held") lease.state.holder.command(command);
+    if (lease.isOffered && lease.state.kind === "held") lease.holder?.command(command);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import type { Appended } from "../../kernel/event/appended.ts";
 import type { OpenRun } from "../rules/fold-prefix.ts";
+import type { RunsInReach } from "../rules/place-run.ts";
 import type { RunCommandRow, RunRow, SessionRow } from "./rows.ts";
 
 export interface NewSession {
@@ -210,8 +211,8 @@ export type SubmitRefusal =
   | { readonly kind: "head-moved"; readonly headSeq: number };
 
 export interface ClaimInput {
-  /** Runs of these agents; empty for every agent. */
-  readonly agentIds: readonly string[];
+  /** Which runs. Default: every one. */
+  readonly reach?: RunsInReach;
   /** The most runs to claim. */
   readonly limit: number;
   /** RunStarted (attempt 1) or RunResumed, encoded without server fields. */

@@ -27,7 +27,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file atoll/session/v1/attach.proto.
  */
 export const file_atoll_session_v1_attach: GenFile = /*@__PURE__*/
-  fileDesc("Ch1hdG9sbC9zZXNzaW9uL3YxL2F0dGFjaC5wcm90bxIQYXRvbGwuc2Vzc2lvbi52MSKSAQoHSGVsZFJ1bhIxCgpzZXNzaW9uX2lkGAEgASgJQh26SBpyGDIWXltBLVphLXowLTlfLV17MCwxMjh9JBItCgZydW5faWQYAiABKAlCHbpIGnIYMhZeW0EtWmEtejAtOV8tXXswLDEyOH0kEg0KBWVwb2NoGAMgASgEEhYKDmFja2VkX2JhdGNoX25vGAQgASgEIvUBCgtXb3JrZXJIZWxsbxIyCgl3b3JrZXJfaWQYASABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSPAoJYWdlbnRfaWRzGAIgAygJQim6SCaSASMQgAIiHnIcMhpeW2EtejAtOV1bYS16MC05Xy1dezAsNjN9JBIZCgdjcmVkaXRzGAMgASgNQgi6SAUqAxiQThIyCgRoZWxkGAQgAygLMhkuYXRvbGwuc2Vzc2lvbi52MS5IZWxkUnVuQgm6SAaSAQMQkE4SJQoHdmVyc2lvbhgFIAEoCUIUukgRcg8yDV5bIC1+XXswLDY0fSQiJwoKQWRkQ3JlZGl0cxIZCgdjcmVkaXRzGAEgASgNQgi6SAUqAxiQTiKTAQoLQXBwZW5kQmF0Y2gSJQoGZXZlbnRzGAEgAygLMhUuYXRvbGwuZXZlbnQudjEuRXZlbnQSEgoKc2Vzc2lvbl9pZBgCIAEoCRIOCgZydW5faWQYAyABKAkSDQoFZXBvY2gYBCABKAQSEAoIYmF0Y2hfbm8YBSABKAQSGAoQYWN0ZWRfY29tbWFuZF9pZBgGIAEoBCJBCgtSZW5ld0xlYXNlcxIyCgRoZWxkGAEgAygLMhkuYXRvbGwuc2Vzc2lvbi52MS5IZWxkUnVuQgm6SAaSAQMQkE4iTgoKUmVsZWFzZVJ1bhImCgNydW4YASABKAsyGS5hdG9sbC5zZXNzaW9uLnYxLkhlbGRSdW4SGAoGcmVhc29uGAIgASgJQgi6SAVyAxiACCInCgtXb3JrZXJEcmFpbhIYCgZyZWFzb24YASABKAlCCLpIBXIDGIAIIroCCg1BdHRhY2hSZXF1ZXN0Ei4KBWhlbGxvGAEgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5Xb3JrZXJIZWxsb0gAEi8KB2NyZWRpdHMYAiABKAsyHC5hdG9sbC5zZXNzaW9uLnYxLkFkZENyZWRpdHNIABIuCgViYXRjaBgDIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuQXBwZW5kQmF0Y2hIABIuCgVyZW5ldxgEIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuUmVuZXdMZWFzZXNIABIvCgdyZWxlYXNlGAUgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5SZWxlYXNlUnVuSAASLgoFZHJhaW4YBiABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLldvcmtlckRyYWluSABCBwoFZnJhbWUifgoNV29ya2VyV2VsY29tZRITCgtpbnN0YW5jZV9pZBgBIAEoCRIUCgxsZWFzZV90dGxfbXMYAiABKA0SGQoRcmVuZXdfaW50ZXJ2YWxfbXMYAyABKA0SJwoEbG9zdBgEIAMoCzIZLmF0b2xsLnNlc3Npb24udjEuSGVsZFJ1biKUAQoIUnVuT2ZmZXISIgoDcnVuGAEgASgLMhUuYXRvbGwuc2Vzc2lvbi52MS5SdW4SKgoHc2Vzc2lvbhgCIAEoCzIZLmF0b2xsLnNlc3Npb24udjEuU2Vzc2lvbhIRCglydW5fdG9rZW4YAyABKAkSJQoGcmVjZW50GAQgAygLMhUuYXRvbGwuZXZlbnQudjEuRXZlbnQiZQoNQmF0Y2hBY2NlcHRlZBIOCgZydW5faWQYASABKAkSDQoFZXBvY2gYAiABKAQSEAoIYmF0Y2hfbm8YAyABKAQSEQoJZmlyc3Rfc2VxGAQgASgEEhAKCGxhc3Rfc2VxGAUgASgEIn0KDEJhdGNoUmVmdXNlZBIOCgZydW5faWQYASABKAkSDQoFZXBvY2gYAiABKAQSEAoIYmF0Y2hfbm8YAyABKAQSKwoGcmVhc29uGAQgASgOMhsuYXRvbGwuZXJyb3IudjEuRXJyb3JSZWFzb24SDwoHbWVzc2FnZRgFIAEoCSI1Cg1DYW5jZWxDb21tYW5kEhQKDGNhbmNlbGxlZF9ieRgBIAEoCRIOCgZyZWFzb24YAiABKAkiUwoMU3RlZXJDb21tYW5kEhIKCm1lc3NhZ2VfaWQYASABKAkSLwoHbWVzc2FnZRgCIAEoCzIeLmF0b2xsLmNvbnRlbnQudjEuTWVzc2FnZUlucHV0Ip4BCg9EZWNpc2lvbkNvbW1hbmQSEwoLYXBwcm92YWxfaWQYASABKAkSMgoIZGVjaXNpb24YAiABKA4yIC5hdG9sbC5ldmVudC52MS5BcHByb3ZhbERlY2lzaW9uEhIKCmRlY2lkZWRfYnkYAyABKAkSDgoGZGlnZXN0GAQgASgJEg8KB2NhbGxfaWQYBSABKAkSDQoFZ3JhbnQYBiABKAkimQEKDUFuc3dlckNvbW1hbmQSEwoLcXVlc3Rpb25faWQYASABKAkSLAoGYWN0aW9uGAIgASgOMhwuYXRvbGwuZXZlbnQudjEuQW5zd2VyQWN0aW9uEg4KBHRleHQYAyABKAlIABIWCgxjb250ZW50X2pzb24YBSABKAlIABITCgthbnN3ZXJlZF9ieRgEIAEoCUIICgZhbnN3ZXIiiQIKClJ1bkNvbW1hbmQSDgoGcnVuX2lkGAEgASgJEhIKCmNvbW1hbmRfaWQYAiABKAQSMQoGY2FuY2VsGAMgASgLMh8uYXRvbGwuc2Vzc2lvbi52MS5DYW5jZWxDb21tYW5kSAASLwoFc3RlZXIYBCABKAsyHi5hdG9sbC5zZXNzaW9uLnYxLlN0ZWVyQ29tbWFuZEgAEjUKCGRlY2lzaW9uGAUgASgLMiEuYXRvbGwuc2Vzc2lvbi52MS5EZWNpc2lvbkNvbW1hbmRIABIxCgZhbnN3ZXIYBiABKAsyHy5hdG9sbC5zZXNzaW9uLnYxLkFuc3dlckNvbW1hbmRIAEIJCgdjb21tYW5kIkAKDFJlbmV3ZWRUb2tlbhIOCgZydW5faWQYASABKAkSDQoFZXBvY2gYAiABKAQSEQoJcnVuX3Rva2VuGAMgASgJIngKDUxlYXNlc1JlbmV3ZWQSJwoEbG9zdBgBIAMoCzIZLmF0b2xsLnNlc3Npb24udjEuSGVsZFJ1bhIuCgZ0b2tlbnMYAyADKAsyHi5hdG9sbC5zZXNzaW9uLnYxLlJlbmV3ZWRUb2tlbkoECAIQA1IIY29tbWFuZHMiIwoLQXR0YWNoRHJhaW4SFAoMY2xvc2VzX2luX21zGAEgASgNIvcCCg5BdHRhY2hSZXNwb25zZRIyCgd3ZWxjb21lGAEgASgLMh8uYXRvbGwuc2Vzc2lvbi52MS5Xb3JrZXJXZWxjb21lSAASKwoFb2ZmZXIYAiABKAsyGi5hdG9sbC5zZXNzaW9uLnYxLlJ1bk9mZmVySAASMwoIYWNjZXB0ZWQYAyABKAsyHy5hdG9sbC5zZXNzaW9uLnYxLkJhdGNoQWNjZXB0ZWRIABIxCgdyZWZ1c2VkGAQgASgLMh4uYXRvbGwuc2Vzc2lvbi52MS5CYXRjaFJlZnVzZWRIABIvCgdjb21tYW5kGAUgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5SdW5Db21tYW5kSAASMgoHcmVuZXdlZBgGIAEoCzIfLmF0b2xsLnNlc3Npb24udjEuTGVhc2VzUmVuZXdlZEgAEi4KBWRyYWluGAcgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5BdHRhY2hEcmFpbkgAQgcKBWZyYW1lQmIKEGF0b2xsLnNlc3Npb24udjFCC0F0dGFjaFByb3RvUAFaK2F0b2xsLmV4YW1wbGUvZ28vYXRvbGwvc2Vzc2lvbi92MTtzZXNzaW9udjG6AhFBdG9sbF9TZXNzaW9uX1YxX2IGcHJvdG8z", [file_atoll_content_v1_message, file_atoll_error_v1_error_reason, file_atoll_event_v1_event, file_atoll_event_v1_tool_events, file_atoll_session_v1_run, file_atoll_session_v1_session, file_buf_validate_validate]);
+  fileDesc("Ch1hdG9sbC9zZXNzaW9uL3YxL2F0dGFjaC5wcm90bxIQYXRvbGwuc2Vzc2lvbi52MSKSAQoHSGVsZFJ1bhIxCgpzZXNzaW9uX2lkGAEgASgJQh26SBpyGDIWXltBLVphLXowLTlfLV17MCwxMjh9JBItCgZydW5faWQYAiABKAlCHbpIGnIYMhZeW0EtWmEtejAtOV8tXXswLDEyOH0kEg0KBWVwb2NoGAMgASgEEhYKDmFja2VkX2JhdGNoX25vGAQgASgEIo8ECgtXb3JrZXJIZWxsbxIyCgl3b3JrZXJfaWQYASABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSPAoJYWdlbnRfaWRzGAIgAygJQim6SCaSASMQgAIiHnIcMhpeW2EtejAtOV1bYS16MC05Xy1dezAsNjN9JBIZCgdjcmVkaXRzGAMgASgNQgi6SAUqAxiQThIyCgRoZWxkGAQgAygLMhkuYXRvbGwuc2Vzc2lvbi52MS5IZWxkUnVuQgm6SAaSAQMQkE4SJQoHdmVyc2lvbhgFIAEoCUIUukgRcg8yDV5bIC1+XXswLDY0fSQSNAoGdGVuYW50GAYgASgJQiS6SCFyHzIdXihbYS16MC05XVthLXowLTlfLV17MCw2M30pPyQSMgoEcG9vbBgHIAEoCUIkukghch8yHV4oW2EtejAtOV1bYS16MC05Xy1dezAsNjN9KT8kEn8KBmxhYmVscxgIIAMoCzIpLmF0b2xsLnNlc3Npb24udjEuV29ya2VySGVsbG8uTGFiZWxzRW50cnlCRLpIQZoBPhAgIiZyJDIiXltBLVphLXowLTldW0EtWmEtejAtOS5fLy1dezAsNjN9JCoSchAyDl5bIC1+XXswLDEyOH0kGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiJwoKQWRkQ3JlZGl0cxIZCgdjcmVkaXRzGAEgASgNQgi6SAUqAxiQTiKTAQoLQXBwZW5kQmF0Y2gSJQoGZXZlbnRzGAEgAygLMhUuYXRvbGwuZXZlbnQudjEuRXZlbnQSEgoKc2Vzc2lvbl9pZBgCIAEoCRIOCgZydW5faWQYAyABKAkSDQoFZXBvY2gYBCABKAQSEAoIYmF0Y2hfbm8YBSABKAQSGAoQYWN0ZWRfY29tbWFuZF9pZBgGIAEoBCJBCgtSZW5ld0xlYXNlcxIyCgRoZWxkGAEgAygLMhkuYXRvbGwuc2Vzc2lvbi52MS5IZWxkUnVuQgm6SAaSAQMQkE4iTgoKUmVsZWFzZVJ1bhImCgNydW4YASABKAsyGS5hdG9sbC5zZXNzaW9uLnYxLkhlbGRSdW4SGAoGcmVhc29uGAIgASgJQgi6SAVyAxiACCInCgtXb3JrZXJEcmFpbhIYCgZyZWFzb24YASABKAlCCLpIBXIDGIAIIroCCg1BdHRhY2hSZXF1ZXN0Ei4KBWhlbGxvGAEgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5Xb3JrZXJIZWxsb0gAEi8KB2NyZWRpdHMYAiABKAsyHC5hdG9sbC5zZXNzaW9uLnYxLkFkZENyZWRpdHNIABIuCgViYXRjaBgDIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuQXBwZW5kQmF0Y2hIABIuCgVyZW5ldxgEIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuUmVuZXdMZWFzZXNIABIvCgdyZWxlYXNlGAUgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5SZWxlYXNlUnVuSAASLgoFZHJhaW4YBiABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLldvcmtlckRyYWluSABCBwoFZnJhbWUifgoNV29ya2VyV2VsY29tZRITCgtpbnN0YW5jZV9pZBgBIAEoCRIUCgxsZWFzZV90dGxfbXMYAiABKA0SGQoRcmVuZXdfaW50ZXJ2YWxfbXMYAyABKA0SJwoEbG9zdBgEIAMoCzIZLmF0b2xsLnNlc3Npb24udjEuSGVsZFJ1biL4AQoMT2ZmZXJlZEFnZW50EhAKCGFnZW50X2lkGAEgASgJEhAKCHJldmlzaW9uGAIgASgJEg0KBW1vZGVsGAMgASgJEhQKDGluc3RydWN0aW9ucxgEIAEoCRINCgV0b29scxgFIAMoCRIRCgltYXhfc3RlcHMYBiABKA0SGQoRbWF4X291dHB1dF90b2tlbnMYByABKA0SFwoPdGhpbmtpbmdfdG9rZW5zGAggASgNEhcKD21heF9kdXJhdGlvbl9tcxgJIAEoBBIYChBoaXN0b3J5X21lc3NhZ2VzGAogASgNEhYKDnBhcmFsbGVsX3Rvb2xzGAsgASgNIsMBCghSdW5PZmZlchIiCgNydW4YASABKAsyFS5hdG9sbC5zZXNzaW9uLnYxLlJ1bhIqCgdzZXNzaW9uGAIgASgLMhkuYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uEhEKCXJ1bl90b2tlbhgDIAEoCRIlCgZyZWNlbnQYBCADKAsyFS5hdG9sbC5ldmVudC52MS5FdmVudBItCgVhZ2VudBgFIAEoCzIeLmF0b2xsLnNlc3Npb24udjEuT2ZmZXJlZEFnZW50ImUKDUJhdGNoQWNjZXB0ZWQSDgoGcnVuX2lkGAEgASgJEg0KBWVwb2NoGAIgASgEEhAKCGJhdGNoX25vGAMgASgEEhEKCWZpcnN0X3NlcRgEIAEoBBIQCghsYXN0X3NlcRgFIAEoBCJ9CgxCYXRjaFJlZnVzZWQSDgoGcnVuX2lkGAEgASgJEg0KBWVwb2NoGAIgASgEEhAKCGJhdGNoX25vGAMgASgEEisKBnJlYXNvbhgEIAEoDjIbLmF0b2xsLmVycm9yLnYxLkVycm9yUmVhc29uEg8KB21lc3NhZ2UYBSABKAkiNQoNQ2FuY2VsQ29tbWFuZBIUCgxjYW5jZWxsZWRfYnkYASABKAkSDgoGcmVhc29uGAIgASgJIlMKDFN0ZWVyQ29tbWFuZBISCgptZXNzYWdlX2lkGAEgASgJEi8KB21lc3NhZ2UYAiABKAsyHi5hdG9sbC5jb250ZW50LnYxLk1lc3NhZ2VJbnB1dCKeAQoPRGVjaXNpb25Db21tYW5kEhMKC2FwcHJvdmFsX2lkGAEgASgJEjIKCGRlY2lzaW9uGAIgASgOMiAuYXRvbGwuZXZlbnQudjEuQXBwcm92YWxEZWNpc2lvbhISCgpkZWNpZGVkX2J5GAMgASgJEg4KBmRpZ2VzdBgEIAEoCRIPCgdjYWxsX2lkGAUgASgJEg0KBWdyYW50GAYgASgJIpkBCg1BbnN3ZXJDb21tYW5kEhMKC3F1ZXN0aW9uX2lkGAEgASgJEiwKBmFjdGlvbhgCIAEoDjIcLmF0b2xsLmV2ZW50LnYxLkFuc3dlckFjdGlvbhIOCgR0ZXh0GAMgASgJSAASFgoMY29udGVudF9qc29uGAUgASgJSAASEwoLYW5zd2VyZWRfYnkYBCABKAlCCAoGYW5zd2VyIokCCgpSdW5Db21tYW5kEg4KBnJ1bl9pZBgBIAEoCRISCgpjb21tYW5kX2lkGAIgASgEEjEKBmNhbmNlbBgDIAEoCzIfLmF0b2xsLnNlc3Npb24udjEuQ2FuY2VsQ29tbWFuZEgAEi8KBXN0ZWVyGAQgASgLMh4uYXRvbGwuc2Vzc2lvbi52MS5TdGVlckNvbW1hbmRIABI1CghkZWNpc2lvbhgFIAEoCzIhLmF0b2xsLnNlc3Npb24udjEuRGVjaXNpb25Db21tYW5kSAASMQoGYW5zd2VyGAYgASgLMh8uYXRvbGwuc2Vzc2lvbi52MS5BbnN3ZXJDb21tYW5kSABCCQoHY29tbWFuZCJACgxSZW5ld2VkVG9rZW4SDgoGcnVuX2lkGAEgASgJEg0KBWVwb2NoGAIgASgEEhEKCXJ1bl90b2tlbhgDIAEoCSJ4Cg1MZWFzZXNSZW5ld2VkEicKBGxvc3QYASADKAsyGS5hdG9sbC5zZXNzaW9uLnYxLkhlbGRSdW4SLgoGdG9rZW5zGAMgAygLMh4uYXRvbGwuc2Vzc2lvbi52MS5SZW5ld2VkVG9rZW5KBAgCEANSCGNvbW1hbmRzIiMKC0F0dGFjaERyYWluEhQKDGNsb3Nlc19pbl9tcxgBIAEoDSL3AgoOQXR0YWNoUmVzcG9uc2USMgoHd2VsY29tZRgBIAEoCzIfLmF0b2xsLnNlc3Npb24udjEuV29ya2VyV2VsY29tZUgAEisKBW9mZmVyGAIgASgLMhouYXRvbGwuc2Vzc2lvbi52MS5SdW5PZmZlckgAEjMKCGFjY2VwdGVkGAMgASgLMh8uYXRvbGwuc2Vzc2lvbi52MS5CYXRjaEFjY2VwdGVkSAASMQoHcmVmdXNlZBgEIAEoCzIeLmF0b2xsLnNlc3Npb24udjEuQmF0Y2hSZWZ1c2VkSAASLwoHY29tbWFuZBgFIAEoCzIcLmF0b2xsLnNlc3Npb24udjEuUnVuQ29tbWFuZEgAEjIKB3JlbmV3ZWQYBiABKAsyHy5hdG9sbC5zZXNzaW9uLnYxLkxlYXNlc1JlbmV3ZWRIABIuCgVkcmFpbhgHIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuQXR0YWNoRHJhaW5IAEIHCgVmcmFtZUJiChBhdG9sbC5zZXNzaW9uLnYxQgtBdHRhY2hQcm90b1ABWithdG9sbC5leGFtcGxlL2dvL2F0b2xsL3Nlc3Npb24vdjE7c2Vzc2lvbnYxugIRQXRvbGxfU2Vzc2lvbl9WMV9iBnByb3RvMw", [file_atoll_content_v1_message, file_atoll_error_v1_error_reason, file_atoll_event_v1_event, file_atoll_event_v1_tool_events, file_atoll_session_v1_run, file_atoll_session_v1_session, file_buf_validate_validate]);
 
 /**
  * A run that a worker holds.
@@ -111,6 +111,29 @@ export type WorkerHello = Message<"atoll.session.v1.WorkerHello"> & {
    * @generated from field: string version = 5;
    */
   version: string;
+
+  /**
+   * The only tenant whose runs it takes; empty for any.
+   *
+   * @generated from field: string tenant = 6;
+   */
+  tenant: string;
+
+  /**
+   * The pool that it is of: it takes the runs of agents whose configuration names this pool (`agents.*.pool`). Default: the pool
+   * without a name, whose workers take the runs of all agents that name none.
+   *
+   * @generated from field: string pool = 7;
+   */
+  pool: string;
+
+  /**
+   * What it is like, at most 32, for example `region: eu`: a run goes to workers that have all of its agent's
+   * `agents.*.workerLabels`.
+   *
+   * @generated from field: map<string, string> labels = 8;
+   */
+  labels: { [key: string]: string };
 };
 
 /**
@@ -200,7 +223,8 @@ export const AppendBatchSchema: GenMessage<AppendBatch> = /*@__PURE__*/
   messageDesc(file_atoll_session_v1_attach, 3);
 
 /**
- * The worker lives and still holds these runs. A worker that does not read what it is answered is read no further (with 4
+ * The worker lives and still holds these runs. A run's renewals, batches and releases are taken from the stream that holds its
+ * lease alone: the one that it was offered on, or the newest whose WorkerHello names it as held, of the same `worker_id`. A worker that does not read what it is answered is read no further (with 4
  * renewals or 1024 batches whose answers wait), and loses its leases then.
  *
  * @generated from message atoll.session.v1.RenewLeases
@@ -382,6 +406,98 @@ export const WorkerWelcomeSchema: GenMessage<WorkerWelcome> = /*@__PURE__*/
   messageDesc(file_atoll_session_v1_attach, 8);
 
 /**
+ * An agent as it is configured at the moment of an offer: all that a worker needs to run it, in any language.
+ *
+ * @generated from message atoll.session.v1.OfferedAgent
+ */
+export type OfferedAgent = Message<"atoll.session.v1.OfferedAgent"> & {
+  /**
+   * The id.
+   *
+   * @generated from field: string agent_id = 1;
+   */
+  agentId: string;
+
+  /**
+   * Names the configuration of the agent: equal revisions, equal fields. 16 hexadecimal digits.
+   *
+   * @generated from field: string revision = 2;
+   */
+  revision: string;
+
+  /**
+   * The model, `provider/model`; `Run.options.model` goes before it.
+   *
+   * @generated from field: string model = 3;
+   */
+  model: string;
+
+  /**
+   * The instructions (system prompt); empty for none. At most 256 KiB.
+   *
+   * @generated from field: string instructions = 4;
+   */
+  instructions: string;
+
+  /**
+   * The tools that it may use, as patterns such as `filesystem.*`; empty for none, `*` alone for all. The tool router holds the run
+   * to them whatever the worker does.
+   *
+   * @generated from field: repeated string tools = 5;
+   */
+  tools: string[];
+
+  /**
+   * The most steps; `Run.options.max_steps` may ask for fewer.
+   *
+   * @generated from field: uint32 max_steps = 6;
+   */
+  maxSteps: number;
+
+  /**
+   * The most output tokens of one model call.
+   *
+   * @generated from field: uint32 max_output_tokens = 7;
+   */
+  maxOutputTokens: number;
+
+  /**
+   * Tokens that the model may spend on reasoning; `Run.options.thinking_tokens` goes before it.
+   *
+   * @generated from field: uint32 thinking_tokens = 8;
+   */
+  thinkingTokens: number;
+
+  /**
+   * The most milliseconds of the run; `Run.options.max_duration_ms` may ask for fewer.
+   *
+   * @generated from field: uint64 max_duration_ms = 9;
+   */
+  maxDurationMs: bigint;
+
+  /**
+   * The newest messages that the model is to be shown: what people said and one answer a run.
+   *
+   * @generated from field: uint32 history_messages = 10;
+   */
+  historyMessages: number;
+
+  /**
+   * Tool calls of one step that may run at the same time.
+   *
+   * @generated from field: uint32 parallel_tools = 11;
+   */
+  parallelTools: number;
+};
+
+/**
+ * Describes the message atoll.session.v1.OfferedAgent.
+ * Use `create(OfferedAgentSchema)` to create a new message.
+ */
+export const OfferedAgentSchema: GenMessage<OfferedAgent> = /*@__PURE__*/
+  messageDesc(file_atoll_session_v1_attach, 9);
+
+/**
  * A run for this worker. It uses up one credit.
  *
  * @generated from message atoll.session.v1.RunOffer
@@ -417,6 +533,14 @@ export type RunOffer = Message<"atoll.session.v1.RunOffer"> & {
    * @generated from field: repeated atoll.event.v1.Event recent = 4;
    */
   recent: Event[];
+
+  /**
+   * The agent that is to run, as it is configured now. Unset when none of this id is configured any more: the worker ends the run
+   * as FAILED with AGENT_NOT_FOUND.
+   *
+   * @generated from field: atoll.session.v1.OfferedAgent agent = 5;
+   */
+  agent?: OfferedAgent | undefined;
 };
 
 /**
@@ -424,7 +548,7 @@ export type RunOffer = Message<"atoll.session.v1.RunOffer"> & {
  * Use `create(RunOfferSchema)` to create a new message.
  */
 export const RunOfferSchema: GenMessage<RunOffer> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 9);
+  messageDesc(file_atoll_session_v1_attach, 10);
 
 /**
  * A batch was committed.
@@ -473,7 +597,7 @@ export type BatchAccepted = Message<"atoll.session.v1.BatchAccepted"> & {
  * Use `create(BatchAcceptedSchema)` to create a new message.
  */
 export const BatchAcceptedSchema: GenMessage<BatchAccepted> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 10);
+  messageDesc(file_atoll_session_v1_attach, 11);
 
 /**
  * A batch was refused; nothing of it is in the log.
@@ -523,7 +647,7 @@ export type BatchRefused = Message<"atoll.session.v1.BatchRefused"> & {
  * Use `create(BatchRefusedSchema)` to create a new message.
  */
 export const BatchRefusedSchema: GenMessage<BatchRefused> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 11);
+  messageDesc(file_atoll_session_v1_attach, 12);
 
 /**
  * Stop the run.
@@ -551,7 +675,7 @@ export type CancelCommand = Message<"atoll.session.v1.CancelCommand"> & {
  * Use `create(CancelCommandSchema)` to create a new message.
  */
 export const CancelCommandSchema: GenMessage<CancelCommand> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 12);
+  messageDesc(file_atoll_session_v1_attach, 13);
 
 /**
  * A message for the active run (queue mode STEER).
@@ -579,7 +703,7 @@ export type SteerCommand = Message<"atoll.session.v1.SteerCommand"> & {
  * Use `create(SteerCommandSchema)` to create a new message.
  */
 export const SteerCommandSchema: GenMessage<SteerCommand> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 13);
+  messageDesc(file_atoll_session_v1_attach, 14);
 
 /**
  * A person decided. The tool router acts on `grant` alone, which the session service has signed: a worker hands it on as it is.
@@ -635,7 +759,7 @@ export type DecisionCommand = Message<"atoll.session.v1.DecisionCommand"> & {
  * Use `create(DecisionCommandSchema)` to create a new message.
  */
 export const DecisionCommandSchema: GenMessage<DecisionCommand> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 14);
+  messageDesc(file_atoll_session_v1_attach, 15);
 
 /**
  * A person answered.
@@ -693,14 +817,13 @@ export type AnswerCommand = Message<"atoll.session.v1.AnswerCommand"> & {
  * Use `create(AnswerCommandSchema)` to create a new message.
  */
 export const AnswerCommandSchema: GenMessage<AnswerCommand> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 15);
+  messageDesc(file_atoll_session_v1_attach, 16);
 
 /**
  * Something that the holder of a run must do. It is durable: a stream that holds the run is told of it at once, and a
- * stream that comes to hold it is told of all that is open, by number: behind the offer, behind the welcome for a run that
- * the worker held before, behind the renewal's answer when another stream held it last. On one stream it is not repeated
- * while that holds the run; a worker that has several streams, or attaches again, may hear it again, and knows it by
- * its number. A steer is closed by the StepStarted that names its message, or by `AppendBatch.acted_command_id`; a cancel
+ * stream that comes to hold it is told of all that is open, by number: behind the offer, or behind the welcome for a run that
+ * the worker held before. On one stream it is not repeated; a worker that attaches again may hear it again, and knows it by its
+ * number. A steer is closed by the StepStarted that names its message, or by `AppendBatch.acted_command_id`; a cancel
  * by the run's end.
  *
  * @generated from message atoll.session.v1.RunCommand
@@ -765,7 +888,7 @@ export type RunCommand = Message<"atoll.session.v1.RunCommand"> & {
  * Use `create(RunCommandSchema)` to create a new message.
  */
 export const RunCommandSchema: GenMessage<RunCommand> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 16);
+  messageDesc(file_atoll_session_v1_attach, 17);
 
 /**
  * The next token of a run: it replaces the one of the offer, or the one before.
@@ -800,7 +923,7 @@ export type RenewedToken = Message<"atoll.session.v1.RenewedToken"> & {
  * Use `create(RenewedTokenSchema)` to create a new message.
  */
 export const RenewedTokenSchema: GenMessage<RenewedToken> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 17);
+  messageDesc(file_atoll_session_v1_attach, 18);
 
 /**
  * The leases were renewed.
@@ -830,7 +953,7 @@ export type LeasesRenewed = Message<"atoll.session.v1.LeasesRenewed"> & {
  * Use `create(LeasesRenewedSchema)` to create a new message.
  */
 export const LeasesRenewedSchema: GenMessage<LeasesRenewed> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 18);
+  messageDesc(file_atoll_session_v1_attach, 19);
 
 /**
  * The instance drains: attach elsewhere; runs are kept.
@@ -851,7 +974,7 @@ export type AttachDrain = Message<"atoll.session.v1.AttachDrain"> & {
  * Use `create(AttachDrainSchema)` to create a new message.
  */
 export const AttachDrainSchema: GenMessage<AttachDrain> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 19);
+  messageDesc(file_atoll_session_v1_attach, 20);
 
 /**
  * What the service says.
@@ -928,5 +1051,5 @@ export type AttachResponse = Message<"atoll.session.v1.AttachResponse"> & {
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_attach, 20);
+  messageDesc(file_atoll_session_v1_attach, 21);
 

@@ -72,6 +72,7 @@ export function resolveConfig(reading: ConfigReading, context: ResolveContext): 
     },
     limits: withDefaults(message.limits, defaults.limits),
     runs,
+    worker: { pool: message.runs?.workerPool ?? "", labels: { ...message.runs?.workerLabels } },
     sessions: resolveSessions(reading, agents, check, context.report),
     models,
     agents,
@@ -210,6 +211,8 @@ function resolveAgent(id: string, agent: AgentConfig, models: ResolvedModels, na
     ...withDefaults(agent, defaults.agent),
     maxDurationMs: Number(agent.maxDurationMs) || defaults.agentMaxDurationMs,
     queueMode: (agent.queueMode || defaults.agentQueueMode) as QueueMode,
+    pool: agent.pool,
+    workerLabels: { ...agent.workerLabels },
   };
 }
 

@@ -5,17 +5,23 @@
  * running one has ended) and R4 (a taken-over run keeps its id).
  */
 import { mayTakeOver, takenRun } from "../../../rules/change-run.ts";
+import type { RunsInReach } from "../../../rules/place-run.ts";
 import type { Claimed, ClaimInput } from "../../changes.ts";
 import type { RunRow, SessionRow } from "../../rows.ts";
 import type { StoredSession } from "../life/session-columns.ts";
 import type { SessionTables } from "../session-tables.ts";
 import type { StoredRun } from "./run-columns.ts";
+import type { ReachedRuns } from "./run-rows.ts";
 
 /** See SessionStore.claimRuns. */
 export function claimRuns(tables: SessionTables, input: ClaimInput, nowMs: number): Claimed[] {
   const claimed: Claimed[] = [];
+  const reach = input.reach && reachedRuns(tables, input.reach);
+  if (reach === "none") {
+    return [];
+  }
   while (claimed.length < input.limit) {
-    const run = tables.runs.findNextReady(input.agentIds);
+    const run = tables.runs.findNextReady(reach);
     if (run === undefined) {
       break;
     }
@@ -28,6 +34,19 @@ export function claimRuns(tables: SessionTables, input: ClaimInput, nowMs: numbe
     }
   }
   return claimed;
+}
+
+/** "none" for a tenant that has no rows; undefined when every run is in reach. */
+function reachedRuns(
+  tables: SessionTables,
+  { tenant, agentIds, exceptAgentIds }: RunsInReach,
+): ReachedRuns | undefined | "none" {
+  const tenantNo = tenant === "" ? 0 : tables.tenants.find(tenant);
+  if (tenantNo === undefined) {
+    return "none";
+  }
+  const isEvery = tenantNo === 0 && agentIds === undefined && exceptAgentIds.length === 0;
+  return isEvery ? undefined : { tenantNo, agentIds: agentIds ?? null, exceptAgentIds };
 }
 
 /** See SessionStore.takeOverRun. */

@@ -47,6 +47,15 @@ export function waitingRun(
   };
 }
 
+/** Which waiting runs a claim may find. */
+export interface ReachedRuns {
+  /** 0 for every tenant. */
+  readonly tenantNo: number;
+  /** Null for every agent. */
+  readonly agentIds: readonly string[] | null;
+  readonly exceptAgentIds: readonly string[];
+}
+
 export class RunRows {
   private readonly selectById: StatementSync;
   private readonly selectWaiting: StatementSync;
@@ -75,7 +84,9 @@ export class RunRows {
     this.selectNextReady = selectRuns(database, `WHERE ${ready} ${inOrder} LIMIT 1`, byReadiness);
     this.selectNextReadyOf = selectRuns(
       database,
-      `WHERE ${ready} AND r.agent_id IN (SELECT value FROM json_each(?)) ${inOrder} LIMIT 1`,
+      `WHERE ${ready} AND (?1 = 0 OR r.tenant_no = ?1)
+        AND (?2 IS NULL OR r.agent_id IN (SELECT value FROM json_each(?2)))
+        AND r.agent_id NOT IN (SELECT value FROM json_each(?3)) ${inOrder} LIMIT 1`,
       byReadiness,
     );
     this.selectRunning = selectRuns(database, "WHERE r.state = 'running' ORDER BY r.run_no");
@@ -135,10 +146,16 @@ export class RunRows {
     return columns === undefined ? undefined : toStoredRun(columns);
   }
 
-  /** The run that a claim takes next; no agents mean any agent. */
-  findNextReady(agentIds: readonly string[]): StoredRun | undefined {
+  /** The run that a claim takes next. */
+  findNextReady(reach: ReachedRuns | undefined): StoredRun | undefined {
     const columns =
-      agentIds.length === 0 ? this.selectNextReady.get() : this.selectNextReadyOf.get(JSON.stringify(agentIds));
+      reach === undefined
+        ? this.selectNextReady.get()
+        : this.selectNextReadyOf.get(
+            reach.tenantNo,
+            reach.agentIds && JSON.stringify(reach.agentIds),
+            JSON.stringify(reach.exceptAgentIds),
+          );
     return columns === undefined ? undefined : toStoredRun(columns);
   }
 
