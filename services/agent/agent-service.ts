@@ -41,7 +41,7 @@ export function createAgentService(
     listModels: (request) => {
       const page = pageOf(deps.models.list(), request, (model) => model.model);
       const models = page.items.map(({ contextTokens, ...model }) =>
-        create(ModelSchema, { ...model, contextTokens: BigInt(contextTokens) }),
+        create(ModelSchema, { ...model, aliases: [...model.aliases], contextTokens: BigInt(contextTokens) }),
       );
       return create(ListModelsResponseSchema, { models, nextPageToken: page.nextPageToken });
     },

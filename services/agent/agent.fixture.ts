@@ -19,11 +19,14 @@ import { ConversationFold } from "./memory/conversation-fold.ts";
 import type { ModelPart, ModelRequest, ModelStopReason } from "./models/model.ts";
 import { ToolList } from "./tools/tool-list.ts";
 
+/** The model of scripts. */
+export const scriptedModel = "test/scripted";
+
 export const agent: AgentSettings = {
   agentId: "main",
   displayName: "Main",
   description: "",
-  model: "scripted",
+  model: scriptedModel,
   instructions: "Be brief.",
   tools: ["*"],
   maxSteps: 8,
@@ -53,7 +56,10 @@ export function scriptedModels(scripts: readonly ModelScript[]): {
       yield* script(request);
     },
   };
-  const models = { resolve: (name: string) => (name === "scripted" ? model : undefined), list: () => [] };
+  const models = {
+    resolve: (name: string) => (name === scriptedModel ? { name, makerName: "scripted", model } : undefined),
+    list: () => [],
+  };
   return { models, requests };
 }
 

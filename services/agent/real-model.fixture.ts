@@ -10,7 +10,9 @@ import {
   startFakeAnthropic,
 } from "../../test/support/fake-anthropic/start-fake-anthropic.ts";
 import {
+  agentsOf,
   as,
+  mainAgent,
   person,
   type RunningSession,
   sendWords,
@@ -18,10 +20,11 @@ import {
   workerToken,
 } from "../../test/support/session-service.ts";
 import { systemClock } from "../kernel/clock.ts";
+import type { ResolvedAgent } from "../kernel/config/resolved-config.ts";
 import { createLog } from "../kernel/log.ts";
 import { RawSessionService } from "../kernel/rpc/hops/raw-session-service.ts";
 import { agent, obligingRouter, type RouterHandlers } from "./agent.fixture.ts";
-import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
+import type { AgentDeps } from "./agent-deps.ts";
 import { createModels } from "./models/create-models.ts";
 import { createAgent } from "./register.ts";
 
@@ -45,14 +48,15 @@ type Run = NonNullable<Awaited<ReturnType<RunningSession["client"]["waitRun"]>>[
 export interface RealModelOptions {
   readonly fake?: FakeAnthropicOptions;
   readonly router?: RouterHandlers;
-  readonly agent?: Partial<AgentSettings>;
+  readonly agent?: Partial<Omit<ResolvedAgent, "id">>;
   readonly maxRetries?: number;
 }
 
 export async function startRealModel(options: RealModelOptions = {}): Promise<RealModel> {
   const fake = await startFakeAnthropic(options.fake);
   onTestFinished(() => fake.close());
-  const session = await startSessionService({ settings: { leaseTtlMs: 20_000 } });
+  const own: ResolvedAgent = { ...mainAgent, model: "anthropic/claude-haiku-4-5", ...options.agent };
+  const session = await startSessionService({ settings: { leaseTtlMs: 20_000, agents: agentsOf(own) } });
   let workers = 0;
   let close = await startWorker();
   let looked = 0;
@@ -66,17 +70,18 @@ export async function startRealModel(options: RealModelOptions = {}): Promise<Re
       maxRetries: options.maxRetries ?? 2,
       timeoutMs: 60_000,
       silenceMs: 30_000,
-      models: [],
     };
-    const settings = { ...agent, model: "claude-haiku-4-5", ...options.agent };
     const router = createRouterTransport((routes) =>
       routes.service(ToolRouterService, options.router ?? obligingRouter().handlers),
     );
     const deps: AgentDeps = {
       session: createClient(RawSessionService, session.remote),
       toolRouter: createClient(ToolRouterService, router),
-      models: createModels({ anthropic, offline: { tokenDelayMs: 0 } }, { clock: systemClock, log }),
-      agents: new Map([["main", settings]]),
+      models: createModels(
+        { names: { aliases: new Map(), anthropic: [] }, used: [own.model], anthropic, offline: { tokenDelayMs: 0 } },
+        { clock: systemClock, log },
+      ),
+      agents: new Map([["main", agent]]),
       defaultAgent: "main",
       clock: systemClock,
       log,

@@ -45,11 +45,11 @@ function agentSettings({ id, ...agent }: ResolvedAgent): AgentSettings {
 }
 
 function modelSettings(config: ResolvedConfig): Parameters<typeof createModels>[0] {
-  const { anthropic, offline } = config.models;
-  const named = [config.models.defaultModel, ...[...config.agents.values()].map((agent) => agent.model)];
-  const models = [...anthropic.models, ...named];
+  const { anthropic, offline, aliases, defaultModel } = config.models;
   return {
-    anthropic: { ...anthropic, apiKey: anthropic.apiKey ?? "", baseUrl: anthropic.baseUrl ?? "", models },
+    names: { aliases, anthropic: anthropic.models },
+    used: [defaultModel, ...[...config.agents.values()].map((agent) => agent.model)],
+    anthropic: { ...anthropic, apiKey: anthropic.apiKey ?? "", baseUrl: anthropic.baseUrl ?? "" },
     offline,
   };
 }

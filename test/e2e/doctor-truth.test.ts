@@ -119,12 +119,16 @@ describe("doctor and models", () => {
       const ask = (key: string, url = fake.url) =>
         runCommand(["doctor"], folder, { ANTHROPIC_API_KEY: key, ANTHROPIC_BASE_URL: url });
       const right = await ask("right");
-      expect(right.output).toMatch(/^✓ model claude-haiku-4-5 \(main\): .* answers, takes the key and has it$/m);
+      expect(right.output).toMatch(
+        /^✓ model anthropic\/claude-haiku-4-5 \(main\): .* answers, takes the key and has it$/m,
+      );
       expect(right.output).toMatch(/^✗ model made-up \(other\): .* no model of this name$/m);
       const wrong = await ask("wrong");
-      expect(wrong.output).toMatch(/^✗ model claude-haiku-4-5 \(main\): .* refuses the key \(401\)$/m);
+      expect(wrong.output).toMatch(/^✗ model anthropic\/claude-haiku-4-5 \(main\): .* refuses the key \(401\)$/m);
       const dead = await ask("right", await closedPort());
-      expect(dead.output).toMatch(/^✗ model claude-haiku-4-5 \(main\): .* is not reachable \(ECONNREFUSED\)$/m);
+      expect(dead.output).toMatch(
+        /^✗ model anthropic\/claude-haiku-4-5 \(main\): .* is not reachable \(ECONNREFUSED\)$/m,
+      );
       expect([right.code, wrong.code, dead.code]).toEqual([1, 1, 1]);
       expect(right.output + wrong.output).not.toMatch(/\bright\b|\bwrong\b.*key.*wrong/);
     } finally {
@@ -147,10 +151,10 @@ describe("doctor and models", () => {
     const keyless = await runCommand(["up"], folder);
     expect(keyless.code).toBe(2);
     expect(keyless.errors).toMatch(
-      /agents\.coder\.model: found "claude-haiku-4-5" and no key for it, expected a key in ANTHROPIC_API_KEY/,
+      /agents\.coder\.model: found "anthropic\/claude-haiku-4-5" and no key for it, expected a key in ANTHROPIC_API_KEY/,
     );
     expect((await runCommand(["doctor"], folder)).output).toMatch(
-      /^✗ model claude-haiku-4-5 \(coder\): there is no key/m,
+      /^✗ model anthropic\/claude-haiku-4-5 \(coder\): there is no key/m,
     );
   });
 });

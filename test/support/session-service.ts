@@ -47,7 +47,14 @@ export const as = (principal: Principal) => ({ contextValues: callValues(princip
 
 /** The agent of tests that name none. */
 export const mainAgent: ResolvedAgent = {
-  ...{ id: "main", displayName: "Main", description: "", model: "scripted", instructions: "Be brief.", tools: ["*"] },
+  ...{
+    id: "main",
+    displayName: "Main",
+    description: "",
+    model: "test/scripted",
+    instructions: "Be brief.",
+    tools: ["*"],
+  },
   ...{ maxSteps: 8, maxOutputTokens: 1_000, thinkingTokens: 0, maxDurationMs: 60_000, queueMode: "followup" },
   ...{ historyMessages: 100, parallelTools: 4, pool: "", workerLabels: {} },
 };

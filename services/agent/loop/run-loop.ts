@@ -103,7 +103,7 @@ async function takeSteps(
   }
   // A run that was taken up again after its model had given up ends as it would have ended.
   if (last !== undefined)
-    refuseBadStop({ ...last, stopDetail: "", model: options?.model || agent.model }, tokensOf(parts, conversation));
+    refuseBadStop({ ...last, stopDetail: "", model: modelOf(parts).name }, tokensOf(parts, conversation));
   for (;;) {
     if (last !== undefined) {
       onStep(last.step);
@@ -185,8 +185,7 @@ async function waitForModel(
   { error, retries }: { readonly error: unknown; readonly retries: number },
 ): Promise<void> {
   const { deps, writer, runId } = parts;
-  const model = parts.options?.model || parts.agent.model;
-  const maxRetries = deps.models.resolve(model)?.maxRetries ?? 0;
+  const { name: model, maxRetries } = modelOf(parts);
   const budget = { retries, maxRetries, leftMs: parts.leftMs(), random: Math.random() };
   const waitMs = Math.ceil(waitBeforeRetry(error, budget));
   const reason = cutText(ConnectError.from(error).rawMessage, longestWaitReason);
@@ -206,6 +205,13 @@ async function waitForModel(
   });
   deps.log.warn({ runId, step, retry, of: maxRetries, waitMs, reason }, "the model call failed; it is made again");
   await deps.clock.sleep(waitMs, parts.signal);
+}
+
+/** The model that the run is to call, as far as it is known. */
+function modelOf({ deps, options, agent }: TimedParts): { readonly name: string; readonly maxRetries: number } {
+  const wanted = options?.model || agent.model;
+  const found = deps.models.resolve(wanted);
+  return { name: found?.name ?? wanted, maxRetries: found?.model.maxRetries ?? 0 };
 }
 
 interface ModelStop {

@@ -44,13 +44,14 @@ export async function runModelStep(
   { tokensLeft, mending, isAskedAgain }: ModelStepOptions,
 ): Promise<ModelStep> {
   const { agent, deps, writer, options } = parts;
-  const name = options?.model || agent.model;
-  const model = deps.models.resolve(name);
-  if (model === undefined) {
-    throw failure(ErrorReason.MODEL_NOT_FOUND, `no such model: ${name}: \`atoll doctor\` lists what there is`, {
-      metadata: { model: name },
+  const wanted = options?.model || agent.model;
+  const found = deps.models.resolve(wanted);
+  if (found === undefined) {
+    throw failure(ErrorReason.MODEL_NOT_FOUND, `no such model: ${wanted}: \`atoll doctor\` lists what there is`, {
+      metadata: { model: wanted },
     });
   }
+  const { name, makerName, model } = found;
   const tools = await parts.tools.read(parts.toolsKey, agent, parts.call, parts.signal);
   parts.steering.bringInto(conversation, writer);
   const begun = conversation.beginStep(step, writer.attempt);
@@ -65,7 +66,7 @@ export async function runModelStep(
   const recorder = new PartRecorder(parts, conversation, begun, name);
   const maxOutputTokens = Math.min(agent.maxOutputTokens, tokensLeft);
   const stream = model.stream({
-    model: name,
+    model: makerName,
     instructions: agent.instructions,
     messages,
     tools,

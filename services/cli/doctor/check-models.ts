@@ -1,7 +1,7 @@
 /** The models that agents use: each is asked for where it is served. */
 import type { Model } from "../../../gen/atoll/agent/v1/agent_pb.ts";
 import type { ResolvedConfig } from "../../kernel/config/resolved-config.ts";
-import { defaults } from "../../kernel/config/settings.ts";
+import { offlineModel, splitModelName } from "../../kernel/model-names.ts";
 import { askModelApi } from "./ask-model-api.ts";
 import type { Say } from "./findings.ts";
 
@@ -19,17 +19,17 @@ export async function checkModels(
   let asked = 0;
   for (const [model, agents] of users) {
     const name = `model ${model} (${agents.join(", ")})`;
-    if (model === defaults.defaultModel.withoutKey) {
+    if (model === offlineModel) {
       say("model", "note", `${name}: scripted; set ANTHROPIC_API_KEY for Claude`);
     } else if (apiKey === undefined) {
       const meshHasIt = ofMesh?.some((each) => each.model === model && each.available) === true;
       if (meshHasIt)
         say("model", "note", `${name}: the running mesh has a key; it was not tried, because this shell has none`);
-      else say("model", "wrong", `${name}: there is no key: set ANTHROPIC_API_KEY, or use the model offline`);
+      else say("model", "wrong", `${name}: there is no key: set ANTHROPIC_API_KEY, or use the model ${offlineModel}`);
     } else if (asked >= maxAsked) say("model", "note", `${name}: not asked; at most ${maxAsked} models are`);
     else {
       asked += 1;
-      const { verdict, text } = await askModelApi({ apiKey, baseUrl }, model);
+      const { verdict, text } = await askModelApi({ apiKey, baseUrl }, splitModelName(model).model);
       say("model", verdict, `${name}: ${text}`);
     }
   }

@@ -1,7 +1,9 @@
 /** What a mesh that has started tells the person: where it is, and commands that work as they are printed. */
+
 import { join } from "node:path";
 import { describeWarning } from "../../kernel/config/config-warning.ts";
 import type { ResolvedConfig } from "../../kernel/config/resolved-config.ts";
+import { offlineModel } from "../../kernel/model-names.ts";
 
 /** How a person in the folder of a mesh calls the command line: npx never fetches a program with --no. */
 const atoll = "npx --no atoll";
@@ -22,7 +24,7 @@ export function describeMesh(
   return [
     "",
     `  Atoll is ready at ${url}`,
-    `  model        ${model}${model === "offline" ? " (scripted; set ANTHROPIC_API_KEY for Claude)" : ""}`,
+    `  model        ${model}${model === offlineModel ? " (scripted; set ANTHROPIC_API_KEY for Claude)" : ""}`,
     "",
     `  web page     ${link ?? `${url}, with a link from: ${atoll} token --link${data}`}`,
     `  chat         ${atoll} chat${data} "which files are in the workspace, and what does notes.md say?"`,

@@ -48,7 +48,8 @@ describe("without a file", () => {
       tls: undefined,
       runs: { leaseTtlMs: 5000, renewIntervalMs: 1000 },
       models: {
-        defaultModel: "offline",
+        defaultModel: "offline/scripted",
+        aliases: new Map(),
         anthropic: { apiKey: undefined, maxRetries: 2 },
         offline: { tokenDelayMs: 8 },
       },
@@ -60,7 +61,7 @@ describe("without a file", () => {
     });
     expect(config.agents.get("main")).toMatchObject({
       displayName: "main",
-      model: "offline",
+      model: "offline/scripted",
       maxDurationMs: 3_600_000,
     });
     expect([...config.agents.keys()]).toEqual(["main"]);
@@ -78,7 +79,7 @@ describe("without a file", () => {
   it("is pretty on a terminal, and uses Claude when there is a key", () => {
     const config = loadConfig({ cwd, env: { ANTHROPIC_API_KEY: "k" }, terminal: true });
     expect(config.log.format).toBe("pretty");
-    expect(config.models).toMatchObject({ defaultModel: "claude-sonnet-5-5", anthropic: { apiKey: "k" } });
+    expect(config.models).toMatchObject({ defaultModel: "anthropic/claude-sonnet-5-5", anthropic: { apiKey: "k" } });
   });
 });
 
@@ -370,6 +371,6 @@ describe("models", () => {
   it("that are listed, Claude's own and the offline one have a provider", async () => {
     const text =
       "models: {defaultModel: glm, anthropic: {models: [glm]}}\nagents: {a: {model: claude-x}, b: {model: offline}}";
-    expect((await load(text)).agents.get("main")?.model).toBe("glm");
+    expect((await load(text)).agents.get("main")?.model).toBe("anthropic/glm");
   });
 });

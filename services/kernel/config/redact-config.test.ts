@@ -29,7 +29,7 @@ it("shows what is in force, defaults included, without any secret", () => {
   expect(shown).toMatchObject({
     listen: "[::1]:0",
     runs: { leaseTtlMs: 5000 },
-    models: { defaultModel: "claude-sonnet-5-5", anthropic: { apiKey: "[redacted]" } },
+    models: { defaultModel: "anthropic/claude-sonnet-5-5", anthropic: { apiKey: "[redacted]" } },
     agents: { main: { tools: ["files.*"], maxDurationMs: 5n } },
     sessions: { directScope: "main", bindings: { "thread:slack:*": "main" } },
   });

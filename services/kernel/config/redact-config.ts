@@ -35,6 +35,7 @@ export function redactConfig(config: ResolvedConfig): MeshConfig {
     },
     models: {
       defaultModel: config.models.defaultModel,
+      aliases: Object.fromEntries(config.models.aliases),
       anthropic: {
         ...anthropic,
         apiKey: anthropic.apiKey === undefined ? "" : redacted,

@@ -84,7 +84,10 @@ export interface ResolvedAccess {
 }
 
 export interface ResolvedModels {
+  /** Full, as those of agents. */
   readonly defaultModel: string;
+  /** Other names → what they stand for, as it is written. */
+  readonly aliases: ReadonlyMap<string, string>;
   readonly anthropic: ResolvedAnthropic;
   readonly offline: Complete<OfflineConfig>;
 }

@@ -4,6 +4,7 @@
  * Keeps: a flag beats the environment, the environment beats the file, the file beats the default. The values are those
  * of the comments in proto/atoll/config/v1, and a test compares the two.
  */
+import { offlineModel } from "../model-names.ts";
 
 /** Flags, already parsed; a flag that was not given is left out. */
 export interface ConfigFlags {
@@ -74,7 +75,7 @@ export const defaults = {
   sessionsDirectScope: "channel_peer",
   models: { anthropic: { maxRetries: 2, timeoutMs: 600_000, silenceMs: 120_000 }, offline: { tokenDelayMs: 8 } },
   /** With a key, and without one. */
-  defaultModel: { withKey: "claude-sonnet-5-5", withoutKey: "offline" },
+  defaultModel: { withKey: "anthropic/claude-sonnet-5-5", withoutKey: offlineModel },
   agent: {
     maxSteps: 32,
     maxOutputTokens: 8192,

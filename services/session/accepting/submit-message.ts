@@ -225,10 +225,10 @@ function entryOf(
   }
 }
 
+/** What a client says of itself, under the mesh's own word: who it is, and that nothing of it was seen by a connector of ours. */
 function provenOrigin(stated: Origin | undefined, principal: string): Origin {
   const origin = stated === undefined ? create(OriginSchema) : clone(OriginSchema, stated);
-  origin.principal = principal;
-  return origin;
+  return Object.assign(origin, { principal, verified: false, linkId: "" });
 }
 
 type Outcome = Awaited<ReturnType<SessionDeps["store"]["submitMessage"]>>;

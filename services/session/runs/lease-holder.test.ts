@@ -59,7 +59,7 @@ describe("an offer", () => {
     await sendWords(session, "hello");
     const { agent } = await worker.hear("offer");
     expect(agent).toMatchObject({
-      ...{ agentId: "main", model: "scripted", instructions: "Be brief.", tools: ["*"], maxSteps: 8 },
+      ...{ agentId: "main", model: "test/scripted", instructions: "Be brief.", tools: ["*"], maxSteps: 8 },
       ...{ maxOutputTokens: 1_000, thinkingTokens: 0, maxDurationMs: 60_000n, historyMessages: 100, parallelTools: 4 },
       revision: expect.stringMatching(/^[0-9a-f]{16}$/),
     });

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file atoll/agent/v1/agent.proto.
  */
 export const file_atoll_agent_v1_agent: GenFile = /*@__PURE__*/
-  fileDesc("ChphdG9sbC9hZ2VudC92MS9hZ2VudC5wcm90bxIOYXRvbGwuYWdlbnQudjEivgEKBUFnZW50EhAKCGFnZW50X2lkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCRINCgVtb2RlbBgEIAEoCRINCgV0b29scxgFIAMoCRIRCgltYXhfc3RlcHMYBiABKA0SLQoKcXVldWVfbW9kZRgHIAEoDjIZLmF0b2xsLmV2ZW50LnYxLlF1ZXVlTW9kZRIYChBoaXN0b3J5X21lc3NhZ2VzGAggASgNInYKBU1vZGVsEg0KBW1vZGVsGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEhEKCWF2YWlsYWJsZRgDIAEoCBIPCgdwcm9ibGVtGAQgASgJEhYKDmNvbnRleHRfdG9rZW5zGAUgASgEEhAKCHRoaW5raW5nGAYgASgIQlkKDmF0b2xsLmFnZW50LnYxQgpBZ2VudFByb3RvUAFaJ2F0b2xsLmV4YW1wbGUvZ28vYXRvbGwvYWdlbnQvdjE7YWdlbnR2MboCD0F0b2xsX0FnZW50X1YxX2IGcHJvdG8z", [file_atoll_event_v1_run_events]);
+  fileDesc("ChphdG9sbC9hZ2VudC92MS9hZ2VudC5wcm90bxIOYXRvbGwuYWdlbnQudjEivgEKBUFnZW50EhAKCGFnZW50X2lkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCRINCgVtb2RlbBgEIAEoCRINCgV0b29scxgFIAMoCRIRCgltYXhfc3RlcHMYBiABKA0SLQoKcXVldWVfbW9kZRgHIAEoDjIZLmF0b2xsLmV2ZW50LnYxLlF1ZXVlTW9kZRIYChBoaXN0b3J5X21lc3NhZ2VzGAggASgNIocBCgVNb2RlbBINCgVtb2RlbBgBIAEoCRIQCghwcm92aWRlchgCIAEoCRIRCglhdmFpbGFibGUYAyABKAgSDwoHcHJvYmxlbRgEIAEoCRIWCg5jb250ZXh0X3Rva2VucxgFIAEoBBIQCgh0aGlua2luZxgGIAEoCBIPCgdhbGlhc2VzGAcgAygJQlkKDmF0b2xsLmFnZW50LnYxQgpBZ2VudFByb3RvUAFaJ2F0b2xsLmV4YW1wbGUvZ28vYXRvbGwvYWdlbnQvdjE7YWdlbnR2MboCD0F0b2xsX0FnZW50X1YxX2IGcHJvdG8z", [file_atoll_event_v1_run_events]);
 
 /**
  * An agent: a model with instructions, tools and limits.
@@ -44,7 +44,7 @@ export type Agent = Message<"atoll.agent.v1.Agent"> & {
   description: string;
 
   /**
-   * The model, as its maker names it.
+   * The model, `provider/model`.
    *
    * @generated from field: string model = 4;
    */
@@ -93,7 +93,7 @@ export const AgentSchema: GenMessage<Agent> = /*@__PURE__*/
  */
 export type Model = Message<"atoll.agent.v1.Model"> & {
   /**
-   * The name, as its maker writes it.
+   * The name, `provider/model`, for example `anthropic/claude-sonnet-5-5`.
    *
    * @generated from field: string model = 1;
    */
@@ -133,6 +133,13 @@ export type Model = Message<"atoll.agent.v1.Model"> & {
    * @generated from field: bool thinking = 6;
    */
   thinking: boolean;
+
+  /**
+   * Its other names in this mesh, in order; RunOptions.model takes them as well.
+   *
+   * @generated from field: repeated string aliases = 7;
+   */
+  aliases: string[];
 };
 
 /**

@@ -15,10 +15,11 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file atoll/content/v1/message.proto.
  */
 export const file_atoll_content_v1_message: GenFile = /*@__PURE__*/
-  fileDesc("Ch5hdG9sbC9jb250ZW50L3YxL21lc3NhZ2UucHJvdG8SEGF0b2xsLmNvbnRlbnQudjEiwQMKBk9yaWdpbhJBCgdjaGFubmVsGAEgASgJQjC6SC1yKzIpXltccHtMfVxwe019XHB7Tn1ccHtQfVxwe1N9XHB7WnN9XXswLDY0fSQSQgoHYWNjb3VudBgCIAEoCUIxukguciwyKl5bXHB7TH1ccHtNfVxwe059XHB7UH1ccHtTfVxwe1pzfV17MCwyNTZ9JBI/CgRwZWVyGAMgASgJQjG6SC5yLDIqXltccHtMfVxwe019XHB7Tn1ccHtQfVxwe1N9XHB7WnN9XXswLDI1Nn0kEh4KDGRpc3BsYXlfbmFtZRgEIAEoCUIIukgFcgMYgAISQQoGdGhyZWFkGAUgASgJQjG6SC5yLDIqXltccHtMfVxwe019XHB7Tn1ccHtQfVxwe1N9XHB7WnN9XXswLDI1Nn0kEkYKC2V4dGVybmFsX2lkGAYgASgJQjG6SC5yLDIqXltccHtMfVxwe019XHB7Tn1ccHtQfVxwe1N9XHB7WnN9XXswLDI1Nn0kEkQKCXByaW5jaXBhbBgHIAEoCUIxukguciwyKl5bXHB7TH1ccHtNfVxwe059XHB7UH1ccHtTfVxwe1pzfV17MCwyNTZ9JCKKAwoMTWVzc2FnZUlucHV0EjsKB2NvbnRlbnQYASADKAsyHi5hdG9sbC5jb250ZW50LnYxLkNvbnRlbnRCbG9ja0IKukgHkgEECAEQQBI2Cghwcmlvcml0eRgCIAEoDjIaLmF0b2xsLmNvbnRlbnQudjEuUHJpb3JpdHlCCLpIBYIBAhABEigKBm9yaWdpbhgDIAEoCzIYLmF0b2xsLmNvbnRlbnQudjEuT3JpZ2luEioKCHRyYWNlX2lkGAQgASgJQhi6SBVyEzIRXihbMC05YS1mXXszMn0pPyQSfgoIbWV0YWRhdGEYBSADKAsyLC5hdG9sbC5jb250ZW50LnYxLk1lc3NhZ2VJbnB1dC5NZXRhZGF0YUVudHJ5Qj66SDuaATgQICItcisyKV5bXHB7TH1ccHtNfVxwe059XHB7UH1ccHtTfVxwe1pzfV17MSw2NH0kKgVyAxiACBovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEqcwoIUHJpb3JpdHkSGAoUUFJJT1JJVFlfVU5TUEVDSUZJRUQQABIQCgxQUklPUklUWV9MT1cQARITCg9QUklPUklUWV9OT1JNQUwQAhIRCg1QUklPUklUWV9ISUdIEAMSEwoPUFJJT1JJVFlfVVJHRU5UEARCYwoQYXRvbGwuY29udGVudC52MUIMTWVzc2FnZVByb3RvUAFaK2F0b2xsLmV4YW1wbGUvZ28vYXRvbGwvY29udGVudC92MTtjb250ZW50djG6AhFBdG9sbF9Db250ZW50X1YxX2IGcHJvdG8z", [file_atoll_content_v1_content_block, file_buf_validate_validate]);
+  fileDesc("Ch5hdG9sbC9jb250ZW50L3YxL21lc3NhZ2UucHJvdG8SEGF0b2xsLmNvbnRlbnQudjEiiwUKBk9yaWdpbhJBCgdjaGFubmVsGAEgASgJQjC6SC1yKzIpXltccHtMfVxwe019XHB7Tn1ccHtQfVxwe1N9XHB7WnN9XXswLDY0fSQSQgoHYWNjb3VudBgCIAEoCUIxukguciwyKl5bXHB7TH1ccHtNfVxwe059XHB7UH1ccHtTfVxwe1pzfV17MCwyNTZ9JBI/CgRwZWVyGAMgASgJQjG6SC5yLDIqXltccHtMfVxwe019XHB7Tn1ccHtQfVxwe1N9XHB7WnN9XXswLDI1Nn0kEh4KDGRpc3BsYXlfbmFtZRgEIAEoCUIIukgFcgMYgAISQQoGdGhyZWFkGAUgASgJQjG6SC5yLDIqXltccHtMfVxwe019XHB7Tn1ccHtQfVxwe1N9XHB7WnN9XXswLDI1Nn0kEkYKC2V4dGVybmFsX2lkGAYgASgJQjG6SC5yLDIqXltccHtMfVxwe019XHB7Tn1ccHtQfVxwe1N9XHB7WnN9XXswLDI1Nn0kEkQKCXByaW5jaXBhbBgHIAEoCUIxukguciwyKl5bXHB7TH1ccHtNfVxwe059XHB7UH1ccHtTfVxwe1pzfV17MCwyNTZ9JBI/CgRyb29tGAggASgJQjG6SC5yLDIqXltccHtMfVxwe019XHB7Tn1ccHtQfVxwe1N9XHB7WnN9XXswLDI1Nn0kEhAKCHZlcmlmaWVkGAkgASgIEjAKB2xpbmtfaWQYCiABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezAsMTI4fSQSQwoIcmVwbHlfdG8YCyABKAlCMbpILnIsMipeW1xwe0x9XHB7TX1ccHtOfVxwe1B9XHB7U31ccHtac31dezAsMjU2fSQiigMKDE1lc3NhZ2VJbnB1dBI7Cgdjb250ZW50GAEgAygLMh4uYXRvbGwuY29udGVudC52MS5Db250ZW50QmxvY2tCCrpIB5IBBAgBEEASNgoIcHJpb3JpdHkYAiABKA4yGi5hdG9sbC5jb250ZW50LnYxLlByaW9yaXR5Qgi6SAWCAQIQARIoCgZvcmlnaW4YAyABKAsyGC5hdG9sbC5jb250ZW50LnYxLk9yaWdpbhIqCgh0cmFjZV9pZBgEIAEoCUIYukgVchMyEV4oWzAtOWEtZl17MzJ9KT8kEn4KCG1ldGFkYXRhGAUgAygLMiwuYXRvbGwuY29udGVudC52MS5NZXNzYWdlSW5wdXQuTWV0YWRhdGFFbnRyeUI+ukg7mgE4ECAiLXIrMileW1xwe0x9XHB7TX1ccHtOfVxwe1B9XHB7U31ccHtac31dezEsNjR9JCoFcgMYgAgaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBKnMKCFByaW9yaXR5EhgKFFBSSU9SSVRZX1VOU1BFQ0lGSUVEEAASEAoMUFJJT1JJVFlfTE9XEAESEwoPUFJJT1JJVFlfTk9STUFMEAISEQoNUFJJT1JJVFlfSElHSBADEhMKD1BSSU9SSVRZX1VSR0VOVBAEQmMKEGF0b2xsLmNvbnRlbnQudjFCDE1lc3NhZ2VQcm90b1ABWithdG9sbC5leGFtcGxlL2dvL2F0b2xsL2NvbnRlbnQvdjE7Y29udGVudHYxugIRQXRvbGxfQ29udGVudF9WMV9iBnByb3RvMw", [file_atoll_content_v1_content_block, file_buf_validate_validate]);
 
 /**
- * Where a message came from. The gateway fills what it can prove; a client's own words stay marked as such.
+ * Where a message came from. `principal`, `verified` and `link_id` are the mesh's own word, whatever a client writes there; the
+ * rest is the client's, and true only as far as `verified` says so.
  *
  * @generated from message atoll.content.v1.Origin
  */
@@ -52,7 +53,7 @@ export type Origin = Message<"atoll.content.v1.Origin"> & {
   displayName: string;
 
   /**
-   * The group, room or thread on the channel. At most 256 characters.
+   * The thread of the room, where the channel has threads; empty for none. At most 256 characters.
    *
    * @generated from field: string thread = 5;
    */
@@ -66,11 +67,41 @@ export type Origin = Message<"atoll.content.v1.Origin"> & {
   externalId: string;
 
   /**
-   * The authenticated principal; always set by the mesh, never taken from a client.
+   * Who sent it to the mesh: the principal of the token. Set by the mesh.
    *
    * @generated from field: string principal = 7;
    */
   principal: string;
+
+  /**
+   * The group or room on the channel; empty for a direct conversation. At most 256 characters.
+   *
+   * @generated from field: string room = 8;
+   */
+  room: string;
+
+  /**
+   * Whether the mesh itself saw `channel`, `account`, `peer`, `room` and `thread` (a connector of its own that the channel
+   * authenticated), so that they may be acted on. Set by the mesh; false for what a client says of itself.
+   *
+   * @generated from field: bool verified = 9;
+   */
+  verified: boolean;
+
+  /**
+   * The link that ties this channel identity to a person (`principal`); empty for none. Set by the mesh. At most 128 characters.
+   *
+   * @generated from field: string link_id = 10;
+   */
+  linkId: string;
+
+  /**
+   * The channel's own id of the message that this one replies to (`external_id` of that one); empty for none. At most 256
+   * characters.
+   *
+   * @generated from field: string reply_to = 11;
+   */
+  replyTo: string;
 };
 
 /**

@@ -185,7 +185,7 @@ export const StepDiscardedSchema: GenMessage<StepDiscarded> = /*@__PURE__*/
  */
 export type Usage = Message<"atoll.event.v1.Usage"> & {
   /**
-   * The model that was called, as its maker names it.
+   * The model that was called, `provider/model`.
    *
    * @generated from field: string model = 1;
    */
@@ -262,14 +262,14 @@ export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
  */
 export type ModelSwitched = Message<"atoll.event.v1.ModelSwitched"> & {
   /**
-   * The model before.
+   * The model before, `provider/model`.
    *
    * @generated from field: string from_model = 1;
    */
   fromModel: string;
 
   /**
-   * The model from now on.
+   * The model from now on, `provider/model`.
    *
    * @generated from field: string to_model = 2;
    */

@@ -23,7 +23,7 @@ export const file_atoll_event_v1_model_events: GenFile = /*@__PURE__*/
  */
 export type ModelWaiting = Message<"atoll.event.v1.ModelWaiting"> & {
   /**
-   * The model, as its maker names it.
+   * The model, `provider/model`.
    *
    * @generated from field: string model = 1;
    */

@@ -246,7 +246,7 @@ export const RunParkedSchema: GenMessage<RunParked> = /*@__PURE__*/
  */
 export type StepStarted = Message<"atoll.event.v1.StepStarted"> & {
   /**
-   * The model that is called, as its maker names it.
+   * The model that is called, `provider/model`.
    *
    * @generated from field: string model = 1;
    */

@@ -50,6 +50,10 @@ interface Sdk {
 
 const ownAddress = "https://api.anthropic.com";
 const noKey = "There is no Anthropic key: set ANTHROPIC_API_KEY, or use the model `offline`.";
+/** As events and errors name it; the API knows it without its provider. */
+function fullName({ model }: Pick<ModelRequest, "model">): string {
+  return `anthropic/${model}`;
+}
 
 export function createAnthropicModel(
   settings: AnthropicSettings,
@@ -63,7 +67,7 @@ export function createAnthropicModel(
   async function* stream(request: ModelRequest): AsyncGenerator<ModelPart, void, undefined> {
     request.signal.throwIfAborted();
     if (problem !== "") {
-      throw failure(ErrorReason.MODEL_REFUSED, problem, { metadata: { model: request.model, status: "401" } });
+      throw failure(ErrorReason.MODEL_REFUSED, problem, { metadata: { model: fullName(request), status: "401" } });
     }
     const deadline = new AbortController();
     const timer = clock.setTimer(settings.timeoutMs, () => deadline.abort(new Error("the call's time is up")));
@@ -97,13 +101,13 @@ export function createAnthropicModel(
         const change = shown ? undefined : mender.refused(fault, asked, tidy(fault.message, settings.apiKey));
         if (change === undefined) {
           const isOfHistory = !shown && readOffence(fault, false).kind !== "other";
-          throw failureOf(fault, request.model, settings.apiKey, isOfHistory);
+          throw failureOf(fault, fullName(request), settings.apiKey, isOfHistory);
         }
         log.warn({ ...about(request, fault), change }, "the API refused the request; it is mended and made again");
       }
     } catch (error) {
       request.signal.throwIfAborted();
-      if (deadline.signal.aborted) throw failureOf(brokenStream("timeout", error), request.model, settings.apiKey);
+      if (deadline.signal.aborted) throw failureOf(brokenStream("timeout", error), fullName(request), settings.apiKey);
       throw error;
     } finally {
       timer.cancel();

@@ -59,7 +59,8 @@ it(`ends every answer in a typed way, and leaves no block half said in what has 
   const log = createLog({ level: "silent", format: "json" });
   const settings = { apiKey: "k", baseUrl: fake.url, maxRetries: 0, timeoutMs: 60_000, silenceMs: 30_000 };
   const model = createAnthropicModel(settings, { clock: systemClock, log });
-  const models = { resolve: () => model, list: () => [] };
+  const found = { name: "anthropic/claude-haiku-4-5", makerName: "claude-haiku-4-5", model };
+  const models = { resolve: () => found, list: () => [] };
   const seen = { completed: 0, failed: 0 };
   await fc.assert(
     fc.asyncProperty(anyChanges, fc.boolean(), async (given, named) => {

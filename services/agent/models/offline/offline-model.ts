@@ -8,11 +8,10 @@ import { createHash } from "node:crypto";
 import { setImmediate as nextTick } from "node:timers/promises";
 import type { Clock } from "../../../kernel/clock.ts";
 import { ErrorReason, failure } from "../../../kernel/errors.ts";
+import { offlineModel } from "../../../kernel/model-names.ts";
 import type { Model, ModelPart, ModelRequest } from "../model.ts";
 import type { Script, ScriptedCall } from "./script.ts";
 import { writeScript } from "./write-script.ts";
-
-export const offlineModelName = "offline";
 
 export interface OfflineSettings {
   /** Milliseconds between two pieces of an answer; 0 for none. */
@@ -93,7 +92,7 @@ function stopReason(script: Script, cut: boolean): "max_tokens" | "tool_use" | "
 
 function askedFailure(how: "unavailable" | "refused") {
   const reason = how === "refused" ? ErrorReason.MODEL_REFUSED : ErrorReason.MODEL_UNAVAILABLE;
-  const metadata = { model: offlineModelName, status: how === "refused" ? "400" : "503" };
+  const metadata = { model: offlineModel, status: how === "refused" ? "400" : "503" };
   return failure(reason, "The scripted model fails because the message asked it to (/fail).", { metadata });
 }
 

@@ -1,4 +1,5 @@
 // Keeps: a model that nobody serves stops the start: no run of its agent could ever be answered.
+import { builtInAliases, fullModelName } from "../../model-names.ts";
 import type { ConfigProblem, ReportProblem } from "../config-error.ts";
 import { nearMiss } from "../near-miss.ts";
 import { keyPath } from "../reading/config-node.ts";
@@ -9,32 +10,28 @@ import { defaults } from "../settings.ts";
 
 const offline = defaults.defaultModel.withoutKey;
 
-/** Whether a name has a provider: the offline model, or Anthropic for its own names and those that are listed. */
-function hasProvider(model: string, listed: readonly string[]): boolean {
-  return model === offline || model.startsWith("claude") || listed.includes(model);
-}
-
 /** Reports the default model and the agents' own ones that have no provider. */
 export function checkModels(
-  { defaultModel, anthropic }: ResolvedModels,
+  { defaultModel, anthropic, aliases }: ResolvedModels,
   agents: ReadonlyMap<string, ResolvedAgent>,
   { message, sourceOf }: ConfigReading,
   report: ReportProblem,
 ): void {
   const check = (path: string, model: string): void => {
-    if (hasProvider(model, anthropic.models)) return;
-    const known = [offline, ...anthropic.models];
+    if (fullModelName(model, { aliases, anthropic: anthropic.models }) !== undefined) return;
+    const known = [offline, ...builtInAliases.keys(), ...aliases.keys(), ...anthropic.models];
     const meant = nearMiss(model, [...known, defaults.defaultModel.withKey]);
     const guess = meant === undefined ? "" : `Did you mean \`${meant}\`? `;
     report({
       path,
       found: `${quoteText(model)}, which no provider serves`,
-      expected: `${known.join(", ")} or a name that begins with claude`,
+      expected: `${known.join(", ")} or a name that begins with anthropic/ or claude`,
       hint: `${guess}If the address of \`models.anthropic\` serves it, list it in \`models.anthropic.models\`.`,
       source: sourceOf(path),
     });
   };
   check("models.defaultModel", defaultModel);
+  for (const [alias, meant] of aliases) check(keyPath("models.aliases", alias), meant);
   for (const id of agents.keys()) {
     const own = message.agents[id]?.model ?? "";
     if (own !== "") check(`${keyPath("agents", id)}.model`, own);

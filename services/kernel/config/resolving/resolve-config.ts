@@ -4,6 +4,7 @@
  * Keeps L7: every bound has its default here or is given. Problems are reported, all of them; what is returned is only
  * sound when none was.
  */
+
 import path from "node:path";
 import { create } from "@bufbuild/protobuf";
 import {
@@ -12,6 +13,7 @@ import {
   type MeshConfig,
 } from "../../../../gen/atoll/config/v1/mesh_config_pb.ts";
 import type { LogFormat, LogLevel } from "../../log.ts";
+import { fullModelName } from "../../model-names.ts";
 import type { ConfigProblem, ReportProblem } from "../config-error.ts";
 import type { ReportWarning } from "../config-warning.ts";
 import type { FoundServers } from "../dialects/find-servers.ts";
@@ -176,11 +178,14 @@ function resolveSessions(
 }
 
 function resolveModels(message: MeshConfig, check: Check): ResolvedModels {
-  const { anthropic, offline, defaultModel } = message.models ?? {};
+  const { anthropic, offline, defaultModel, aliases } = message.models ?? {};
   const apiKey = anthropic?.apiKey || undefined;
+  const written =
+    defaultModel || (apiKey === undefined ? defaults.defaultModel.withoutKey : defaults.defaultModel.withKey);
+  const names = { aliases: new Map(Object.entries(aliases ?? {})), anthropic: anthropic?.models ?? [] };
   return {
-    defaultModel:
-      defaultModel || (apiKey === undefined ? defaults.defaultModel.withoutKey : defaults.defaultModel.withKey),
+    defaultModel: fullModelName(written, names) ?? written,
+    aliases: names.aliases,
     anthropic: {
       apiKey,
       baseUrl: check("models.anthropic.baseUrl", anthropic?.baseUrl, parseUrl),
@@ -201,11 +206,12 @@ function resolveAgents({ message, sourceOf }: ConfigReading, models: ResolvedMod
 }
 
 function resolveAgent(id: string, agent: AgentConfig, models: ResolvedModels, namesTools: boolean): ResolvedAgent {
+  const names = { aliases: models.aliases, anthropic: models.anthropic.models };
   return {
     id,
     displayName: agent.displayName || id,
     description: agent.description,
-    model: agent.model || models.defaultModel,
+    model: fullModelName(agent.model || models.defaultModel, names) ?? agent.model,
     instructions: agent.instructions,
     tools: namesTools ? [...agent.tools] : [...defaults.agentTools],
     ...withDefaults(agent, defaults.agent),
