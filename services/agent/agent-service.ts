@@ -5,7 +5,6 @@ import { type Agent, AgentSchema, ModelSchema } from "../../gen/atoll/agent/v1/a
 import {
   type AgentService,
   GetAgentResponseSchema,
-  GetStatisticsResponseSchema,
   ListAgentsResponseSchema,
   ListModelsResponseSchema,
 } from "../../gen/atoll/agent/v1/agent_service_pb.ts";
@@ -13,16 +12,11 @@ import { ErrorReason, failure } from "../kernel/errors.ts";
 import { InvalidPageToken } from "../kernel/store/store-errors.ts";
 import type { AgentDeps, AgentSettings } from "./agent-deps.ts";
 import { runAlone } from "./loop/run-alone.ts";
-import type { SessionMemory } from "./memory/session-memory.ts";
 import type { ToolList } from "./tools/tool-list.ts";
 
 const defaultPageSize = 50;
 
-export function createAgentService(
-  deps: AgentDeps,
-  tools: ToolList,
-  memoryCounts: SessionMemory["counts"],
-): ServiceImpl<typeof AgentService> {
+export function createAgentService(deps: AgentDeps, tools: ToolList): ServiceImpl<typeof AgentService> {
   const agents = [...deps.agents.values()].sort((a, b) => (a.agentId < b.agentId ? -1 : 1));
   return {
     run: (requests, context) => runAlone(deps, tools, requests, context),
@@ -37,7 +31,6 @@ export function createAgentService(
       }
       return create(GetAgentResponseSchema, { agent: toAgent(agent) });
     },
-    getStatistics: () => create(GetStatisticsResponseSchema, memoryCounts()),
     listModels: (request) => {
       const page = pageOf(deps.models.list(), request, (model) => model.model);
       const models = page.items.map(({ contextTokens, ...model }) =>

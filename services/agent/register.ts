@@ -11,6 +11,8 @@ import { Worker, type WorkerOptions } from "./worker/worker.ts";
 export interface AgentPart {
   readonly routes: (router: ConnectRouter) => void;
   readonly worker: Worker;
+  /** How many sessions' conversations are in memory, and the most that may be. */
+  readonly counts: SessionMemory["counts"];
 }
 
 /** The worker does not dial before `worker.start()`. */
@@ -20,6 +22,6 @@ export function createAgent(deps: AgentDeps, options: WorkerOptions): AgentPart 
   const maxRuns = Math.max(...[...deps.agents.values()].map(({ historyMessages }) => historyMessages)) + 1;
   const memory = new SessionMemory(deps.session, { maxSessions: deps.cachedSessions, maxRuns });
   const worker = new Worker(deps, options, { tools, memory });
-  const service = createAgentService(deps, tools, () => memory.counts());
-  return { routes: (router) => registerService(router, AgentService, service), worker };
+  const service = createAgentService(deps, tools);
+  return { routes: (router) => registerService(router, AgentService, service), worker, counts: () => memory.counts() };
 }

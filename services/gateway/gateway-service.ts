@@ -14,9 +14,10 @@ import { sendMessage } from "./send-message.ts";
 import { chat } from "./streams/chat.ts";
 import type { SessionHub } from "./streams/session-hub.ts";
 import { subscribe } from "./streams/subscribe.ts";
+import { subscribeIndex } from "./streams/subscribe-index.ts";
 import { subscribeSessions } from "./streams/subscribe-sessions.ts";
 
-export function createGatewayService(deps: GatewayDeps, hub: SessionHub): ServiceImpl<typeof GatewayService> {
+export function createGatewayService(deps: GatewayDeps, hub: SessionHub): Partial<ServiceImpl<typeof GatewayService>> {
   const { session } = deps;
   // What goes on live comes from a watcher that all readers share: that one does not end with a run.
   const requireRun: RequireRun = async ({ runId }, context) => void (await session.getRun({ runId }, onward(context)));
@@ -26,6 +27,7 @@ export function createGatewayService(deps: GatewayDeps, hub: SessionHub): Servic
       endWithRun(context, deps.clock, requireRun, (ending) => subscribe(deps, hub, request, ending)),
     subscribeSessions: (request, context) =>
       endWithRun(context, deps.clock, requireRun, (ending) => subscribeSessions(deps, hub, request, ending)),
+    subscribeIndex: (request, context) => subscribeIndex(deps, request, context),
     sendMessage: (request, context) => sendMessage(deps, request, onward(context)),
     async cancelRun({ requestId, runId, reason }, context) {
       const { run } = await session.cancelRun({ requestId, runId, reason }, onward(context));
@@ -34,14 +36,6 @@ export function createGatewayService(deps: GatewayDeps, hub: SessionHub): Servic
     async waitRun({ runId, timeoutMs }, context) {
       const { run } = await session.waitRun({ runId, timeoutMs }, onward(context));
       return create(WaitRunResponseSchema, run === undefined ? {} : { run });
-    },
-    async resolveApproval({ requestId, sessionId, approvalId, decision, digest }, context) {
-      await session.resolveApproval({ requestId, sessionId, approvalId, decision, digest }, onward(context));
-      return {};
-    },
-    async answerQuestion({ requestId, sessionId, questionId, action, answer }, context) {
-      await session.answerQuestion({ requestId, sessionId, questionId, action, answer }, onward(context));
-      return {};
     },
   };
 }

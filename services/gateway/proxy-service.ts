@@ -8,6 +8,7 @@ import {
   type Transport,
 } from "@connectrpc/connect";
 import { onward } from "../kernel/rpc/call-context.ts";
+import { ruleOf } from "../kernel/rpc/gate/method-rule.ts";
 
 type AnyCall = (input: unknown, options: CallOptions) => unknown;
 
@@ -18,7 +19,8 @@ export function proxyService<Service extends DescService>(
   const client = createClient(service, transport) as unknown as Readonly<Record<string, AnyCall>>;
   const forward = (method: DescMethod) => (input: unknown, context: HandlerContext) =>
     client[method.localName]?.(input, onward(context));
-  return Object.fromEntries(service.methods.map((method) => [method.localName, forward(method)])) as Partial<
+  const served = service.methods.filter((method) => !ruleOf(method).notServed);
+  return Object.fromEntries(served.map((method) => [method.localName, forward(method)])) as Partial<
     ServiceImpl<Service>
   >;
 }

@@ -44,6 +44,8 @@ export interface Lifecycle {
   drainAndClose(options: { readonly drainTimeoutMs: number }): Promise<StopReport>;
   /** Closes all parts without draining, or ends a drain that is going on. Gives the same report. */
   closeNow(): Promise<StopReport>;
+  /** Whether it is stopping. */
+  isDraining(): boolean;
 }
 
 /** The mesh is stopping, so nothing can be added to it. */
@@ -127,6 +129,7 @@ export function createLifecycle({ log, closeTimeoutMs = 2000, clock = systemCloc
       stopped ??= drainAll(drainTimeoutMs).then(closeAll);
       return stopped;
     },
+    isDraining: () => stopped !== undefined,
     closeNow() {
       hurry.abort();
       stopped ??= closeAll();

@@ -4,15 +4,14 @@ import { AgentService } from "../../gen/atoll/agent/v1/agent_service_pb.ts";
 import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import type { AgentDeps, AgentSettings } from "../agent/agent-deps.ts";
 import { createModels } from "../agent/models/create-models.ts";
-import { createAgent } from "../agent/register.ts";
-import type { Worker } from "../agent/worker/worker.ts";
+import { type AgentPart, createAgent } from "../agent/register.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../kernel/config/resolved-config.ts";
 import { newId } from "../kernel/id.ts";
 import { RawSessionService } from "../kernel/rpc/hops/raw-session-service.ts";
 import { queueModes } from "./queue-modes.ts";
 import type { Wiring } from "./wiring.ts";
 
-export async function serveAgent(wiring: Wiring): Promise<Worker> {
+export async function serveAgent(wiring: Wiring): Promise<Pick<AgentPart, "worker" | "counts">> {
   const { config, clock, version, lifecycle, served } = wiring;
   const log = wiring.log.child({ service: "agent" });
   const session = served.peer("session");
@@ -27,7 +26,7 @@ export async function serveAgent(wiring: Wiring): Promise<Worker> {
     deltaWindowMs: config.runs.deltaWindowMs,
     cachedSessions: config.sessions.cachedSessions,
   };
-  const { worker, routes } = createAgent(deps, {
+  const { worker, routes, counts } = createAgent(deps, {
     workerId: newId("wrk", clock),
     capacity: config.runs.workerCapacity,
     version,
@@ -37,7 +36,7 @@ export async function serveAgent(wiring: Wiring): Promise<Worker> {
   worker.start();
   await lifecycle.register({ name: "agent", drain: () => worker.drain(), close: () => worker.close() });
   served.addPart("agent", AgentService, routes);
-  return worker;
+  return { worker, counts };
 }
 
 function agentSettings({ id, ...agent }: ResolvedAgent): AgentSettings {

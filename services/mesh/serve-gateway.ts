@@ -1,6 +1,6 @@
 /** Starts the gateway: the contract of people and programs, and those of its peers, on the port of this process. */
 import { createClient } from "@connectrpc/connect";
-import { AdminService, type GetStatusResponse } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
+import { AdminService, type InstanceStatus } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
 import { AgentService } from "../../gen/atoll/agent/v1/agent_service_pb.ts";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
@@ -18,7 +18,7 @@ import type { Wiring } from "./wiring.ts";
 interface OwnFacts {
   /** Where a client on this machine reaches it. */
   readonly url: () => string;
-  readonly status: () => Partial<Omit<GetStatusResponse, "$typeName" | "components">>;
+  readonly describe: () => Promise<InstanceStatus>;
 }
 
 /** The desk makes the one-time links to the page. */
@@ -43,7 +43,7 @@ export async function serveGateway(wiring: Wiring, { signer, localToken }: Signi
       links,
       config: () => redactConfig(config),
       prove: createMeshProver(localToken),
-      status: () => readStatus({ transports, facts: own.status() }),
+      status: () => readStatus({ transports, own: own.describe, others: served.otherProcesses() }),
     },
   );
   await lifecycle.register({ name: "gateway", close: () => gateway.close() });

@@ -60,6 +60,17 @@ export class ServedHere {
     return connectPeer(place, createHopInterceptor(name, signer, clock), server);
   }
 
+  /** The processes that the configuration names for services which are not in this one, each address once. */
+  otherProcesses(): Transport[] {
+    const { config, clock, server, signer } = this.#means;
+    const urls = (["session", "agent", "toolrouter"] as const).flatMap((name) =>
+      this.#parts.has(name) ? [] : (config.peers[name] ?? []),
+    );
+    return [...new Set(urls)].map((url) =>
+      connectPeer({ kind: "remote", url }, createHopInterceptor("instance", signer, clock), server),
+    );
+  }
+
   register(router: ConnectRouter): void {
     for (const register of this.#routes) register(router);
   }

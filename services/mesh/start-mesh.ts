@@ -2,8 +2,8 @@
  * Wires the chosen services into one process (L1): each is handed clients of its peers, in memory or over HTTP/2, and
  * can't tell which. This folder is the only one that knows them all.
  */
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
+import { InstanceService } from "../../gen/atoll/internal/v1/instance_service_pb.ts";
 import { type LinkDesk, linkTtlMs } from "../gateway/admin/link-desk.ts";
 import { localTenant } from "../kernel/auth/principal.ts";
 import { type Clock, systemClock } from "../kernel/clock.ts";
@@ -18,6 +18,7 @@ import { Draining } from "../kernel/rpc/gate/draining.ts";
 import { createServerOptions } from "../kernel/rpc/gate/server-options.ts";
 import { type ServiceName, serviceNames } from "../kernel/service-names.ts";
 import type { StoreUnavailable } from "../kernel/store/store-errors.ts";
+import { describeInstance, registerInstance } from "./describe-instance.ts";
 import { openKeys } from "./open-keys.ts";
 import { openPort, type Port } from "./open-port.ts";
 import { serveAgent } from "./serve-agent.ts";
@@ -118,29 +119,20 @@ async function start(options: StartOptions, lifecycle: Lifecycle): Promise<Mesh>
   const session =
     services.has("session") && signing !== undefined ? await serveSession(wiring, signing.signer) : undefined;
   if (services.has("toolrouter")) await serveToolRouter(wiring);
-  const worker = services.has("agent") ? await serveAgent(wiring) : undefined;
-  const status = () => {
-    const { workers = 0, held = 0 } = session?.counts() ?? {};
-    return {
-      version,
-      startedAt: timestampFromMs(startedAtMs),
-      services: [...services],
-      connections: port?.connections() ?? 0,
-      workers,
-      activeRuns: held,
-      rssBytes: BigInt(process.memoryUsage.rss()),
-    };
-  };
+  const agent = services.has("agent") ? await serveAgent(wiring) : undefined;
+  const connections = (): number => port?.connections() ?? 0;
+  const describe = () => describeInstance(wiring, { startedAtMs, connections, session, agent });
   const links =
     services.has("gateway") && signing !== undefined
-      ? await serveGateway(wiring, signing, { url: () => port?.url ?? "", status })
+      ? await serveGateway(wiring, signing, { url: () => port?.url ?? "", describe })
       : undefined;
+  if (links === undefined) wiring.served.addToPort([InstanceService], (router) => registerInstance(router, describe));
   port = await openPort(wiring, { server, draining, webFolder: options.webFolder });
-  if (worker !== undefined && session !== undefined) {
-    await Promise.race([worker.attached(), clock.sleep(firstAttachMs)]);
+  if (agent !== undefined && session !== undefined) {
+    await Promise.race([agent.worker.attached(), clock.sleep(firstAttachMs)]);
   }
   port.announce();
-  const { url, connections } = port;
+  const { url } = port;
   return { url, token: signing?.localToken ?? "", lifecycle, connections, createLink: () => createLink(links) };
 }
 

@@ -17,6 +17,8 @@ export interface SessionPart {
   readonly routes: (router: ConnectRouter) => void;
   /** Attached workers and the runs that they hold. */
   readonly counts: () => { readonly workers: number; readonly held: number };
+  /** Runs that wait in the store. */
+  readonly countQueued: () => Promise<number>;
   /** Gives out no more runs and asks the workers to attach elsewhere; resolves when they have left. */
   readonly drain: (deadlineMs: number) => Promise<void>;
   readonly close: () => Promise<void>;
@@ -32,6 +34,7 @@ export async function startSession(deps: SessionDeps): Promise<SessionPart> {
   return {
     routes: (router) => registerService(router, RawSessionService, service),
     counts: () => dispatcher.counts(),
+    countQueued: () => deps.store.countQueuedRuns(),
     drain: (deadlineMs) => dispatcher.drainInstance(deadlineMs),
     close: async () => {
       for (const stop of jobs) stop();

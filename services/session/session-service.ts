@@ -1,4 +1,5 @@
 /** SessionService over its ports. Each verb has its own file; this one only joins them. */
+
 import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { GetRunResponseSchema, GetSessionResponseSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
@@ -6,6 +7,7 @@ import { endWithRun, guardRuns } from "../kernel/rpc/gate/run-guard.ts";
 import { RawSessionService } from "../kernel/rpc/hops/raw-session-service.ts";
 import { type SubmitEffects, submitMessage } from "./accepting/submit-message.ts";
 import { countSessions } from "./finding/count-sessions.ts";
+import { listRuns } from "./finding/list-runs.ts";
 import { listSessions } from "./finding/list-sessions.ts";
 import { closeSession } from "./life/close-session.ts";
 import { createSession } from "./life/create-session.ts";
@@ -49,6 +51,7 @@ export function createSessionService(
       submitMessage: (request, context) => submitMessage(deps, effects, request, context),
       getRun: async (request, context) =>
         create(GetRunResponseSchema, { run: toRun(await getRun(deps, request, context)) }),
+      listRuns: (request, context) => listRuns(deps, request, context),
       cancelRun: (request, context) => cancelRun(deps, effects, request, context),
       waitRun: (request, context) => waitRun(deps, request, context),
       listEvents: (request, context) => listEvents(deps, request, context),

@@ -1,6 +1,8 @@
 /** The RPCs of ToolRouterService, a few lines each; what they do stands in the files that they call. */
+
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { McpServerSchema } from "../../gen/atoll/config/v1/mcp_server_pb.ts";
 import {
   ExplainPolicyResponseSchema,
   GetServerResponseSchema,
@@ -14,6 +16,7 @@ import {
   WatchToolsResponseSchema,
 } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import type { Clock } from "../kernel/clock.ts";
+import { revisionOf } from "../kernel/config/config-revision.ts";
 import { ErrorReason, failure } from "../kernel/errors.ts";
 import type { Log } from "../kernel/log.ts";
 import { endWithRun, guardRuns, type RequireRun } from "../kernel/rpc/gate/run-guard.ts";
@@ -131,7 +134,9 @@ export function createToolRouterService(deps: ToolRouterServiceDeps): Partial<Se
         { find: (wanted) => shownServers(callerOf(context)).find((each) => each.name === wanted) },
         name,
       );
-      return create(GetServerResponseSchema, { server: describeServer(server) });
+      const { shown } = server.settings;
+      const config = shown === undefined ? {} : { config: shown, revision: revisionOf(McpServerSchema, shown) };
+      return create(GetServerResponseSchema, { server: describeServer(server), ...config });
     },
 
     async restartServer({ requestId, name }, context) {

@@ -121,7 +121,7 @@ describe("access", () => {
     });
 
     test(`a one-time link works once, and its token only from the page's own origin ${verifies("L6")}`, async () => {
-      const { url } = await client.admin.createLink({});
+      const { url } = await client.admin.createLink({ requestId: crypto.randomUUID() });
       const code = new URL(url).hash.slice("#code=".length);
       const visitor = clientOver(open);
       const origin = { headers: { origin: mesh.url } };

@@ -55,7 +55,7 @@ export function openPages(mesh: () => MeshProcess) {
     return page;
   };
   const makeLink = async (): Promise<string> =>
-    (await createClient(AdminService, mesh().transport()).createLink({})).url;
+    (await createClient(AdminService, mesh().transport()).createLink({ requestId: crypto.randomUUID() })).url;
   /** @param origin Where the browser finds the mesh. Default: where the mesh says. */
   const signIn = async (context: BrowserContext, origin?: string): Promise<Page> => {
     const page = watch(await context.newPage());

@@ -149,7 +149,7 @@ describe("stopping", () => {
       for await (const _ of client.gateway.subscribe({ sessionId: sent.sessionId }, { signal: control.signal }));
     })().catch(() => undefined);
     await eventually("the reader is there", async () =>
-      (await client.admin.getStatus({})).connections > 0 ? true : undefined,
+      ((await client.admin.getStatus({})).instances[0]?.connections ?? 0) > 0 ? true : undefined,
     );
     expect(await signalNow(running, "SIGINT")).toBe(0);
     control.abort();

@@ -1,6 +1,8 @@
 /** `atoll token`: the token of local programs, or a one-time link to the page. */
+
 import { createClient } from "@connectrpc/connect";
 import { AdminService } from "../../../gen/atoll/admin/v1/admin_service_pb.ts";
+import { newId } from "../../kernel/id.ts";
 import { type Command, UsageError } from "../command.ts";
 import { connectMesh, readLocalToken } from "../connect-mesh.ts";
 import { clientFlags } from "../flags.ts";
@@ -22,7 +24,7 @@ export const token: Command = {
       else output.line(localToken);
       return 0;
     }
-    const { url } = await createClient(AdminService, connectMesh(input)).createLink({});
+    const { url } = await createClient(AdminService, connectMesh(input)).createLink({ requestId: newId("req") });
     if (flags.json === true) output.json(JSON.stringify({ url }));
     else output.line(url);
     return 0;

@@ -143,8 +143,10 @@ function urlOf(input: CommandInput): string | undefined {
 
 async function sayStatus(transport: Transport, url: string, say: Say): Promise<void> {
   const status = await createClient(AdminService, transport).getStatus({}, { timeoutMs: 10_000 });
-  const megabytes = Math.round(Number(status.rssBytes) / 1e6);
-  say("mesh", "ok", `mesh ${status.version} at ${url}: ${status.services.join(", ")}; ${megabytes} MB`);
+  for (const [index, { version, services, rssBytes }] of status.instances.entries()) {
+    const where = index === 0 ? `at ${url}` : "beside it";
+    say("mesh", "ok", `mesh ${version} ${where}: ${services.join(", ")}; ${Math.round(Number(rssBytes) / 1e6)} MB`);
+  }
   for (const { name, health, problem } of status.components) {
     // The servers are asked for one by one.
     if (name.startsWith("mcp/")) continue;

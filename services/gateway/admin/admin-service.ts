@@ -10,11 +10,13 @@ import {
   ProveIdentityResponseSchema,
   RedeemLinkResponseSchema,
 } from "../../../gen/atoll/admin/v1/admin_service_pb.ts";
-import type { MeshConfig } from "../../../gen/atoll/config/v1/mesh_config_pb.ts";
+import { type MeshConfig, MeshConfigSchema } from "../../../gen/atoll/config/v1/mesh_config_pb.ts";
 import type { MeshProver } from "../../kernel/auth/mesh-proof.ts";
+import { revisionOf } from "../../kernel/config/config-revision.ts";
 import { ErrorReason, failure } from "../../kernel/errors.ts";
 import { connectionEndsKey, principalOf } from "../../kernel/rpc/call-context.ts";
 import { type LinkDesk, linkTtlMs } from "./link-desk.ts";
+import { linkGrant } from "./link-grant.ts";
 
 export interface AdminDeps {
   readonly links: LinkDesk;
@@ -32,9 +34,14 @@ export function createAdminService({
 }: AdminDeps): Partial<ServiceImpl<typeof AdminService>> {
   return {
     getStatus: () => status(),
-    getConfig: () => create(GetConfigResponseSchema, { config: config(), revision: 1n }),
-    createLink({ ttlS }, context) {
-      const { url, expiresAtMs } = links.create(principalOf(context), ttlS === 0 ? linkTtlMs : ttlS * 1000);
+    getConfig: () =>
+      create(GetConfigResponseSchema, { config: config(), revision: revisionOf(MeshConfigSchema, config()) }),
+    createLink({ requestId, ttlS, scopes, sessionId }, context) {
+      const maker = principalOf(context);
+      const key = `${maker.tenant} ${maker.name} ${requestId}`;
+      const body = JSON.stringify([ttlS, sessionId, [...scopes].sort()]);
+      const grant = linkGrant(maker, { scopes, sessionId });
+      const { url, expiresAtMs } = links.create(grant, ttlS === 0 ? linkTtlMs : ttlS * 1000, { key, body });
       return create(CreateLinkResponseSchema, { url, expiresAt: timestampFromMs(expiresAtMs) });
     },
     async redeemLink({ code }, context) {

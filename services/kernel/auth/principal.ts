@@ -11,6 +11,13 @@ export interface Principal {
   readonly origin: string | undefined;
   /** The run that the token opens, and nothing else; undefined for every other token. */
   readonly run: RunGrant | undefined;
+  /** The only session that the token opens (CreateLink); left out for every other token. */
+  readonly sessionId?: string;
+}
+
+/** The session that a principal is bound to, by a run or by itself; undefined for one that may see all of its tenant's. */
+export function boundSession({ run, sessionId }: Pick<Principal, "run" | "sessionId">): string | undefined {
+  return run?.sessionId ?? sessionId;
 }
 
 /** What a run's token reaches: one run, as one holder of it, while the run is at work under this epoch. */

@@ -79,6 +79,7 @@ export function createSignedTokens(secret: Uint8Array, clock: Clock): SignedToke
         ten: principal.tenant,
         scp: [...principal.scopes],
         ...(principal.origin === undefined ? {} : { org: principal.origin }),
+        ...(principal.sessionId === undefined ? {} : { one: principal.sessionId }),
         ...(run === undefined ? {} : { ses: run.sessionId, run: run.runId, agt: run.agentId, epo: run.epoch }),
       });
       memory.put(token, { principal, kind, expiresAtS });
@@ -159,13 +160,16 @@ function looksSigned(token: string): boolean {
 }
 
 function readClaims(claims: Readonly<Record<string, unknown>>, kind: TokenKind): Principal | undefined {
-  const { sub, ten, scp, org } = claims;
+  const { sub, ten, scp, org, one } = claims;
+  if (one !== undefined && typeof one !== "string") return undefined;
   if (typeof sub !== "string" || typeof ten !== "string" || !Array.isArray(scp)) return undefined;
   if (!scp.every((scope): scope is AuthScope => Number.isInteger(scope))) return undefined;
   const run = readGrant(claims);
   // A token that names a part of a run must never open more than one that names all of it.
   if (run === "broken" || (kind === "run" && run === undefined)) return undefined;
-  return { tenant: ten, name: sub, scopes: new Set(scp), origin: typeof org === "string" ? org : undefined, run };
+  const origin = typeof org === "string" ? org : undefined;
+  const bound = one === undefined ? {} : { sessionId: one };
+  return { tenant: ten, name: sub, scopes: new Set(scp), origin, run, ...bound };
 }
 
 function readGrant({ ses, run, agt, epo }: Readonly<Record<string, unknown>>): RunGrant | undefined | "broken" {

@@ -1,17 +1,21 @@
 /**
- * The configuration in force as its message, for showing it.
+ * The configuration in force as its message, for showing it, and for giving it back changed.
  *
  * Keeps: no secret leaves: keys, values of `env` and `headers`, passwords and queries in addresses, and arguments that are
- * named like secrets. Their names stay, so that a person sees that they are set.
+ * named like secrets. Their names stay, so that a person sees that they are set, and a reference to one (`${NAME}`) is shown as
+ * it is written.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { McpServerSchema } from "../../../gen/atoll/config/v1/mcp_server_pb.ts";
 import { type MeshConfig, MeshConfigSchema } from "../../../gen/atoll/config/v1/mesh_config_pb.ts";
-import { isSecretName, redacted } from "../secret-names.ts";
+import { isSecretName } from "../secret-names.ts";
 import type { ResolvedAgent, ResolvedConfig, ResolvedMcpServer } from "./resolved-config.ts";
 import { formatListen } from "./resolving/addresses.ts";
 
-/** The message with every value in force, defaults included, and `[redacted]` in the place of each secret. */
+/** What stands in the place of a secret that is no reference; given back, it means: as it is. */
+export const kept = "${kept}";
+
+/** The message with every value in force, defaults included, and `${kept}` in the place of each secret. */
 export function redactConfig(config: ResolvedConfig): MeshConfig {
   const { anthropic } = config.models;
   return create(MeshConfigSchema, {
@@ -38,7 +42,7 @@ export function redactConfig(config: ResolvedConfig): MeshConfig {
       aliases: Object.fromEntries(config.models.aliases),
       anthropic: {
         ...anthropic,
-        apiKey: anthropic.apiKey === undefined ? "" : redacted,
+        apiKey: anthropic.apiKey === undefined ? "" : kept,
         baseUrl: redactUrl(anthropic.baseUrl),
         models: [...anthropic.models],
       },
@@ -63,7 +67,7 @@ function showAgent({ id: _, ...agent }: ResolvedAgent) {
 }
 
 /** One server as its message, without its secrets. */
-function redactMcpServer(server: ResolvedMcpServer): MessageInitShape<typeof McpServerSchema> {
+export function redactMcpServer(server: ResolvedMcpServer): MessageInitShape<typeof McpServerSchema> {
   const { disabled, startTimeoutMs, callTimeoutMs, callMaxDurationMs, trusted, title, written } = server;
   const base = {
     ...{ disabled, startTimeoutMs, callTimeoutMs, callMaxDurationMs, trusted, title },
@@ -79,16 +83,29 @@ function redactMcpServer(server: ResolvedMcpServer): MessageInitShape<typeof Mcp
         // As written: what a variable put in can be a secret.
         command: written.command,
         args: redactArgs(written.args),
-        env: redactValues(server.env),
+        env: redactValues(server.env, written.env),
         cwd: server.cwd,
       };
     case "http":
-      return { ...base, type: "http", url: redactUrl(written.url), headers: redactValues(server.headers) };
+      return {
+        ...base,
+        type: "http",
+        url: redactUrl(written.url),
+        headers: redactValues(server.headers, written.headers),
+      };
   }
 }
 
-function redactValues(values: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.keys(values).map((name) => [name, redacted]));
+/** A reference, and what stands in front of one in a header. */
+const reference = /^(?:(?:Bearer|Basic|Token) +)?\$\{(?:env:)?[A-Za-z_][A-Za-z0-9_]*\}$/i;
+
+type Values = Readonly<Record<string, string>>;
+
+/** Values that came from a file have no name in `written`. */
+function redactValues(values: Values, written: Values): Record<string, string> {
+  return Object.fromEntries(
+    Object.keys(values).map((name) => [name, reference.test(written[name] ?? "") ? (written[name] ?? "") : kept]),
+  );
 }
 
 /** `--api-key=x`, `--api-key x` and `API_KEY=x`. */
@@ -96,14 +113,16 @@ function redactArgs(args: readonly string[]): string[] {
   return args.map((arg, index) => {
     const previous = args[index - 1] ?? "";
     if (previous.startsWith("-") && !previous.includes("=") && isSecretName(previous) && !arg.startsWith("-"))
-      return redacted;
+      return kept;
     const [, name] = /^(-*[\w-]+)=/.exec(arg) ?? [];
-    return name !== undefined && isSecretName(name) ? `${name}=${redacted}` : redactUrl(arg);
+    return name !== undefined && isSecretName(name) ? `${name}=${kept}` : redactUrl(arg);
   });
 }
 
 /** An address without password and query; other text as it is. */
 function redactUrl(text: string | undefined): string {
   if (text === undefined || !/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return text ?? "";
-  return text.replace(/^([^:]+:\/\/)[^/?#]*@/, `$1${redacted}@`).replace(/\?.*$/s, `?${redacted}`);
+  return text
+    .replace(/^([^:]+:\/\/)[^/?#]*@/, (_, scheme: string) => `${scheme}${kept}@`)
+    .replace(/\?.*$/s, () => `?${kept}`);
 }

@@ -137,7 +137,13 @@ interface McpServerBase {
   readonly includeTools: readonly string[];
   readonly excludeTools: readonly string[];
   /** As it is written, for showing: what variables put in can be a secret. */
-  readonly written: { readonly command: string; readonly args: readonly string[]; readonly url: string };
+  readonly written: {
+    readonly command: string;
+    readonly args: readonly string[];
+    readonly url: string;
+    readonly env: Readonly<Record<string, string>>;
+    readonly headers: Readonly<Record<string, string>>;
+  };
   readonly startTimeoutMs: number;
   readonly callTimeoutMs: number;
   readonly callMaxDurationMs: number;

@@ -7,15 +7,24 @@ import { anonymousReadBytes } from "./admission/anonymous-calls.ts";
 import { guardHandler } from "./gate/guard-body.ts";
 import { ruleOf } from "./gate/method-rule.ts";
 
-/** An RPC without an implementation answers UNIMPLEMENTED with the reason METHOD_NOT_SERVED. */
+/**
+ * An RPC that the contract marks as not served answers UNIMPLEMENTED with the reason METHOD_NOT_SERVED. Throws when contract and
+ * implementation differ in that: a fault of ours, found by every start.
+ *
+ * @param options `isWhole`: false for tests of what is around a handler, which implement a part of a contract. Default: true.
+ */
 export function registerService<Service extends DescService>(
   router: ConnectRouter,
   service: Service,
   implementation: Partial<ServiceImpl<Service>>,
+  { isWhole = true } = {},
 ): void {
   const methods = implementation as Readonly<Record<string, MethodImpl<DescMethod> | undefined>>;
   for (const method of service.methods) {
     const implemented = methods[method.localName];
+    if (isWhole && (implemented === undefined) !== ruleOf(method).notServed) {
+      throw new Error(`${service.typeName}/${method.name}: \`not_served\` is not what is implemented`);
+    }
     router.rpc(method, (implemented ?? notServed(method)) as MethodImpl<DescMethod>, {
       readMaxBytes: ruleOf(method).maxRequestBytes,
       ...(ruleOf(method).scope === Scope.PUBLIC ? publicRpcOptions : {}),

@@ -64,7 +64,7 @@ export async function serveRpcs(
   const authenticate = createAuthenticate({ localToken, tokens, clock: systemClock, maxFailedPerMinute });
   const server = createServerOptions({ authenticate, clock, log, streamIdleTimeoutMs });
   const routes = (router: ConnectRouter): void => {
-    for (const { service, handlers } of services) registerService(router, service, handlers);
+    for (const { service, handlers } of services) registerService(router, service, handlers, { isWhole: false });
   };
   const listener = await openEdge({
     host: "127.0.0.1",

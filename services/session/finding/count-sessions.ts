@@ -6,6 +6,7 @@ import {
   type CountSessionsResponse,
   CountSessionsResponseSchema,
 } from "../../../gen/atoll/session/v1/session_service_pb.ts";
+import { boundSession } from "../../kernel/auth/principal.ts";
 import { principalOf, scopeOf } from "../../kernel/rpc/call-context.ts";
 import type { SessionDeps } from "../session-deps.ts";
 
@@ -16,8 +17,9 @@ export async function countSessions(
   request: CountSessionsRequest,
   context: HandlerContext,
 ): Promise<CountSessionsResponse> {
-  // A run token knows of its own session and of no other.
-  if (principalOf(context).run !== undefined) return create(CountSessionsResponseSchema, { total: 1n, active: 1n });
+  // A token that opens one session knows of no other.
+  if (boundSession(principalOf(context)) !== undefined)
+    return create(CountSessionsResponseSchema, { total: 1n, active: 1n });
   const activeSinceMs = clock.nowMs() - (request.activeWithinS || defaultActiveWithinS) * 1_000;
   const { total, active } = await store.countSessions(scopeOf(context), { activeSinceMs });
   return create(CountSessionsResponseSchema, { total: BigInt(total), active: BigInt(active) });

@@ -9,6 +9,7 @@ import {
   ListSessionsResponseSchema,
   SessionOrder,
 } from "../../../gen/atoll/session/v1/session_service_pb.ts";
+import { boundSession } from "../../kernel/auth/principal.ts";
 import { principalOf, scopeOf } from "../../kernel/rpc/call-context.ts";
 import type { Scope } from "../../kernel/store/scope.ts";
 import { countFitting } from "../reading/fit-answer.ts";
@@ -38,10 +39,10 @@ export async function listSessions(
   request: ListSessionsRequest,
   context: HandlerContext,
 ): Promise<ListSessionsResponse> {
-  const { run } = principalOf(context);
-  if (run !== undefined) {
-    // A run token opens its own session: a list of others would tell what it may not know.
-    const own = await deps.store.getSession(scopeOf(context), { sessionId: run.sessionId });
+  const sessionId = boundSession(principalOf(context));
+  if (sessionId !== undefined) {
+    // The token opens one session: a list of others would tell what it may not know.
+    const own = await deps.store.getSession(scopeOf(context), { sessionId });
     return create(ListSessionsResponseSchema, { sessions: own === undefined ? [] : [toSession(own)] });
   }
   const wanted: ListSessionsInput = {

@@ -11,6 +11,7 @@ import { newId } from "../../kernel/id.ts";
 import { scopeOf } from "../../kernel/rpc/call-context.ts";
 import { answerOf, requestOf } from "../accepting/request-digest.ts";
 import { routeKey } from "../accepting/route-key.ts";
+import { requireUnbound } from "../reading/read-session.ts";
 import { toSession } from "../reading/session-message.ts";
 import type { SessionDeps } from "../session-deps.ts";
 import type { SessionRow } from "../store/rows.ts";
@@ -22,6 +23,7 @@ export async function createSession(
   message: CreateSessionRequest,
   context: HandlerContext,
 ): Promise<CreateSessionResponse> {
+  requireUnbound(context);
   checkResetPolicy(message.resetPolicy, "reset_policy");
   const request = requestOf(
     CreateSessionRequestSchema,

@@ -1,6 +1,7 @@
 /** Reads of sessions and runs. What belongs to another tenant, or to another run's token, is not there. */
 import type { HandlerContext } from "@connectrpc/connect";
 import type { GetRunRequest, GetSessionRequest } from "../../../gen/atoll/session/v1/session_service_pb.ts";
+import { boundSession } from "../../kernel/auth/principal.ts";
 import { ErrorReason, failure } from "../../kernel/errors.ts";
 import { principalOf, scopeOf } from "../../kernel/rpc/call-context.ts";
 import { routeKey } from "../accepting/route-key.ts";
@@ -25,10 +26,15 @@ export function sessionNotFound(by: { readonly sessionId: string } | { readonly 
   return failure(ErrorReason.SESSION_NOT_FOUND, `no such session: ${Object.values(metadata)[0]}`, { metadata });
 }
 
-export async function getRun(deps: SessionDeps, request: GetRunRequest, context: HandlerContext): Promise<RunRow> {
+export async function getRun(
+  deps: SessionDeps,
+  request: Pick<GetRunRequest, "runId">,
+  context: HandlerContext,
+): Promise<RunRow> {
   const row = await deps.store.getRun(scopeOf(context), request.runId);
   const { run } = principalOf(context);
-  if (row === undefined || (run !== undefined && run.runId !== row.runId)) throw runNotFound(request.runId);
+  const isOther = row !== undefined && run !== undefined && run.runId !== row.runId;
+  if (row === undefined || isOther || !isOpened(row.sessionId, context)) throw runNotFound(request.runId);
   return row;
 }
 
@@ -36,21 +42,21 @@ export function runNotFound(runId: string): Error {
   return failure(ErrorReason.RUN_NOT_FOUND, `no such run: ${runId}`, { metadata: { run_id: runId } });
 }
 
-/** Errors: SESSION_NOT_FOUND for what a run token does not open, as for what is not there. */
+/** Errors: SESSION_NOT_FOUND for what a token that is bound to a session does not open, as for what is not there. */
 export function requireOpened(sessionId: string, context: Pick<HandlerContext, "values">): void {
   if (!isOpened(sessionId, context)) throw sessionNotFound({ sessionId });
 }
 
-/** A run token opens its own session and nothing else. */
+/** A token that is bound to a session, a run's or a link's, opens that one and nothing else. */
 function isOpened(sessionId: string, context: Pick<HandlerContext, "values">): boolean {
-  const { run } = principalOf(context);
-  return run === undefined || run.sessionId === sessionId;
+  const bound = boundSession(principalOf(context));
+  return bound === undefined || bound === sessionId;
 }
 
-/** A run token opens no list of sessions: it would tell of others. Errors: SCOPE_MISSING. */
+/** It opens no list of sessions, which would tell of others, and makes none. Errors: SCOPE_MISSING. */
 export function requireUnbound(context: Pick<HandlerContext, "values">): void {
-  if (principalOf(context).run === undefined) return;
-  throw failure(ErrorReason.SCOPE_MISSING, "a run's token opens its own session: watch that one", {
+  if (boundSession(principalOf(context)) === undefined) return;
+  throw failure(ErrorReason.SCOPE_MISSING, "the token opens one session: name that one", {
     metadata: { scope: "SESSIONS_READ" },
   });
 }

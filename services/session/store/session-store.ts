@@ -154,6 +154,25 @@ export interface Compaction {
   readonly damaged: readonly LogDamaged[];
 }
 
+export interface ListRunsInput {
+  /** 1–500. */
+  readonly pageSize: number;
+  /** Empty for the first page. */
+  readonly pageToken: string;
+  /** Empty for every session. */
+  readonly sessionId: string;
+  /** Empty for every state. */
+  readonly states: readonly RunRow["state"][];
+  /** Empty for every agent. */
+  readonly agentId: string;
+}
+
+export interface RunPage {
+  readonly runs: readonly RunRow[];
+  /** Empty on the last page. A page that looked at many runs has one, also when it found none. */
+  readonly nextPageToken: string;
+}
+
 export interface SessionStore {
   /** Creates the session, or finds the one that has the key. */
   createSession(
@@ -266,7 +285,9 @@ export interface SessionStore {
   ): Promise<{ readonly run: RunRow; readonly appended: Appended } | undefined>;
   /** Every run in state `running`, all tenants; read once at start to find the ones whose holder is gone. */
   listRunningRuns(): Promise<readonly RunRow[]>;
-  /** Whether a run waits that `claimRuns` could take. */
+  /** Runs of a tenant, newest first. Errors: InvalidPageToken. */
+  listRuns(scope: Pick<Scope, "tenant">, input: ListRunsInput): Promise<RunPage>;
+  /** Runs that wait, of all tenants. */
   countQueuedRuns(): Promise<number>;
 
   /**

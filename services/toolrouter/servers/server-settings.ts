@@ -1,4 +1,7 @@
 /** An MCP server as the mesh's configuration resolves it: every default filled in. */
+import { create } from "@bufbuild/protobuf";
+import { type McpServer, McpServerSchema } from "../../../gen/atoll/config/v1/mcp_server_pb.ts";
+import { redactMcpServer } from "../../kernel/config/redact-config.ts";
 import type { ResolvedMcpServer } from "../../kernel/config/resolved-config.ts";
 import { matchesName } from "../../kernel/match-name.ts";
 import type { McpTarget } from "../mcp/mcp-connection.ts";
@@ -25,6 +28,8 @@ export interface McpServerSettings {
   readonly repeatableTools: readonly string[];
   /** Whether its tools can be used without an approval each. */
   readonly trusted: boolean;
+  /** The configuration for showing it, without its secrets; undefined for a server that no configuration has. */
+  readonly shown?: McpServer;
 }
 
 /** The settings of a configured server. `inheritedEnv` is all that a child sees of the mesh's own environment. */
@@ -38,6 +43,7 @@ export function settingsOf(
     target: targetOf(server, inheritedEnv),
     ...{ disabled, problem, title, includeTools, excludeTools },
     ...{ startTimeoutMs, callTimeoutMs, callMaxDurationMs, repeatableTools, trusted },
+    shown: create(McpServerSchema, redactMcpServer(server)),
   };
 }
 

@@ -11,15 +11,15 @@ import { file_atoll_auth_v1_options } from "../../auth/v1/options_pb.ts";
 import type { MeshConfig } from "../../config/v1/mesh_config_pb.ts";
 import { file_atoll_config_v1_mesh_config } from "../../config/v1/mesh_config_pb.ts";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file atoll/admin/v1/admin_service.proto.
  */
 export const file_atoll_admin_v1_admin_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJhdG9sbC9hZG1pbi92MS9hZG1pbl9zZXJ2aWNlLnByb3RvEg5hdG9sbC5hZG1pbi52MSISChBHZXRTdGF0dXNSZXF1ZXN0IlgKD0NvbXBvbmVudFN0YXR1cxIMCgRuYW1lGAEgASgJEiYKBmhlYWx0aBgCIAEoDjIWLmF0b2xsLmFkbWluLnYxLkhlYWx0aBIPCgdwcm9ibGVtGAMgASgJIuQCChFHZXRTdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEi4KCnN0YXJ0ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHNlcnZpY2VzGAMgAygJEjMKCmNvbXBvbmVudHMYBCADKAsyHy5hdG9sbC5hZG1pbi52MS5Db21wb25lbnRTdGF0dXMSEwoLY29ubmVjdGlvbnMYBSABKA0SEAoIc2Vzc2lvbnMYBiABKAQSDwoHd29ya2VycxgHIAEoDRITCgthY3RpdmVfcnVucxgIIAEoDRITCgtxdWV1ZWRfcnVucxgJIAEoDRIRCglyc3NfYnl0ZXMYCiABKAQSFwoPYWN0aXZlX3Nlc3Npb25zGAsgASgEEhcKD2NhY2hlZF9zZXNzaW9ucxgMIAEoDRIgChhjYWNoZWRfc2Vzc2lvbnNfY2FwYWNpdHkYDSABKA0iEgoQR2V0Q29uZmlnUmVxdWVzdCJSChFHZXRDb25maWdSZXNwb25zZRIrCgZjb25maWcYASABKAsyGy5hdG9sbC5jb25maWcudjEuTWVzaENvbmZpZxIQCghyZXZpc2lvbhgCIAEoBCKRAQoTVXBkYXRlQ29uZmlnUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjMKBmNvbmZpZxgCIAEoCzIbLmF0b2xsLmNvbmZpZy52MS5NZXNoQ29uZmlnQga6SAPIAQESEAoIcmV2aXNpb24YAyABKAQiPwoUVXBkYXRlQ29uZmlnUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQSFQoNbmVlZHNfcmVzdGFydBgCIAMoCSLbAQoDS2V5Eg4KBmtleV9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEiQKBnNjb3BlcxgDIAMoDjIULmF0b2xsLmF1dGgudjEuU2NvcGUSLgoKY3JlYXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMbGFzdF91c2VkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLQAQoQQ3JlYXRlS2V5UmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEhgKBG5hbWUYAiABKAlCCrpIB3IFEAEYgAESPQoGc2NvcGVzGAMgAygOMhQuYXRvbGwuYXV0aC52MS5TY29wZUIXukgUkgERCAEQIBgBIgmCAQYQASAAIAESLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRQoRQ3JlYXRlS2V5UmVzcG9uc2USIAoDa2V5GAEgASgLMhMuYXRvbGwuYWRtaW4udjEuS2V5Eg4KBnNlY3JldBgCIAEoCSJiCg9MaXN0S2V5c1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNQgi6SAUqAxj0AxIyCgpwYWdlX3Rva2VuGAIgASgJQh66SBtyGTIXXltBLVphLXowLTlfPS1dezAsNTEyfSQiTgoQTGlzdEtleXNSZXNwb25zZRIhCgRrZXlzGAEgAygLMhMuYXRvbGwuYWRtaW4udjEuS2V5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ2ChBSZXZva2VLZXlSZXF1ZXN0EjMKCnJlcXVlc3RfaWQYASABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSLQoGa2V5X2lkGAIgASgJQh26SBpyGDIWXltBLVphLXowLTlfLV17MCwxMjh9JCITChFSZXZva2VLZXlSZXNwb25zZSItChFDcmVhdGVMaW5rUmVxdWVzdBIYCgV0dGxfcxgBIAEoDUIJukgGKgQYgKMFIlEKEkNyZWF0ZUxpbmtSZXNwb25zZRILCgN1cmwYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiQAoRUmVkZWVtTGlua1JlcXVlc3QSKwoEY29kZRgBIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezAsMTI4fSQiUwoSUmVkZWVtTGlua1Jlc3BvbnNlEg0KBXRva2VuGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIi4KFFByb3ZlSWRlbnRpdHlSZXF1ZXN0EhYKBW5vbmNlGAEgASgMQge6SAR6AmggIiYKFVByb3ZlSWRlbnRpdHlSZXNwb25zZRINCgVwcm9vZhgBIAEoDCKJAQoKQXVkaXRFbnRyeRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglwcmluY2lwYWwYAiABKAkSDgoGbWV0aG9kGAMgASgJEg4KBnRhcmdldBgEIAEoCRIMCgRjb2RlGAUgASgNEhAKCHRyYWNlX2lkGAYgASgJImoKF0xpc3RBdWRpdEVudHJpZXNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY9AMSMgoKcGFnZV90b2tlbhgCIAEoCUIeukgbchkyF15bQS1aYS16MC05Xz0tXXswLDUxMn0kImAKGExpc3RBdWRpdEVudHJpZXNSZXNwb25zZRIrCgdlbnRyaWVzGAEgAygLMhouYXRvbGwuYWRtaW4udjEuQXVkaXRFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiDgoMRHJhaW5SZXF1ZXN0Ig8KDURyYWluUmVzcG9uc2UqVQoGSGVhbHRoEhYKEkhFQUxUSF9VTlNQRUNJRklFRBAAEg0KCUhFQUxUSF9PSxABEhMKD0hFQUxUSF9ERUdSQURFRBACEg8KC0hFQUxUSF9ET1dOEAMyrwgKDEFkbWluU2VydmljZRJbCglHZXRTdGF0dXMSIC5hdG9sbC5hZG1pbi52MS5HZXRTdGF0dXNSZXF1ZXN0GiEuYXRvbGwuYWRtaW4udjEuR2V0U3RhdHVzUmVzcG9uc2UiCZACAfLtGAIIDhJbCglHZXRDb25maWcSIC5hdG9sbC5hZG1pbi52MS5HZXRDb25maWdSZXF1ZXN0GiEuYXRvbGwuYWRtaW4udjEuR2V0Q29uZmlnUmVzcG9uc2UiCZACAfLtGAIIDhJoCgxVcGRhdGVDb25maWcSIy5hdG9sbC5hZG1pbi52MS5VcGRhdGVDb25maWdSZXF1ZXN0GiQuYXRvbGwuYWRtaW4udjEuVXBkYXRlQ29uZmlnUmVzcG9uc2UiDZACAvLtGAYIDhiAgEASWwoJQ3JlYXRlS2V5EiAuYXRvbGwuYWRtaW4udjEuQ3JlYXRlS2V5UmVxdWVzdBohLmF0b2xsLmFkbWluLnYxLkNyZWF0ZUtleVJlc3BvbnNlIgmQAgLy7RgCCAsSWAoITGlzdEtleXMSHy5hdG9sbC5hZG1pbi52MS5MaXN0S2V5c1JlcXVlc3QaIC5hdG9sbC5hZG1pbi52MS5MaXN0S2V5c1Jlc3BvbnNlIgmQAgHy7RgCCAsSWwoJUmV2b2tlS2V5EiAuYXRvbGwuYWRtaW4udjEuUmV2b2tlS2V5UmVxdWVzdBohLmF0b2xsLmFkbWluLnYxLlJldm9rZUtleVJlc3BvbnNlIgmQAgLy7RgCCAsSWwoKQ3JlYXRlTGluaxIhLmF0b2xsLmFkbWluLnYxLkNyZWF0ZUxpbmtSZXF1ZXN0GiIuYXRvbGwuYWRtaW4udjEuQ3JlYXRlTGlua1Jlc3BvbnNlIgby7RgCCAsSWwoKUmVkZWVtTGluaxIhLmF0b2xsLmFkbWluLnYxLlJlZGVlbUxpbmtSZXF1ZXN0GiIuYXRvbGwuYWRtaW4udjEuUmVkZWVtTGlua1Jlc3BvbnNlIgby7RgCCAESagoNUHJvdmVJZGVudGl0eRIkLmF0b2xsLmFkbWluLnYxLlByb3ZlSWRlbnRpdHlSZXF1ZXN0GiUuYXRvbGwuYWRtaW4udjEuUHJvdmVJZGVudGl0eVJlc3BvbnNlIgyQAgLy7RgFCAEYgAIScAoQTGlzdEF1ZGl0RW50cmllcxInLmF0b2xsLmFkbWluLnYxLkxpc3RBdWRpdEVudHJpZXNSZXF1ZXN0GiguYXRvbGwuYWRtaW4udjEuTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlIgmQAgHy7RgCCAsSTwoFRHJhaW4SHC5hdG9sbC5hZG1pbi52MS5EcmFpblJlcXVlc3QaHS5hdG9sbC5hZG1pbi52MS5EcmFpblJlc3BvbnNlIgmQAgLy7RgCCA5CYAoOYXRvbGwuYWRtaW4udjFCEUFkbWluU2VydmljZVByb3RvUAFaJ2F0b2xsLmV4YW1wbGUvZ28vYXRvbGwvYWRtaW4vdjE7YWRtaW52MboCD0F0b2xsX0FkbWluX1YxX2IGcHJvdG8z", [file_atoll_auth_v1_options, file_atoll_config_v1_mesh_config, file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiJhdG9sbC9hZG1pbi92MS9hZG1pbl9zZXJ2aWNlLnByb3RvEg5hdG9sbC5hZG1pbi52MSISChBHZXRTdGF0dXNSZXF1ZXN0IlgKD0NvbXBvbmVudFN0YXR1cxIMCgRuYW1lGAEgASgJEiYKBmhlYWx0aBgCIAEoDjIWLmF0b2xsLmFkbWluLnYxLkhlYWx0aBIPCgdwcm9ibGVtGAMgASgJIqgCCg5JbnN0YW5jZVN0YXR1cxITCgtpbnN0YW5jZV9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEi4KCnN0YXJ0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHNlcnZpY2VzGAQgAygJEhMKC2Nvbm5lY3Rpb25zGAUgASgNEg8KB3dvcmtlcnMYBiABKA0SEwoLYWN0aXZlX3J1bnMYByABKA0SEwoLcXVldWVkX3J1bnMYCCABKA0SEQoJcnNzX2J5dGVzGAkgASgEEhcKD2NhY2hlZF9zZXNzaW9ucxgKIAEoDRIgChhjYWNoZWRfc2Vzc2lvbnNfY2FwYWNpdHkYCyABKA0SEAoIZHJhaW5pbmcYDCABKAgi4QEKEUdldFN0YXR1c1Jlc3BvbnNlEjMKCmNvbXBvbmVudHMYASADKAsyHy5hdG9sbC5hZG1pbi52MS5Db21wb25lbnRTdGF0dXMSMQoJaW5zdGFuY2VzGAIgAygLMh4uYXRvbGwuYWRtaW4udjEuSW5zdGFuY2VTdGF0dXMSEAoIc2Vzc2lvbnMYAyABKAQSFwoPYWN0aXZlX3Nlc3Npb25zGAQgASgEEg8KB3dvcmtlcnMYBSABKA0SEwoLYWN0aXZlX3J1bnMYBiABKA0SEwoLcXVldWVkX3J1bnMYByABKA0iEgoQR2V0Q29uZmlnUmVxdWVzdCJSChFHZXRDb25maWdSZXNwb25zZRIrCgZjb25maWcYASABKAsyGy5hdG9sbC5jb25maWcudjEuTWVzaENvbmZpZxIQCghyZXZpc2lvbhgCIAEoCSL4AQoTVXBkYXRlQ29uZmlnUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjMKBmNvbmZpZxgCIAEoCzIbLmF0b2xsLmNvbmZpZy52MS5NZXNoQ29uZmlnQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEi8KCHJldmlzaW9uGAQgASgJQh26SBpyGDIWXltBLVphLXowLTkuXy1dezAsNjR9JBIVCg12YWxpZGF0ZV9vbmx5GAUgASgIImwKFFVwZGF0ZUNvbmZpZ1Jlc3BvbnNlEisKBmNvbmZpZxgBIAEoCzIbLmF0b2xsLmNvbmZpZy52MS5NZXNoQ29uZmlnEhAKCHJldmlzaW9uGAIgASgJEhUKDW5lZWRzX3Jlc3RhcnQYAyADKAki2wEKA0tleRIOCgZrZXlfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIkCgZzY29wZXMYAyADKA4yFC5hdG9sbC5hdXRoLnYxLlNjb3BlEi4KCmNyZWF0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGxhc3RfdXNlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi0AEKEENyZWF0ZUtleVJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIYCgRuYW1lGAIgASgJQgq6SAdyBRABGIABEj0KBnNjb3BlcxgDIAMoDjIULmF0b2xsLmF1dGgudjEuU2NvcGVCF7pIFJIBEQgBECAYASIJggEGEAEgACABEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkUKEUNyZWF0ZUtleVJlc3BvbnNlEiAKA2tleRgBIAEoCzITLmF0b2xsLmFkbWluLnYxLktleRIOCgZzZWNyZXQYAiABKAkiYgoPTGlzdEtleXNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY9AMSMgoKcGFnZV90b2tlbhgCIAEoCUIeukgbchkyF15bQS1aYS16MC05Xz0tXXswLDUxMn0kIk4KEExpc3RLZXlzUmVzcG9uc2USIQoEa2V5cxgBIAMoCzITLmF0b2xsLmFkbWluLnYxLktleRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkidgoQUmV2b2tlS2V5UmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEi0KBmtleV9pZBgCIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezAsMTI4fSQiEwoRUmV2b2tlS2V5UmVzcG9uc2Ui1gEKEUNyZWF0ZUxpbmtSZXF1ZXN0EhgKBXR0bF9zGAEgASgNQgm6SAYqBBiAowUSMwoKcmVxdWVzdF9pZBgCIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBI1CgpzZXNzaW9uX2lkGAMgASgJQiG6SB5yHDIaXihzZXNfWzAtOUEtWmEtel17MSw2NH0pPyQSOwoGc2NvcGVzGAQgAygOMhQuYXRvbGwuYXV0aC52MS5TY29wZUIVukgSkgEPECAYASIJggEGEAEgACABIlEKEkNyZWF0ZUxpbmtSZXNwb25zZRILCgN1cmwYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiQAoRUmVkZWVtTGlua1JlcXVlc3QSKwoEY29kZRgBIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezAsMTI4fSQiUwoSUmVkZWVtTGlua1Jlc3BvbnNlEg0KBXRva2VuGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIi4KFFByb3ZlSWRlbnRpdHlSZXF1ZXN0EhYKBW5vbmNlGAEgASgMQge6SAR6AmggIiYKFVByb3ZlSWRlbnRpdHlSZXNwb25zZRINCgVwcm9vZhgBIAEoDCKJAQoKQXVkaXRFbnRyeRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglwcmluY2lwYWwYAiABKAkSDgoGbWV0aG9kGAMgASgJEg4KBnRhcmdldBgEIAEoCRIMCgRjb2RlGAUgASgNEhAKCHRyYWNlX2lkGAYgASgJImoKF0xpc3RBdWRpdEVudHJpZXNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY9AMSMgoKcGFnZV90b2tlbhgCIAEoCUIeukgbchkyF15bQS1aYS16MC05Xz0tXXswLDUxMn0kImAKGExpc3RBdWRpdEVudHJpZXNSZXNwb25zZRIrCgdlbnRyaWVzGAEgAygLMhouYXRvbGwuYWRtaW4udjEuQXVkaXRFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiQwoMRHJhaW5SZXF1ZXN0EjMKC2luc3RhbmNlX2lkGAEgASgJQh66SBtyGTIXXmluc19bMC05QS1aYS16XXsxLDY0fSQiDwoNRHJhaW5SZXNwb25zZSpVCgZIZWFsdGgSFgoSSEVBTFRIX1VOU1BFQ0lGSUVEEAASDQoJSEVBTFRIX09LEAESEwoPSEVBTFRIX0RFR1JBREVEEAISDwoLSEVBTFRIX0RPV04QAzK+CAoMQWRtaW5TZXJ2aWNlElsKCUdldFN0YXR1cxIgLmF0b2xsLmFkbWluLnYxLkdldFN0YXR1c1JlcXVlc3QaIS5hdG9sbC5hZG1pbi52MS5HZXRTdGF0dXNSZXNwb25zZSIJkAIB8u0YAggOElsKCUdldENvbmZpZxIgLmF0b2xsLmFkbWluLnYxLkdldENvbmZpZ1JlcXVlc3QaIS5hdG9sbC5hZG1pbi52MS5HZXRDb25maWdSZXNwb25zZSIJkAIB8u0YAggOEmoKDFVwZGF0ZUNvbmZpZxIjLmF0b2xsLmFkbWluLnYxLlVwZGF0ZUNvbmZpZ1JlcXVlc3QaJC5hdG9sbC5hZG1pbi52MS5VcGRhdGVDb25maWdSZXNwb25zZSIPkAIC8u0YCAgOGICAQCgBEl0KCUNyZWF0ZUtleRIgLmF0b2xsLmFkbWluLnYxLkNyZWF0ZUtleVJlcXVlc3QaIS5hdG9sbC5hZG1pbi52MS5DcmVhdGVLZXlSZXNwb25zZSILkAIC8u0YBAgLKAESWgoITGlzdEtleXMSHy5hdG9sbC5hZG1pbi52MS5MaXN0S2V5c1JlcXVlc3QaIC5hdG9sbC5hZG1pbi52MS5MaXN0S2V5c1Jlc3BvbnNlIguQAgHy7RgECAsoARJdCglSZXZva2VLZXkSIC5hdG9sbC5hZG1pbi52MS5SZXZva2VLZXlSZXF1ZXN0GiEuYXRvbGwuYWRtaW4udjEuUmV2b2tlS2V5UmVzcG9uc2UiC5ACAvLtGAQICygBEl4KCkNyZWF0ZUxpbmsSIS5hdG9sbC5hZG1pbi52MS5DcmVhdGVMaW5rUmVxdWVzdBoiLmF0b2xsLmFkbWluLnYxLkNyZWF0ZUxpbmtSZXNwb25zZSIJkAIC8u0YAggLElsKClJlZGVlbUxpbmsSIS5hdG9sbC5hZG1pbi52MS5SZWRlZW1MaW5rUmVxdWVzdBoiLmF0b2xsLmFkbWluLnYxLlJlZGVlbUxpbmtSZXNwb25zZSIG8u0YAggBEmoKDVByb3ZlSWRlbnRpdHkSJC5hdG9sbC5hZG1pbi52MS5Qcm92ZUlkZW50aXR5UmVxdWVzdBolLmF0b2xsLmFkbWluLnYxLlByb3ZlSWRlbnRpdHlSZXNwb25zZSIMkAIC8u0YBQgBGIACEnIKEExpc3RBdWRpdEVudHJpZXMSJy5hdG9sbC5hZG1pbi52MS5MaXN0QXVkaXRFbnRyaWVzUmVxdWVzdBooLmF0b2xsLmFkbWluLnYxLkxpc3RBdWRpdEVudHJpZXNSZXNwb25zZSILkAIB8u0YBAgLKAESUQoFRHJhaW4SHC5hdG9sbC5hZG1pbi52MS5EcmFpblJlcXVlc3QaHS5hdG9sbC5hZG1pbi52MS5EcmFpblJlc3BvbnNlIguQAgLy7RgECA4oAUJgCg5hdG9sbC5hZG1pbi52MUIRQWRtaW5TZXJ2aWNlUHJvdG9QAVonYXRvbGwuZXhhbXBsZS9nby9hdG9sbC9hZG1pbi92MTthZG1pbnYxugIPQXRvbGxfQWRtaW5fVjFfYgZwcm90bzM", [file_atoll_auth_v1_options, file_atoll_config_v1_mesh_config, file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * See GetStatus.
@@ -72,101 +72,157 @@ export const ComponentStatusSchema: GenMessage<ComponentStatus> = /*@__PURE__*/
   messageDesc(file_atoll_admin_v1_admin_service, 1);
 
 /**
- * See GetStatus.
+ * A process of the mesh.
  *
- * @generated from message atoll.admin.v1.GetStatusResponse
+ * @generated from message atoll.admin.v1.InstanceStatus
  */
-export type GetStatusResponse = Message<"atoll.admin.v1.GetStatusResponse"> & {
+export type InstanceStatus = Message<"atoll.admin.v1.InstanceStatus"> & {
+  /**
+   * Its id, new for each life of the process: `ins_` and 26 characters.
+   *
+   * @generated from field: string instance_id = 1;
+   */
+  instanceId: string;
+
   /**
    * Atoll's version.
    *
-   * @generated from field: string version = 1;
+   * @generated from field: string version = 2;
    */
   version: string;
 
   /**
-   * When the process started.
+   * When it started.
    *
-   * @generated from field: google.protobuf.Timestamp started_at = 2;
+   * @generated from field: google.protobuf.Timestamp started_at = 3;
    */
   startedAt?: Timestamp | undefined;
 
   /**
-   * Services that run in this process.
+   * The services that run in it: `gateway`, `session`, `agent`, `toolrouter`.
    *
-   * @generated from field: repeated string services = 3;
+   * @generated from field: repeated string services = 4;
    */
   services: string[];
 
   /**
-   * The parts.
-   *
-   * @generated from field: repeated atoll.admin.v1.ComponentStatus components = 4;
-   */
-  components: ComponentStatus[];
-
-  /**
-   * Open connections.
+   * Open connections to its port.
    *
    * @generated from field: uint32 connections = 5;
    */
   connections: number;
 
   /**
-   * All sessions.
+   * Workers that are attached to it, when it has the session service.
    *
-   * @generated from field: uint64 sessions = 6;
-   */
-  sessions: bigint;
-
-  /**
-   * Attached workers.
-   *
-   * @generated from field: uint32 workers = 7;
+   * @generated from field: uint32 workers = 6;
    */
   workers: number;
 
   /**
-   * Runs that are held by a worker.
+   * Runs that workers hold by it.
    *
-   * @generated from field: uint32 active_runs = 8;
+   * @generated from field: uint32 active_runs = 7;
    */
   activeRuns: number;
 
   /**
-   * Runs that wait.
+   * Runs that wait in its store.
    *
-   * @generated from field: uint32 queued_runs = 9;
+   * @generated from field: uint32 queued_runs = 8;
    */
   queuedRuns: number;
 
   /**
-   * Resident memory of the process in bytes.
+   * Resident memory in bytes.
    *
-   * @generated from field: uint64 rss_bytes = 10;
+   * @generated from field: uint64 rss_bytes = 9;
    */
   rssBytes: bigint;
 
   /**
-   * Sessions that changed in the last 5 minutes.
+   * Sessions whose conversation it keeps in memory, when it has the agent service.
    *
-   * @generated from field: uint64 active_sessions = 11;
-   */
-  activeSessions: bigint;
-
-  /**
-   * Sessions whose conversation an agent process keeps in memory.
-   *
-   * @generated from field: uint32 cached_sessions = 12;
+   * @generated from field: uint32 cached_sessions = 10;
    */
   cachedSessions: number;
 
   /**
    * The most that it keeps: `sessions.cachedSessions`.
    *
-   * @generated from field: uint32 cached_sessions_capacity = 13;
+   * @generated from field: uint32 cached_sessions_capacity = 11;
    */
   cachedSessionsCapacity: number;
+
+  /**
+   * Whether it drains.
+   *
+   * @generated from field: bool draining = 12;
+   */
+  draining: boolean;
+};
+
+/**
+ * Describes the message atoll.admin.v1.InstanceStatus.
+ * Use `create(InstanceStatusSchema)` to create a new message.
+ */
+export const InstanceStatusSchema: GenMessage<InstanceStatus> = /*@__PURE__*/
+  messageDesc(file_atoll_admin_v1_admin_service, 2);
+
+/**
+ * See GetStatus.
+ *
+ * @generated from message atoll.admin.v1.GetStatusResponse
+ */
+export type GetStatusResponse = Message<"atoll.admin.v1.GetStatusResponse"> & {
+  /**
+   * The parts of the mesh, and how they are.
+   *
+   * @generated from field: repeated atoll.admin.v1.ComponentStatus components = 1;
+   */
+  components: ComponentStatus[];
+
+  /**
+   * The processes that the gateway reaches: its own first. A worker that only dials in has no address, and is not among them.
+   *
+   * @generated from field: repeated atoll.admin.v1.InstanceStatus instances = 2;
+   */
+  instances: InstanceStatus[];
+
+  /**
+   * All sessions.
+   *
+   * @generated from field: uint64 sessions = 3;
+   */
+  sessions: bigint;
+
+  /**
+   * Sessions that changed in the last 5 minutes.
+   *
+   * @generated from field: uint64 active_sessions = 4;
+   */
+  activeSessions: bigint;
+
+  /**
+   * Attached workers.
+   *
+   * @generated from field: uint32 workers = 5;
+   */
+  workers: number;
+
+  /**
+   * Runs that are held by a worker.
+   *
+   * @generated from field: uint32 active_runs = 6;
+   */
+  activeRuns: number;
+
+  /**
+   * Runs that wait.
+   *
+   * @generated from field: uint32 queued_runs = 7;
+   */
+  queuedRuns: number;
 };
 
 /**
@@ -174,7 +230,7 @@ export type GetStatusResponse = Message<"atoll.admin.v1.GetStatusResponse"> & {
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 2);
+  messageDesc(file_atoll_admin_v1_admin_service, 3);
 
 /**
  * See GetConfig.
@@ -189,27 +245,28 @@ export type GetConfigRequest = Message<"atoll.admin.v1.GetConfigRequest"> & {
  * Use `create(GetConfigRequestSchema)` to create a new message.
  */
 export const GetConfigRequestSchema: GenMessage<GetConfigRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 3);
+  messageDesc(file_atoll_admin_v1_admin_service, 4);
 
 /**
- * See GetConfig.
+ * See GetConfig. It goes back into UpdateConfig as it is.
  *
  * @generated from message atoll.admin.v1.GetConfigResponse
  */
 export type GetConfigResponse = Message<"atoll.admin.v1.GetConfigResponse"> & {
   /**
-   * The configuration in force; secrets are left out.
+   * The configuration in force. A secret that was written as a reference (`${NAME}`) stands as that reference; one that was written
+   * out stands as `${kept}`, which means: as it is.
    *
    * @generated from field: atoll.config.v1.MeshConfig config = 1;
    */
   config?: MeshConfig | undefined;
 
   /**
-   * Its revision.
+   * Names the configuration: another one has another revision. 1–64 characters.
    *
-   * @generated from field: uint64 revision = 2;
+   * @generated from field: string revision = 2;
    */
-  revision: bigint;
+  revision: string;
 };
 
 /**
@@ -217,7 +274,7 @@ export type GetConfigResponse = Message<"atoll.admin.v1.GetConfigResponse"> & {
  * Use `create(GetConfigResponseSchema)` to create a new message.
  */
 export const GetConfigResponseSchema: GenMessage<GetConfigResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 4);
+  messageDesc(file_atoll_admin_v1_admin_service, 5);
 
 /**
  * See UpdateConfig.
@@ -233,18 +290,33 @@ export type UpdateConfigRequest = Message<"atoll.admin.v1.UpdateConfigRequest"> 
   requestId: string;
 
   /**
-   * The new configuration.
+   * The new values. A secret as GetConfig gave it stays what it is.
    *
    * @generated from field: atoll.config.v1.MeshConfig config = 2;
    */
   config?: MeshConfig | undefined;
 
   /**
-   * The revision that it was made from.
+   * Which of them to take, as paths of MeshConfig such as `agents.main.model`; a named one that is not set is taken away, so that
+   * its default holds. Default: the whole configuration.
    *
-   * @generated from field: uint64 revision = 3;
+   * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
-  revision: bigint;
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * The revision that it was made from: CONFIG_CONFLICT when the configuration has another one now. Empty: no check.
+   *
+   * @generated from field: string revision = 4;
+   */
+  revision: string;
+
+  /**
+   * Say what would happen, and change nothing. Default: false.
+   *
+   * @generated from field: bool validate_only = 5;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -252,7 +324,7 @@ export type UpdateConfigRequest = Message<"atoll.admin.v1.UpdateConfigRequest"> 
  * Use `create(UpdateConfigRequestSchema)` to create a new message.
  */
 export const UpdateConfigRequestSchema: GenMessage<UpdateConfigRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 5);
+  messageDesc(file_atoll_admin_v1_admin_service, 6);
 
 /**
  * See UpdateConfig.
@@ -261,16 +333,23 @@ export const UpdateConfigRequestSchema: GenMessage<UpdateConfigRequest> = /*@__P
  */
 export type UpdateConfigResponse = Message<"atoll.admin.v1.UpdateConfigResponse"> & {
   /**
-   * The new revision.
+   * The configuration as it is now, or would be.
    *
-   * @generated from field: uint64 revision = 1;
+   * @generated from field: atoll.config.v1.MeshConfig config = 1;
    */
-  revision: bigint;
+  config?: MeshConfig | undefined;
 
   /**
-   * Keys that take effect only after a restart.
+   * Its revision.
    *
-   * @generated from field: repeated string needs_restart = 2;
+   * @generated from field: string revision = 2;
+   */
+  revision: string;
+
+  /**
+   * Paths that take effect only after a restart.
+   *
+   * @generated from field: repeated string needs_restart = 3;
    */
   needsRestart: string[];
 };
@@ -280,7 +359,7 @@ export type UpdateConfigResponse = Message<"atoll.admin.v1.UpdateConfigResponse"
  * Use `create(UpdateConfigResponseSchema)` to create a new message.
  */
 export const UpdateConfigResponseSchema: GenMessage<UpdateConfigResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 6);
+  messageDesc(file_atoll_admin_v1_admin_service, 7);
 
 /**
  * A key for a program.
@@ -336,7 +415,7 @@ export type Key = Message<"atoll.admin.v1.Key"> & {
  * Use `create(KeySchema)` to create a new message.
  */
 export const KeySchema: GenMessage<Key> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 7);
+  messageDesc(file_atoll_admin_v1_admin_service, 8);
 
 /**
  * See CreateKey.
@@ -378,7 +457,7 @@ export type CreateKeyRequest = Message<"atoll.admin.v1.CreateKeyRequest"> & {
  * Use `create(CreateKeyRequestSchema)` to create a new message.
  */
 export const CreateKeyRequestSchema: GenMessage<CreateKeyRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 8);
+  messageDesc(file_atoll_admin_v1_admin_service, 9);
 
 /**
  * See CreateKey.
@@ -406,7 +485,7 @@ export type CreateKeyResponse = Message<"atoll.admin.v1.CreateKeyResponse"> & {
  * Use `create(CreateKeyResponseSchema)` to create a new message.
  */
 export const CreateKeyResponseSchema: GenMessage<CreateKeyResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 9);
+  messageDesc(file_atoll_admin_v1_admin_service, 10);
 
 /**
  * See ListKeys.
@@ -434,7 +513,7 @@ export type ListKeysRequest = Message<"atoll.admin.v1.ListKeysRequest"> & {
  * Use `create(ListKeysRequestSchema)` to create a new message.
  */
 export const ListKeysRequestSchema: GenMessage<ListKeysRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 10);
+  messageDesc(file_atoll_admin_v1_admin_service, 11);
 
 /**
  * See ListKeys.
@@ -462,7 +541,7 @@ export type ListKeysResponse = Message<"atoll.admin.v1.ListKeysResponse"> & {
  * Use `create(ListKeysResponseSchema)` to create a new message.
  */
 export const ListKeysResponseSchema: GenMessage<ListKeysResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 11);
+  messageDesc(file_atoll_admin_v1_admin_service, 12);
 
 /**
  * See RevokeKey.
@@ -490,7 +569,7 @@ export type RevokeKeyRequest = Message<"atoll.admin.v1.RevokeKeyRequest"> & {
  * Use `create(RevokeKeyRequestSchema)` to create a new message.
  */
 export const RevokeKeyRequestSchema: GenMessage<RevokeKeyRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 12);
+  messageDesc(file_atoll_admin_v1_admin_service, 13);
 
 /**
  * See RevokeKey.
@@ -505,7 +584,7 @@ export type RevokeKeyResponse = Message<"atoll.admin.v1.RevokeKeyResponse"> & {
  * Use `create(RevokeKeyResponseSchema)` to create a new message.
  */
 export const RevokeKeyResponseSchema: GenMessage<RevokeKeyResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 13);
+  messageDesc(file_atoll_admin_v1_admin_service, 14);
 
 /**
  * See CreateLink.
@@ -519,6 +598,28 @@ export type CreateLinkRequest = Message<"atoll.admin.v1.CreateLinkRequest"> & {
    * @generated from field: uint32 ttl_s = 1;
    */
   ttlS: number;
+
+  /**
+   * Makes the call repeatable (R1): the same link, as long as it can be used. 1–128 characters.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * The only session that the link opens; empty for all that its maker may see.
+   *
+   * @generated from field: string session_id = 3;
+   */
+  sessionId: string;
+
+  /**
+   * What whoever uses it may do: none that its maker does not hold (SCOPE_MISSING). Default: all that its maker may do. With a
+   * `session_id` only SESSIONS_READ, SESSIONS_WRITE and APPROVALS, by default SESSIONS_READ.
+   *
+   * @generated from field: repeated atoll.auth.v1.Scope scopes = 4;
+   */
+  scopes: Scope[];
 };
 
 /**
@@ -526,7 +627,7 @@ export type CreateLinkRequest = Message<"atoll.admin.v1.CreateLinkRequest"> & {
  * Use `create(CreateLinkRequestSchema)` to create a new message.
  */
 export const CreateLinkRequestSchema: GenMessage<CreateLinkRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 14);
+  messageDesc(file_atoll_admin_v1_admin_service, 15);
 
 /**
  * See CreateLink.
@@ -554,7 +655,7 @@ export type CreateLinkResponse = Message<"atoll.admin.v1.CreateLinkResponse"> & 
  * Use `create(CreateLinkResponseSchema)` to create a new message.
  */
 export const CreateLinkResponseSchema: GenMessage<CreateLinkResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 15);
+  messageDesc(file_atoll_admin_v1_admin_service, 16);
 
 /**
  * See RedeemLink.
@@ -575,7 +676,7 @@ export type RedeemLinkRequest = Message<"atoll.admin.v1.RedeemLinkRequest"> & {
  * Use `create(RedeemLinkRequestSchema)` to create a new message.
  */
 export const RedeemLinkRequestSchema: GenMessage<RedeemLinkRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 16);
+  messageDesc(file_atoll_admin_v1_admin_service, 17);
 
 /**
  * See RedeemLink.
@@ -603,7 +704,7 @@ export type RedeemLinkResponse = Message<"atoll.admin.v1.RedeemLinkResponse"> & 
  * Use `create(RedeemLinkResponseSchema)` to create a new message.
  */
 export const RedeemLinkResponseSchema: GenMessage<RedeemLinkResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 17);
+  messageDesc(file_atoll_admin_v1_admin_service, 18);
 
 /**
  * See ProveIdentity.
@@ -624,7 +725,7 @@ export type ProveIdentityRequest = Message<"atoll.admin.v1.ProveIdentityRequest"
  * Use `create(ProveIdentityRequestSchema)` to create a new message.
  */
 export const ProveIdentityRequestSchema: GenMessage<ProveIdentityRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 18);
+  messageDesc(file_atoll_admin_v1_admin_service, 19);
 
 /**
  * See ProveIdentity.
@@ -648,7 +749,7 @@ export type ProveIdentityResponse = Message<"atoll.admin.v1.ProveIdentityRespons
  * Use `create(ProveIdentityResponseSchema)` to create a new message.
  */
 export const ProveIdentityResponseSchema: GenMessage<ProveIdentityResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 19);
+  messageDesc(file_atoll_admin_v1_admin_service, 20);
 
 /**
  * What somebody did.
@@ -704,7 +805,7 @@ export type AuditEntry = Message<"atoll.admin.v1.AuditEntry"> & {
  * Use `create(AuditEntrySchema)` to create a new message.
  */
 export const AuditEntrySchema: GenMessage<AuditEntry> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 20);
+  messageDesc(file_atoll_admin_v1_admin_service, 21);
 
 /**
  * See ListAuditEntries.
@@ -732,7 +833,7 @@ export type ListAuditEntriesRequest = Message<"atoll.admin.v1.ListAuditEntriesRe
  * Use `create(ListAuditEntriesRequestSchema)` to create a new message.
  */
 export const ListAuditEntriesRequestSchema: GenMessage<ListAuditEntriesRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 21);
+  messageDesc(file_atoll_admin_v1_admin_service, 22);
 
 /**
  * See ListAuditEntries.
@@ -760,7 +861,7 @@ export type ListAuditEntriesResponse = Message<"atoll.admin.v1.ListAuditEntriesR
  * Use `create(ListAuditEntriesResponseSchema)` to create a new message.
  */
 export const ListAuditEntriesResponseSchema: GenMessage<ListAuditEntriesResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 22);
+  messageDesc(file_atoll_admin_v1_admin_service, 23);
 
 /**
  * See Drain.
@@ -768,6 +869,12 @@ export const ListAuditEntriesResponseSchema: GenMessage<ListAuditEntriesResponse
  * @generated from message atoll.admin.v1.DrainRequest
  */
 export type DrainRequest = Message<"atoll.admin.v1.DrainRequest"> & {
+  /**
+   * The process (GetStatusResponse.instances).
+   *
+   * @generated from field: string instance_id = 1;
+   */
+  instanceId: string;
 };
 
 /**
@@ -775,7 +882,7 @@ export type DrainRequest = Message<"atoll.admin.v1.DrainRequest"> & {
  * Use `create(DrainRequestSchema)` to create a new message.
  */
 export const DrainRequestSchema: GenMessage<DrainRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 23);
+  messageDesc(file_atoll_admin_v1_admin_service, 24);
 
 /**
  * See Drain.
@@ -790,7 +897,7 @@ export type DrainResponse = Message<"atoll.admin.v1.DrainResponse"> & {
  * Use `create(DrainResponseSchema)` to create a new message.
  */
 export const DrainResponseSchema: GenMessage<DrainResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_admin_v1_admin_service, 24);
+  messageDesc(file_atoll_admin_v1_admin_service, 25);
 
 /**
  * How a part of the mesh is.
@@ -857,7 +964,7 @@ export const AdminService: GenService<{
     output: typeof GetStatusResponseSchema;
   },
   /**
-   * Returns the configuration in force, with secrets left out.
+   * Returns the configuration in force, secrets as references.
    *
    * @generated from rpc atoll.admin.v1.AdminService.GetConfig
    */
@@ -867,7 +974,7 @@ export const AdminService: GenService<{
     output: typeof GetConfigResponseSchema;
   },
   /**
-   * Replaces the configuration, when its revision is the expected one.
+   * Changes the configuration, when its revision is the expected one.
    *
    * @generated from rpc atoll.admin.v1.AdminService.UpdateConfig
    */
@@ -948,7 +1055,7 @@ export const AdminService: GenService<{
     output: typeof ListAuditEntriesResponseSchema;
   },
   /**
-   * Stops taking new work, lets running work end and then stops the process.
+   * Lets one process of the mesh take no new work, end what runs, and stop.
    *
    * @generated from rpc atoll.admin.v1.AdminService.Drain
    */

@@ -13,6 +13,8 @@
 
 import type { GenEnum, GenExtension, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, extDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { ErrorReason } from "../../error/v1/error_reason_pb.ts";
+import { file_atoll_error_v1_error_reason } from "../../error/v1/error_reason_pb.ts";
 import type { EnumValueOptions, FieldOptions, MethodOptions } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
@@ -21,7 +23,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file atoll/auth/v1/options.proto.
  */
 export const file_atoll_auth_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("ChthdG9sbC9hdXRoL3YxL29wdGlvbnMucHJvdG8SDWF0b2xsLmF1dGgudjEidAoEUnVsZRIjCgVzY29wZRgBIAEoDjIULmF0b2xsLmF1dGgudjEuU2NvcGUSFgoObWF4X3RpbWVvdXRfbXMYAiABKA0SGQoRbWF4X3JlcXVlc3RfYnl0ZXMYAyABKA0SFAoMbWF4X2VsZW1lbnRzGAQgASgNKtYCCgVTY29wZRIVChFTQ09QRV9VTlNQRUNJRklFRBAAEhAKDFNDT1BFX1BVQkxJQxABEhcKE1NDT1BFX1NFU1NJT05TX1JFQUQQAhIYChRTQ09QRV9TRVNTSU9OU19XUklURRADEhMKD1NDT1BFX0FQUFJPVkFMUxAEEhUKEVNDT1BFX0FHRU5UU19SRUFEEAUSFAoQU0NPUEVfQUdFTlRTX1JVThAGEhQKEFNDT1BFX1RPT0xTX1JFQUQQBxIUChBTQ09QRV9UT09MU19DQUxMEAgSFQoRU0NPUEVfVE9PTFNfQURNSU4QCRIQCgxTQ09QRV9XT1JLRVIQChIPCgtTQ09QRV9BRE1JThALEhkKFVNDT1BFX1NFU1NJT05TX0RFTEVURRAMEhoKFlNDT1BFX0FQUFJPVkFMU19BTFdBWVMQDRISCg5TQ09QRV9PUEVSQVRPUhAOOkkKBHJ1bGUSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjejQMgASgLMhMuYXRvbGwuYXV0aC52MS5SdWxlUgRydWxlOlYKC2ZpZWxkX3Njb3BlEh0uZ29vZ2xlLnByb3RvYnVmLkZpZWxkT3B0aW9ucxjhjQMgASgOMhQuYXRvbGwuYXV0aC52MS5TY29wZVIKZmllbGRTY29wZTpaCgt2YWx1ZV9zY29wZRIhLmdvb2dsZS5wcm90b2J1Zi5FbnVtVmFsdWVPcHRpb25zGOKNAyABKA4yFC5hdG9sbC5hdXRoLnYxLlNjb3BlUgp2YWx1ZVNjb3BlQlcKDWF0b2xsLmF1dGgudjFCDE9wdGlvbnNQcm90b1ABWiVhdG9sbC5leGFtcGxlL2dvL2F0b2xsL2F1dGgvdjE7YXV0aHYxugIOQXRvbGxfQXV0aF9WMV9iBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("ChthdG9sbC9hdXRoL3YxL29wdGlvbnMucHJvdG8SDWF0b2xsLmF1dGgudjEitgEKBFJ1bGUSIwoFc2NvcGUYASABKA4yFC5hdG9sbC5hdXRoLnYxLlNjb3BlEhYKDm1heF90aW1lb3V0X21zGAIgASgNEhkKEW1heF9yZXF1ZXN0X2J5dGVzGAMgASgNEhQKDG1heF9lbGVtZW50cxgEIAEoDRISCgpub3Rfc2VydmVkGAUgASgIEiwKB3JlYXNvbnMYBiADKA4yGy5hdG9sbC5lcnJvci52MS5FcnJvclJlYXNvbirWAgoFU2NvcGUSFQoRU0NPUEVfVU5TUEVDSUZJRUQQABIQCgxTQ09QRV9QVUJMSUMQARIXChNTQ09QRV9TRVNTSU9OU19SRUFEEAISGAoUU0NPUEVfU0VTU0lPTlNfV1JJVEUQAxITCg9TQ09QRV9BUFBST1ZBTFMQBBIVChFTQ09QRV9BR0VOVFNfUkVBRBAFEhQKEFNDT1BFX0FHRU5UU19SVU4QBhIUChBTQ09QRV9UT09MU19SRUFEEAcSFAoQU0NPUEVfVE9PTFNfQ0FMTBAIEhUKEVNDT1BFX1RPT0xTX0FETUlOEAkSEAoMU0NPUEVfV09SS0VSEAoSDwoLU0NPUEVfQURNSU4QCxIZChVTQ09QRV9TRVNTSU9OU19ERUxFVEUQDBIaChZTQ09QRV9BUFBST1ZBTFNfQUxXQVlTEA0SEgoOU0NPUEVfT1BFUkFUT1IQDjpJCgRydWxlEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY3o0DIAEoCzITLmF0b2xsLmF1dGgudjEuUnVsZVIEcnVsZTpWCgtmaWVsZF9zY29wZRIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY4Y0DIAEoDjIULmF0b2xsLmF1dGgudjEuU2NvcGVSCmZpZWxkU2NvcGU6WgoLdmFsdWVfc2NvcGUSIS5nb29nbGUucHJvdG9idWYuRW51bVZhbHVlT3B0aW9ucxjijQMgASgOMhQuYXRvbGwuYXV0aC52MS5TY29wZVIKdmFsdWVTY29wZUJXCg1hdG9sbC5hdXRoLnYxQgxPcHRpb25zUHJvdG9QAVolYXRvbGwuZXhhbXBsZS9nby9hdG9sbC9hdXRoL3YxO2F1dGh2MboCDkF0b2xsX0F1dGhfVjFfYgZwcm90bzM", [file_atoll_error_v1_error_reason, file_google_protobuf_descriptor]);
 
 /**
  * The rule of one RPC.
@@ -58,6 +60,20 @@ export type Rule = Message<"atoll.auth.v1.Rule"> & {
    * @generated from field: uint32 max_elements = 4;
    */
   maxElements: number;
+
+  /**
+   * Whether no build of the mesh serves it yet: a call answers METHOD_NOT_SERVED (UNIMPLEMENTED). The messages are as they will be.
+   *
+   * @generated from field: bool not_served = 5;
+   */
+  notServed: boolean;
+
+  /**
+   * The reasons that it fails with, beside those that any RPC may (`any_rpc` of atoll.error.v1.ErrorReason).
+   *
+   * @generated from field: repeated atoll.error.v1.ErrorReason reasons = 6;
+   */
+  reasons: ErrorReason[];
 };
 
 /**

@@ -19,7 +19,7 @@ import type { ChatError, ChatRequestSchema, ChatResponseSchema } from "./chat_pb
 import { file_atoll_gateway_v1_chat } from "./chat_pb.ts";
 import type { Run, RunOptions } from "../../session/v1/run_pb.ts";
 import { file_atoll_session_v1_run } from "../../session/v1/run_pb.ts";
-import type { EventFilter } from "../../session/v1/watch_pb.ts";
+import type { Cursor, EventFilter, IndexEntry } from "../../session/v1/watch_pb.ts";
 import { file_atoll_session_v1_watch } from "../../session/v1/watch_pb.ts";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -28,7 +28,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file atoll/gateway/v1/gateway_service.proto.
  */
 export const file_atoll_gateway_v1_gateway_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZhdG9sbC9nYXRld2F5L3YxL2dhdGV3YXlfc2VydmljZS5wcm90bxIQYXRvbGwuZ2F0ZXdheS52MSL+AQoQU3Vic2NyaWJlUmVxdWVzdBIyCgpzZXNzaW9uX2lkGAEgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSIQoJYWZ0ZXJfc2VxGAIgASgEQg66SAsyCRj/////////DxIrCgZsb2dfaWQYAyABKAlCG7pIGHIWMhReW0EtWmEtejAtOV9dezAsNjR9JBItCgZmaWx0ZXIYBCABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLkV2ZW50RmlsdGVyEjcKDHVudGlsX3J1bl9pZBgFIAEoCUIhukgechwyGl4ocnVuX1swLTlBLVphLXpdezEsNjR9KT8kIlwKEVN1YnNjcmliZVJlc3BvbnNlEiUKBmV2ZW50cxgBIAMoCzIVLmF0b2xsLmV2ZW50LnYxLkV2ZW50Eg4KBmxvZ19pZBgCIAEoCRIQCghoZWFkX3NlcRgDIAEoBCJhChhTdWJzY3JpYmVTZXNzaW9uc1JlcXVlc3QSRQoNc3Vic2NyaXB0aW9ucxgBIAMoCzIiLmF0b2xsLmdhdGV3YXkudjEuU3Vic2NyaWJlUmVxdWVzdEIKukgHkgEECAEQQCK1AQoZU3Vic2NyaWJlU2Vzc2lvbnNSZXNwb25zZRIlCgZldmVudHMYASADKAsyFS5hdG9sbC5ldmVudC52MS5FdmVudBIOCgZsb2dfaWQYAiABKAkSEAoIaGVhZF9zZXEYAyABKAQSFAoMc3Vic2NyaXB0aW9uGAQgASgNEg0KBWVuZGVkGAUgASgIEioKBWVycm9yGAYgASgLMhsuYXRvbGwuZ2F0ZXdheS52MS5DaGF0RXJyb3IixwMKElNlbmRNZXNzYWdlUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjQKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JEgAEjgKC3Nlc3Npb25fa2V5GAMgASgJQiG6SB5yHDIaXltBLVphLXowLTkuX0ArOi1dezEsMjU2fSRIABI3CgdtZXNzYWdlGAQgASgLMh4uYXRvbGwuY29udGVudC52MS5NZXNzYWdlSW5wdXRCBrpIA8gBARI3CgpxdWV1ZV9tb2RlGAUgASgOMhkuYXRvbGwuZXZlbnQudjEuUXVldWVNb2RlQgi6SAWCAQIQARItCgdvcHRpb25zGAYgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5SdW5PcHRpb25zEjYKCGFnZW50X2lkGAcgASgJQiS6SCFyHzIdXihbYS16MC05XVthLXowLTlfLV17MCw2M30pPyQSGAoLaWZfaGVhZF9zZXEYCCABKARIAYgBAUIJCgdzZXNzaW9uQg4KDF9pZl9oZWFkX3NlcSJqChNTZW5kTWVzc2FnZVJlc3BvbnNlEhIKCnNlc3Npb25faWQYASABKAkSEgoKbWVzc2FnZV9pZBgCIAEoCRIOCgZydW5faWQYAyABKAkSCwoDc2VxGAQgASgEEg4KBmxvZ19pZBgFIAEoCSKRAQoQQ2FuY2VsUnVuUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEi4KBnJ1bl9pZBgCIAEoCUIeukgbchkyF15ydW5fWzAtOUEtWmEtel17MSw2NH0kEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMYgAgiNwoRQ2FuY2VsUnVuUmVzcG9uc2USIgoDcnVuGAEgASgLMhUuYXRvbGwuc2Vzc2lvbi52MS5SdW4iXwoOV2FpdFJ1blJlcXVlc3QSLgoGcnVuX2lkGAEgASgJQh66SBtyGTIXXnJ1bl9bMC05QS1aYS16XXsxLDY0fSQSHQoKdGltZW91dF9tcxgCIAEoDUIJukgGKgQY4KcSIjUKD1dhaXRSdW5SZXNwb25zZRIiCgNydW4YASABKAsyFS5hdG9sbC5zZXNzaW9uLnYxLlJ1biKeAgoWUmVzb2x2ZUFwcHJvdmFsUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjIKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBIyCgthcHByb3ZhbF9pZBgDIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezEsMTI4fSQSQAoIZGVjaXNpb24YBCABKA4yIC5hdG9sbC5ldmVudC52MS5BcHByb3ZhbERlY2lzaW9uQgy6SAmCAQYYARgCGAMSJQoGZGlnZXN0GAUgASgJQhW6SBJyEDIOXlswLTlhLWZdezY0fSQiGQoXUmVzb2x2ZUFwcHJvdmFsUmVzcG9uc2UitgIKFUFuc3dlclF1ZXN0aW9uUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjIKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBIyCgtxdWVzdGlvbl9pZBgDIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezEsMTI4fSQSOAoGYWN0aW9uGAQgASgOMhwuYXRvbGwuZXZlbnQudjEuQW5zd2VyQWN0aW9uQgq6SAeCAQQQASAAEhkKBHRleHQYBSABKAlCCbpIBnIEKICAEEgAEiEKDGNvbnRlbnRfanNvbhgGIAEoCUIJukgGcgQogIAQSABCCAoGYW5zd2VyIhgKFkFuc3dlclF1ZXN0aW9uUmVzcG9uc2Uy0wYKDkdhdGV3YXlTZXJ2aWNlElYKBENoYXQSHS5hdG9sbC5nYXRld2F5LnYxLkNoYXRSZXF1ZXN0Gh4uYXRvbGwuZ2F0ZXdheS52MS5DaGF0UmVzcG9uc2UiC/LtGAcIAxiAgIACKAEwARJeCglTdWJzY3JpYmUSIi5hdG9sbC5nYXRld2F5LnYxLlN1YnNjcmliZVJlcXVlc3QaIy5hdG9sbC5nYXRld2F5LnYxLlN1YnNjcmliZVJlc3BvbnNlIgby7RgCCAIwARJ2ChFTdWJzY3JpYmVTZXNzaW9ucxIqLmF0b2xsLmdhdGV3YXkudjEuU3Vic2NyaWJlU2Vzc2lvbnNSZXF1ZXN0GisuYXRvbGwuZ2F0ZXdheS52MS5TdWJzY3JpYmVTZXNzaW9uc1Jlc3BvbnNlIgby7RgCCAIwARJqCgtTZW5kTWVzc2FnZRIkLmF0b2xsLmdhdGV3YXkudjEuU2VuZE1lc3NhZ2VSZXF1ZXN0GiUuYXRvbGwuZ2F0ZXdheS52MS5TZW5kTWVzc2FnZVJlc3BvbnNlIg6QAgLy7RgHCAMYgICAAhJfCglDYW5jZWxSdW4SIi5hdG9sbC5nYXRld2F5LnYxLkNhbmNlbFJ1blJlcXVlc3QaIy5hdG9sbC5nYXRld2F5LnYxLkNhbmNlbFJ1blJlc3BvbnNlIgmQAgLy7RgCCAMSXQoHV2FpdFJ1bhIgLmF0b2xsLmdhdGV3YXkudjEuV2FpdFJ1blJlcXVlc3QaIS5hdG9sbC5nYXRld2F5LnYxLldhaXRSdW5SZXNwb25zZSINkAIB8u0YBggCEIDEExJxCg9SZXNvbHZlQXBwcm92YWwSKC5hdG9sbC5nYXRld2F5LnYxLlJlc29sdmVBcHByb3ZhbFJlcXVlc3QaKS5hdG9sbC5nYXRld2F5LnYxLlJlc29sdmVBcHByb3ZhbFJlc3BvbnNlIgmQAgLy7RgCCAQScgoOQW5zd2VyUXVlc3Rpb24SJy5hdG9sbC5nYXRld2F5LnYxLkFuc3dlclF1ZXN0aW9uUmVxdWVzdBooLmF0b2xsLmdhdGV3YXkudjEuQW5zd2VyUXVlc3Rpb25SZXNwb25zZSINkAIC8u0YBggDGICAQEJqChBhdG9sbC5nYXRld2F5LnYxQhNHYXRld2F5U2VydmljZVByb3RvUAFaK2F0b2xsLmV4YW1wbGUvZ28vYXRvbGwvZ2F0ZXdheS92MTtnYXRld2F5djG6AhFBdG9sbF9HYXRld2F5X1YxX2IGcHJvdG8z", [file_atoll_auth_v1_options, file_atoll_content_v1_message, file_atoll_event_v1_event, file_atoll_event_v1_run_events, file_atoll_event_v1_tool_events, file_atoll_gateway_v1_chat, file_atoll_session_v1_run, file_atoll_session_v1_watch, file_buf_validate_validate]);
+  fileDesc("CiZhdG9sbC9nYXRld2F5L3YxL2dhdGV3YXlfc2VydmljZS5wcm90bxIQYXRvbGwuZ2F0ZXdheS52MSL+AQoQU3Vic2NyaWJlUmVxdWVzdBIyCgpzZXNzaW9uX2lkGAEgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSIQoJYWZ0ZXJfc2VxGAIgASgEQg66SAsyCRj/////////DxIrCgZsb2dfaWQYAyABKAlCG7pIGHIWMhReW0EtWmEtejAtOV9dezAsNjR9JBItCgZmaWx0ZXIYBCABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLkV2ZW50RmlsdGVyEjcKDHVudGlsX3J1bl9pZBgFIAEoCUIhukgechwyGl4ocnVuX1swLTlBLVphLXpdezEsNjR9KT8kIlwKEVN1YnNjcmliZVJlc3BvbnNlEiUKBmV2ZW50cxgBIAMoCzIVLmF0b2xsLmV2ZW50LnYxLkV2ZW50Eg4KBmxvZ19pZBgCIAEoCRIQCghoZWFkX3NlcRgDIAEoBCJhChhTdWJzY3JpYmVTZXNzaW9uc1JlcXVlc3QSRQoNc3Vic2NyaXB0aW9ucxgBIAMoCzIiLmF0b2xsLmdhdGV3YXkudjEuU3Vic2NyaWJlUmVxdWVzdEIKukgHkgEECAEQQCK1AQoZU3Vic2NyaWJlU2Vzc2lvbnNSZXNwb25zZRIlCgZldmVudHMYASADKAsyFS5hdG9sbC5ldmVudC52MS5FdmVudBIOCgZsb2dfaWQYAiABKAkSEAoIaGVhZF9zZXEYAyABKAQSFAoMc3Vic2NyaXB0aW9uGAQgASgNEg0KBWVuZGVkGAUgASgIEioKBWVycm9yGAYgASgLMhsuYXRvbGwuZ2F0ZXdheS52MS5DaGF0RXJyb3IiQQoVU3Vic2NyaWJlSW5kZXhSZXF1ZXN0EigKBmN1cnNvchgBIAEoCzIYLmF0b2xsLnNlc3Npb24udjEuQ3Vyc29yImkKFlN1YnNjcmliZUluZGV4UmVzcG9uc2USLQoHZW50cmllcxgBIAMoCzIcLmF0b2xsLnNlc3Npb24udjEuSW5kZXhFbnRyeRIOCgZsb2dfaWQYAiABKAkSEAoIaGVhZF9zZXEYAyABKAQixwMKElNlbmRNZXNzYWdlUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjQKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JEgAEjgKC3Nlc3Npb25fa2V5GAMgASgJQiG6SB5yHDIaXltBLVphLXowLTkuX0ArOi1dezEsMjU2fSRIABI3CgdtZXNzYWdlGAQgASgLMh4uYXRvbGwuY29udGVudC52MS5NZXNzYWdlSW5wdXRCBrpIA8gBARI3CgpxdWV1ZV9tb2RlGAUgASgOMhkuYXRvbGwuZXZlbnQudjEuUXVldWVNb2RlQgi6SAWCAQIQARItCgdvcHRpb25zGAYgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5SdW5PcHRpb25zEjYKCGFnZW50X2lkGAcgASgJQiS6SCFyHzIdXihbYS16MC05XVthLXowLTlfLV17MCw2M30pPyQSGAoLaWZfaGVhZF9zZXEYCCABKARIAYgBAUIJCgdzZXNzaW9uQg4KDF9pZl9oZWFkX3NlcSJqChNTZW5kTWVzc2FnZVJlc3BvbnNlEhIKCnNlc3Npb25faWQYASABKAkSEgoKbWVzc2FnZV9pZBgCIAEoCRIOCgZydW5faWQYAyABKAkSCwoDc2VxGAQgASgEEg4KBmxvZ19pZBgFIAEoCSKRAQoQQ2FuY2VsUnVuUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEi4KBnJ1bl9pZBgCIAEoCUIeukgbchkyF15ydW5fWzAtOUEtWmEtel17MSw2NH0kEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMYgAgiNwoRQ2FuY2VsUnVuUmVzcG9uc2USIgoDcnVuGAEgASgLMhUuYXRvbGwuc2Vzc2lvbi52MS5SdW4iXwoOV2FpdFJ1blJlcXVlc3QSLgoGcnVuX2lkGAEgASgJQh66SBtyGTIXXnJ1bl9bMC05QS1aYS16XXsxLDY0fSQSHQoKdGltZW91dF9tcxgCIAEoDUIJukgGKgQY4KcSIjUKD1dhaXRSdW5SZXNwb25zZRIiCgNydW4YASABKAsyFS5hdG9sbC5zZXNzaW9uLnYxLlJ1biKeAgoWUmVzb2x2ZUFwcHJvdmFsUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjIKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBIyCgthcHByb3ZhbF9pZBgDIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezEsMTI4fSQSQAoIZGVjaXNpb24YBCABKA4yIC5hdG9sbC5ldmVudC52MS5BcHByb3ZhbERlY2lzaW9uQgy6SAmCAQYYARgCGAMSJQoGZGlnZXN0GAUgASgJQhW6SBJyEDIOXlswLTlhLWZdezY0fSQiGQoXUmVzb2x2ZUFwcHJvdmFsUmVzcG9uc2UitgIKFUFuc3dlclF1ZXN0aW9uUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjIKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBIyCgtxdWVzdGlvbl9pZBgDIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezEsMTI4fSQSOAoGYWN0aW9uGAQgASgOMhwuYXRvbGwuZXZlbnQudjEuQW5zd2VyQWN0aW9uQgq6SAeCAQQQASAAEhkKBHRleHQYBSABKAlCCbpIBnIEKICAEEgAEiEKDGNvbnRlbnRfanNvbhgGIAEoCUIJukgGcgQogIAQSABCCAoGYW5zd2VyIhgKFkFuc3dlclF1ZXN0aW9uUmVzcG9uc2UyxgcKDkdhdGV3YXlTZXJ2aWNlElYKBENoYXQSHS5hdG9sbC5nYXRld2F5LnYxLkNoYXRSZXF1ZXN0Gh4uYXRvbGwuZ2F0ZXdheS52MS5DaGF0UmVzcG9uc2UiC/LtGAcIAxiAgIACKAEwARJeCglTdWJzY3JpYmUSIi5hdG9sbC5nYXRld2F5LnYxLlN1YnNjcmliZVJlcXVlc3QaIy5hdG9sbC5nYXRld2F5LnYxLlN1YnNjcmliZVJlc3BvbnNlIgby7RgCCAIwARJ2ChFTdWJzY3JpYmVTZXNzaW9ucxIqLmF0b2xsLmdhdGV3YXkudjEuU3Vic2NyaWJlU2Vzc2lvbnNSZXF1ZXN0GisuYXRvbGwuZ2F0ZXdheS52MS5TdWJzY3JpYmVTZXNzaW9uc1Jlc3BvbnNlIgby7RgCCAIwARJtCg5TdWJzY3JpYmVJbmRleBInLmF0b2xsLmdhdGV3YXkudjEuU3Vic2NyaWJlSW5kZXhSZXF1ZXN0GiguYXRvbGwuZ2F0ZXdheS52MS5TdWJzY3JpYmVJbmRleFJlc3BvbnNlIgby7RgCCAIwARJqCgtTZW5kTWVzc2FnZRIkLmF0b2xsLmdhdGV3YXkudjEuU2VuZE1lc3NhZ2VSZXF1ZXN0GiUuYXRvbGwuZ2F0ZXdheS52MS5TZW5kTWVzc2FnZVJlc3BvbnNlIg6QAgLy7RgHCAMYgICAAhJfCglDYW5jZWxSdW4SIi5hdG9sbC5nYXRld2F5LnYxLkNhbmNlbFJ1blJlcXVlc3QaIy5hdG9sbC5nYXRld2F5LnYxLkNhbmNlbFJ1blJlc3BvbnNlIgmQAgLy7RgCCAMSXQoHV2FpdFJ1bhIgLmF0b2xsLmdhdGV3YXkudjEuV2FpdFJ1blJlcXVlc3QaIS5hdG9sbC5nYXRld2F5LnYxLldhaXRSdW5SZXNwb25zZSINkAIB8u0YBggCEIDEExJzCg9SZXNvbHZlQXBwcm92YWwSKC5hdG9sbC5nYXRld2F5LnYxLlJlc29sdmVBcHByb3ZhbFJlcXVlc3QaKS5hdG9sbC5nYXRld2F5LnYxLlJlc29sdmVBcHByb3ZhbFJlc3BvbnNlIguQAgLy7RgECAQoARJ0Cg5BbnN3ZXJRdWVzdGlvbhInLmF0b2xsLmdhdGV3YXkudjEuQW5zd2VyUXVlc3Rpb25SZXF1ZXN0GiguYXRvbGwuZ2F0ZXdheS52MS5BbnN3ZXJRdWVzdGlvblJlc3BvbnNlIg+QAgLy7RgICAMYgIBAKAFCagoQYXRvbGwuZ2F0ZXdheS52MUITR2F0ZXdheVNlcnZpY2VQcm90b1ABWithdG9sbC5leGFtcGxlL2dvL2F0b2xsL2dhdGV3YXkvdjE7Z2F0ZXdheXYxugIRQXRvbGxfR2F0ZXdheV9WMV9iBnByb3RvMw", [file_atoll_auth_v1_options, file_atoll_content_v1_message, file_atoll_event_v1_event, file_atoll_event_v1_run_events, file_atoll_event_v1_tool_events, file_atoll_gateway_v1_chat, file_atoll_session_v1_run, file_atoll_session_v1_watch, file_buf_validate_validate]);
 
 /**
  * See Subscribe.
@@ -196,6 +196,64 @@ export const SubscribeSessionsResponseSchema: GenMessage<SubscribeSessionsRespon
   messageDesc(file_atoll_gateway_v1_gateway_service, 3);
 
 /**
+ * See SubscribeIndex.
+ *
+ * @generated from message atoll.gateway.v1.SubscribeIndexRequest
+ */
+export type SubscribeIndexRequest = Message<"atoll.gateway.v1.SubscribeIndexRequest"> & {
+  /**
+   * From where: `ListSessionsResponse.index_cursor`, or what the last response reached. Default: from the beginning, which tells of
+   * every session. One that may have missed a deletion is HISTORY_TRIMMED, one of a feed that was replaced LOG_REPLACED: read the
+   * list again.
+   *
+   * @generated from field: atoll.session.v1.Cursor cursor = 1;
+   */
+  cursor?: Cursor | undefined;
+};
+
+/**
+ * Describes the message atoll.gateway.v1.SubscribeIndexRequest.
+ * Use `create(SubscribeIndexRequestSchema)` to create a new message.
+ */
+export const SubscribeIndexRequestSchema: GenMessage<SubscribeIndexRequest> = /*@__PURE__*/
+  messageDesc(file_atoll_gateway_v1_gateway_service, 4);
+
+/**
+ * See SubscribeIndex. A response without entries is a sign of life: everything up to `head_seq` was delivered.
+ *
+ * @generated from message atoll.gateway.v1.SubscribeIndexResponse
+ */
+export type SubscribeIndexResponse = Message<"atoll.gateway.v1.SubscribeIndexResponse"> & {
+  /**
+   * Sessions that changed, in order of seq; at most 500 and about 1 MiB.
+   *
+   * @generated from field: repeated atoll.session.v1.IndexEntry entries = 1;
+   */
+  entries: IndexEntry[];
+
+  /**
+   * The feed, for a cursor.
+   *
+   * @generated from field: string log_id = 2;
+   */
+  logId: string;
+
+  /**
+   * The feed's head when this was sent.
+   *
+   * @generated from field: uint64 head_seq = 3;
+   */
+  headSeq: bigint;
+};
+
+/**
+ * Describes the message atoll.gateway.v1.SubscribeIndexResponse.
+ * Use `create(SubscribeIndexResponseSchema)` to create a new message.
+ */
+export const SubscribeIndexResponseSchema: GenMessage<SubscribeIndexResponse> = /*@__PURE__*/
+  messageDesc(file_atoll_gateway_v1_gateway_service, 5);
+
+/**
  * See SendMessage.
  *
  * @generated from message atoll.gateway.v1.SendMessageRequest
@@ -274,7 +332,7 @@ export type SendMessageRequest = Message<"atoll.gateway.v1.SendMessageRequest"> 
  * Use `create(SendMessageRequestSchema)` to create a new message.
  */
 export const SendMessageRequestSchema: GenMessage<SendMessageRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 4);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 6);
 
 /**
  * See SendMessage.
@@ -323,7 +381,7 @@ export type SendMessageResponse = Message<"atoll.gateway.v1.SendMessageResponse"
  * Use `create(SendMessageResponseSchema)` to create a new message.
  */
 export const SendMessageResponseSchema: GenMessage<SendMessageResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 5);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 7);
 
 /**
  * See CancelRun.
@@ -358,7 +416,7 @@ export type CancelRunRequest = Message<"atoll.gateway.v1.CancelRunRequest"> & {
  * Use `create(CancelRunRequestSchema)` to create a new message.
  */
 export const CancelRunRequestSchema: GenMessage<CancelRunRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 6);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 8);
 
 /**
  * See CancelRun.
@@ -379,7 +437,7 @@ export type CancelRunResponse = Message<"atoll.gateway.v1.CancelRunResponse"> & 
  * Use `create(CancelRunResponseSchema)` to create a new message.
  */
 export const CancelRunResponseSchema: GenMessage<CancelRunResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 7);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 9);
 
 /**
  * See WaitRun.
@@ -407,7 +465,7 @@ export type WaitRunRequest = Message<"atoll.gateway.v1.WaitRunRequest"> & {
  * Use `create(WaitRunRequestSchema)` to create a new message.
  */
 export const WaitRunRequestSchema: GenMessage<WaitRunRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 8);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 10);
 
 /**
  * See WaitRun.
@@ -428,7 +486,7 @@ export type WaitRunResponse = Message<"atoll.gateway.v1.WaitRunResponse"> & {
  * Use `create(WaitRunResponseSchema)` to create a new message.
  */
 export const WaitRunResponseSchema: GenMessage<WaitRunResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 9);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 11);
 
 /**
  * See ResolveApproval.
@@ -477,7 +535,7 @@ export type ResolveApprovalRequest = Message<"atoll.gateway.v1.ResolveApprovalRe
  * Use `create(ResolveApprovalRequestSchema)` to create a new message.
  */
 export const ResolveApprovalRequestSchema: GenMessage<ResolveApprovalRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 10);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 12);
 
 /**
  * See ResolveApproval.
@@ -492,7 +550,7 @@ export type ResolveApprovalResponse = Message<"atoll.gateway.v1.ResolveApprovalR
  * Use `create(ResolveApprovalResponseSchema)` to create a new message.
  */
 export const ResolveApprovalResponseSchema: GenMessage<ResolveApprovalResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 11);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 13);
 
 /**
  * See AnswerQuestion.
@@ -557,7 +615,7 @@ export type AnswerQuestionRequest = Message<"atoll.gateway.v1.AnswerQuestionRequ
  * Use `create(AnswerQuestionRequestSchema)` to create a new message.
  */
 export const AnswerQuestionRequestSchema: GenMessage<AnswerQuestionRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 12);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 14);
 
 /**
  * See AnswerQuestion.
@@ -572,7 +630,7 @@ export type AnswerQuestionResponse = Message<"atoll.gateway.v1.AnswerQuestionRes
  * Use `create(AnswerQuestionResponseSchema)` to create a new message.
  */
 export const AnswerQuestionResponseSchema: GenMessage<AnswerQuestionResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_gateway_v1_gateway_service, 13);
+  messageDesc(file_atoll_gateway_v1_gateway_service, 15);
 
 /**
  * The door for people and programs: one stream for everything (Chat), or a server stream and unary calls for browsers
@@ -613,6 +671,18 @@ export const GatewayService: GenService<{
     methodKind: "server_streaming";
     input: typeof SubscribeSessionsRequestSchema;
     output: typeof SubscribeSessionsResponseSchema;
+  },
+  /**
+   * Streams the index of all sessions of the tenant, for a list that stays live: read ListSessions, then subscribe from the
+   * `index_cursor` of its first page. Each session's newest change has a place; who is behind is told of each session once, as it is
+   * now. Seqs rise and are not dense. A run's token may not (SCOPE_MISSING).
+   *
+   * @generated from rpc atoll.gateway.v1.GatewayService.SubscribeIndex
+   */
+  subscribeIndex: {
+    methodKind: "server_streaming";
+    input: typeof SubscribeIndexRequestSchema;
+    output: typeof SubscribeIndexResponseSchema;
   },
   /**
    * Sends a message; creates the session when none is named.

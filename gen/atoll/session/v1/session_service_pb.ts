@@ -15,26 +15,26 @@ import type { SessionState } from "../../event/v1/log_events_pb.ts";
 import { file_atoll_event_v1_log_events } from "../../event/v1/log_events_pb.ts";
 import type { QueueMode } from "../../event/v1/run_events_pb.ts";
 import { file_atoll_event_v1_run_events } from "../../event/v1/run_events_pb.ts";
-import type { AnswerAction, ApprovalDecision } from "../../event/v1/tool_events_pb.ts";
+import type { AnswerAction, ApprovalDecision, ApprovalRequested, ApprovalResolved, QuestionAnswered, QuestionAsked } from "../../event/v1/tool_events_pb.ts";
 import { file_atoll_event_v1_tool_events } from "../../event/v1/tool_events_pb.ts";
 import type { AttachRequestSchema, AttachResponseSchema } from "./attach_pb.ts";
 import { file_atoll_session_v1_attach } from "./attach_pb.ts";
-import type { Run, RunOptions } from "./run_pb.ts";
+import type { Run, RunOptions, RunState } from "./run_pb.ts";
 import { file_atoll_session_v1_run } from "./run_pb.ts";
 import type { ResetPolicy, Session } from "./session_pb.ts";
 import { file_atoll_session_v1_session } from "./session_pb.ts";
 import type { Cursor, EventFilter, WatchRequestSchema, WatchResponseSchema } from "./watch_pb.ts";
 import { file_atoll_session_v1_watch } from "./watch_pb.ts";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { FieldMask } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file atoll/session/v1/session_service.proto.
  */
 export const file_atoll_session_v1_session_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZhdG9sbC9zZXNzaW9uL3YxL3Nlc3Npb25fc2VydmljZS5wcm90bxIQYXRvbGwuc2Vzc2lvbi52MSL2AwoUQ3JlYXRlU2Vzc2lvblJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIxCgNrZXkYAiABKAlCJLpIIXIfMh1eKFtBLVphLXowLTkuX0ArOi1dezEsMjU2fSk/JBI2CghhZ2VudF9pZBgDIAEoCUIkukghch8yHV4oW2EtejAtOV1bYS16MC05Xy1dezAsNjN9KT8kEhcKBXRpdGxlGAQgASgJQgi6SAVyAxiAAhKCAQoGbGFiZWxzGAUgAygLMjIuYXRvbGwuc2Vzc2lvbi52MS5DcmVhdGVTZXNzaW9uUmVxdWVzdC5MYWJlbHNFbnRyeUI+ukg7mgE4ECAiLXIrMileW1xwe0x9XHB7TX1ccHtOfVxwe1B9XHB7U31ccHtac31dezEsNjR9JCoFcgMYgAISPAoRcGFyZW50X3Nlc3Npb25faWQYBiABKAlCIbpIHnIcMhpeKHNlc19bMC05QS1aYS16XXsxLDY0fSk/JBIzCgxyZXNldF9wb2xpY3kYByABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLlJlc2V0UG9saWN5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiVAoVQ3JlYXRlU2Vzc2lvblJlc3BvbnNlEioKB3Nlc3Npb24YASABKAsyGS5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb24SDwoHY3JlYXRlZBgCIAEoCCKIAQoRR2V0U2Vzc2lvblJlcXVlc3QSNAoKc2Vzc2lvbl9pZBgBIAEoCUIeukgbchkyF15zZXNfWzAtOUEtWmEtel17MSw2NH0kSAASMAoDa2V5GAIgASgJQiG6SB5yHDIaXltBLVphLXowLTkuX0ArOi1dezEsMjU2fSRIAEILCgJieRIFukgCCAEiQAoSR2V0U2Vzc2lvblJlc3BvbnNlEioKB3Nlc3Npb24YASABKAsyGS5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb24ioAQKE0xpc3RTZXNzaW9uc1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNQgi6SAUqAxj0AxIyCgpwYWdlX3Rva2VuGAIgASgJQh66SBtyGTIXXltBLVphLXowLTlfPS1dezAsNTEyfSQSPQoGc3RhdGVzGAMgAygOMhwuYXRvbGwuZXZlbnQudjEuU2Vzc2lvblN0YXRlQg+6SAySAQkQCCIFggECEAESNgoIYWdlbnRfaWQYBCABKAlCJLpIIXIfMh1eKFthLXowLTldW2EtejAtOV8tXXswLDYzfSk/JBKBAQoGbGFiZWxzGAUgAygLMjEuYXRvbGwuc2Vzc2lvbi52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0LkxhYmVsc0VudHJ5Qj66SDuaATgQICItcisyKV5bXHB7TH1ccHtNfVxwe059XHB7UH1ccHtTfVxwe1pzfV17MSw2NH0kKgVyAxiAAhIXCgVxdWVyeRgGIAEoCUIIukgFcgMYgAISNwoFb3JkZXIYByABKA4yHi5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb25PcmRlckIIukgFggECEAESPAoRcGFyZW50X3Nlc3Npb25faWQYCCABKAlCIbpIHnIcMhpeKHNlc19bMC05QS1aYS16XXsxLDY0fSk/JBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIowBChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIrCghzZXNzaW9ucxgBIAMoCzIZLmF0b2xsLnNlc3Npb24udjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSLgoMaW5kZXhfY3Vyc29yGAMgASgLMhguYXRvbGwuc2Vzc2lvbi52MS5DdXJzb3IiOgoUQ291bnRTZXNzaW9uc1JlcXVlc3QSIgoPYWN0aXZlX3dpdGhpbl9zGAEgASgNQgm6SAYqBBiAowUiNgoVQ291bnRTZXNzaW9uc1Jlc3BvbnNlEg0KBXRvdGFsGAEgASgEEg4KBmFjdGl2ZRgCIAEoBCKWAgoUVXBkYXRlU2Vzc2lvblJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIyCgpzZXNzaW9uX2lkGAIgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSMgoHc2Vzc2lvbhgDIAEoCzIZLmF0b2xsLnNlc3Npb24udjEuU2Vzc2lvbkIGukgDyAEBEjcKC3VwZGF0ZV9tYXNrGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IGukgDyAEBEhgKC2lmX2hlYWRfc2VxGAUgASgESACIAQFCDgoMX2lmX2hlYWRfc2VxIkMKFVVwZGF0ZVNlc3Npb25SZXNwb25zZRIqCgdzZXNzaW9uGAEgASgLMhkuYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uIqgBChNSZXNldFNlc3Npb25SZXF1ZXN0EjMKCnJlcXVlc3RfaWQYASABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSMgoKc2Vzc2lvbl9pZBgCIAEoCUIeukgbchkyF15zZXNfWzAtOUEtWmEtel17MSw2NH0kEhgKC2lmX2hlYWRfc2VxGAMgASgESACIAQFCDgoMX2lmX2hlYWRfc2VxIkIKFFJlc2V0U2Vzc2lvblJlc3BvbnNlEioKB3Nlc3Npb24YASABKAsyGS5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb24i2QEKEkZvcmtTZXNzaW9uUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjIKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBIOCgZhdF9zZXEYAyABKAQSMQoDa2V5GAQgASgJQiS6SCFyHzIdXihbQS1aYS16MC05Ll9AKzotXXsxLDI1Nn0pPyQSFwoFdGl0bGUYBSABKAlCCLpIBXIDGIACIkEKE0ZvcmtTZXNzaW9uUmVzcG9uc2USKgoHc2Vzc2lvbhgBIAEoCzIZLmF0b2xsLnNlc3Npb24udjEuU2Vzc2lvbiJ+ChNDbG9zZVNlc3Npb25SZXF1ZXN0EjMKCnJlcXVlc3RfaWQYASABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSMgoKc2Vzc2lvbl9pZBgCIAEoCUIeukgbchkyF15zZXNfWzAtOUEtWmEtel17MSw2NH0kIkIKFENsb3NlU2Vzc2lvblJlc3BvbnNlEioKB3Nlc3Npb24YASABKAsyGS5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb24ifwoURGVsZXRlU2Vzc2lvblJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIyCgpzZXNzaW9uX2lkGAIgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQiFwoVRGVsZXRlU2Vzc2lvblJlc3BvbnNlIsADChRTdWJtaXRNZXNzYWdlUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjUKCnNlc3Npb25faWQYAiABKAlCIbpIHnIcMhpeKHNlc19bMC05QS1aYS16XXsxLDY0fSk/JBI3CgdtZXNzYWdlGAMgASgLMh4uYXRvbGwuY29udGVudC52MS5NZXNzYWdlSW5wdXRCBrpIA8gBARI3CgpxdWV1ZV9tb2RlGAQgASgOMhkuYXRvbGwuZXZlbnQudjEuUXVldWVNb2RlQgi6SAWCAQIQARItCgdvcHRpb25zGAUgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5SdW5PcHRpb25zEhgKC2lmX2hlYWRfc2VxGAYgASgESACIAQESOQoLc2Vzc2lvbl9rZXkYByABKAlCJLpIIXIfMh1eKFtBLVphLXowLTkuX0ArOi1dezEsMjU2fSk/JBI2CghhZ2VudF9pZBgIIAEoCUIkukghch8yHV4oW2EtejAtOV1bYS16MC05Xy1dezAsNjN9KT8kQg4KDF9pZl9oZWFkX3NlcSJsChVTdWJtaXRNZXNzYWdlUmVzcG9uc2USEgoKbWVzc2FnZV9pZBgBIAEoCRIOCgZydW5faWQYAiABKAkSCwoDc2VxGAMgASgEEg4KBmxvZ19pZBgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJIj8KDUdldFJ1blJlcXVlc3QSLgoGcnVuX2lkGAEgASgJQh66SBtyGTIXXnJ1bl9bMC05QS1aYS16XXsxLDY0fSQiNAoOR2V0UnVuUmVzcG9uc2USIgoDcnVuGAEgASgLMhUuYXRvbGwuc2Vzc2lvbi52MS5SdW4ikQEKEENhbmNlbFJ1blJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIuCgZydW5faWQYAiABKAlCHrpIG3IZMhdecnVuX1swLTlBLVphLXpdezEsNjR9JBIYCgZyZWFzb24YAyABKAlCCLpIBXIDGIAIIjcKEUNhbmNlbFJ1blJlc3BvbnNlEiIKA3J1bhgBIAEoCzIVLmF0b2xsLnNlc3Npb24udjEuUnVuIl8KDldhaXRSdW5SZXF1ZXN0Ei4KBnJ1bl9pZBgBIAEoCUIeukgbchkyF15ydW5fWzAtOUEtWmEtel17MSw2NH0kEh0KCnRpbWVvdXRfbXMYAiABKA1CCbpIBioEGOCnEiI1Cg9XYWl0UnVuUmVzcG9uc2USIgoDcnVuGAEgASgLMhUuYXRvbGwuc2Vzc2lvbi52MS5SdW4ingIKFlJlc29sdmVBcHByb3ZhbFJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIyCgpzZXNzaW9uX2lkGAIgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSMgoLYXBwcm92YWxfaWQYAyABKAlCHbpIGnIYMhZeW0EtWmEtejAtOV8tXXsxLDEyOH0kEkAKCGRlY2lzaW9uGAQgASgOMiAuYXRvbGwuZXZlbnQudjEuQXBwcm92YWxEZWNpc2lvbkIMukgJggEGGAEYAhgDEiUKBmRpZ2VzdBgFIAEoCUIVukgSchAyDl5bMC05YS1mXXs2NH0kIhkKF1Jlc29sdmVBcHByb3ZhbFJlc3BvbnNlIpkCChNTaWduRGVjaXNpb25SZXF1ZXN0EjMKCnJlcXVlc3RfaWQYASABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSMAoHY2FsbF9pZBgCIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIyCgthcHByb3ZhbF9pZBgDIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezEsMTI4fSQSQAoIZGVjaXNpb24YBCABKA4yIC5hdG9sbC5ldmVudC52MS5BcHByb3ZhbERlY2lzaW9uQgy6SAmCAQYYARgCGAMSJQoGZGlnZXN0GAUgASgJQhW6SBJyEDIOXlswLTlhLWZdezY0fSQiJQoUU2lnbkRlY2lzaW9uUmVzcG9uc2USDQoFZ3JhbnQYASABKAkitgIKFUFuc3dlclF1ZXN0aW9uUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjIKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBIyCgtxdWVzdGlvbl9pZBgDIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezEsMTI4fSQSOAoGYWN0aW9uGAQgASgOMhwuYXRvbGwuZXZlbnQudjEuQW5zd2VyQWN0aW9uQgq6SAeCAQQQASAAEhkKBHRleHQYBSABKAlCCbpIBnIEKICAEEgAEiEKDGNvbnRlbnRfanNvbhgGIAEoCUIJukgGcgQogIAQSABCCAoGYW5zd2VyIhgKFkFuc3dlclF1ZXN0aW9uUmVzcG9uc2Ui8QEKEUxpc3RFdmVudHNSZXF1ZXN0EjIKCnNlc3Npb25faWQYASABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBIoCgZjdXJzb3IYAiABKAsyGC5hdG9sbC5zZXNzaW9uLnYxLkN1cnNvchIbCglwYWdlX3NpemUYAyABKA1CCLpIBSoDGIgnEjIKCnBhZ2VfdG9rZW4YBCABKAlCHrpIG3IZMhdeW0EtWmEtejAtOV89LV17MCw1MTJ9JBItCgZmaWx0ZXIYBSABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLkV2ZW50RmlsdGVyIooBChJMaXN0RXZlbnRzUmVzcG9uc2USJQoGZXZlbnRzGAEgAygLMhUuYXRvbGwuZXZlbnQudjEuRXZlbnQSDgoGbG9nX2lkGAIgASgJEhAKCGhlYWRfc2VxGAMgASgEEhIKCm9sZGVzdF9zZXEYBCABKAQSFwoPbmV4dF9wYWdlX3Rva2VuGAUgASgJIpsBChJHZXRTbmFwc2hvdFJlcXVlc3QSMgoKc2Vzc2lvbl9pZBgBIAEoCUIeukgbchkyF15zZXNfWzAtOUEtWmEtel17MSw2NH0kEjIKCnBhZ2VfdG9rZW4YAiABKAlCHrpIG3IZMhdeW0EtWmEtejAtOV89LV17MCw1MTJ9JBIdCgpwYWdlX2J5dGVzGAMgASgNQgm6SAYqBBiAgEAiiwEKE0dldFNuYXBzaG90UmVzcG9uc2USJQoGZXZlbnRzGAEgAygLMhUuYXRvbGwuZXZlbnQudjEuRXZlbnQSDgoGbG9nX2lkGAIgASgJEhAKCGhlYWRfc2VxGAMgASgEEhIKCm9sZGVzdF9zZXEYBCABKAQSFwoPbmV4dF9wYWdlX3Rva2VuGAUgASgJKowBCgxTZXNzaW9uT3JkZXISHQoZU0VTU0lPTl9PUkRFUl9VTlNQRUNJRklFRBAAEh4KGlNFU1NJT05fT1JERVJfVVBEQVRFRF9ERVNDEAESHgoaU0VTU0lPTl9PUkRFUl9DUkVBVEVEX0RFU0MQAhIdChlTRVNTSU9OX09SREVSX0NSRUFURURfQVNDEAMyqxAKDlNlc3Npb25TZXJ2aWNlEmsKDUNyZWF0ZVNlc3Npb24SJi5hdG9sbC5zZXNzaW9uLnYxLkNyZWF0ZVNlc3Npb25SZXF1ZXN0GicuYXRvbGwuc2Vzc2lvbi52MS5DcmVhdGVTZXNzaW9uUmVzcG9uc2UiCZACAvLtGAIIAxJiCgpHZXRTZXNzaW9uEiMuYXRvbGwuc2Vzc2lvbi52MS5HZXRTZXNzaW9uUmVxdWVzdBokLmF0b2xsLnNlc3Npb24udjEuR2V0U2Vzc2lvblJlc3BvbnNlIgmQAgHy7RgCCAISaAoMTGlzdFNlc3Npb25zEiUuYXRvbGwuc2Vzc2lvbi52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0GiYuYXRvbGwuc2Vzc2lvbi52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIJkAIB8u0YAggCEmsKDUNvdW50U2Vzc2lvbnMSJi5hdG9sbC5zZXNzaW9uLnYxLkNvdW50U2Vzc2lvbnNSZXF1ZXN0GicuYXRvbGwuc2Vzc2lvbi52MS5Db3VudFNlc3Npb25zUmVzcG9uc2UiCZACAfLtGAIIAhJvCg1VcGRhdGVTZXNzaW9uEiYuYXRvbGwuc2Vzc2lvbi52MS5VcGRhdGVTZXNzaW9uUmVxdWVzdBonLmF0b2xsLnNlc3Npb24udjEuVXBkYXRlU2Vzc2lvblJlc3BvbnNlIg2QAgLy7RgGCAMYgIAQEmgKDFJlc2V0U2Vzc2lvbhIlLmF0b2xsLnNlc3Npb24udjEuUmVzZXRTZXNzaW9uUmVxdWVzdBomLmF0b2xsLnNlc3Npb24udjEuUmVzZXRTZXNzaW9uUmVzcG9uc2UiCZACAvLtGAIIAxJlCgtGb3JrU2Vzc2lvbhIkLmF0b2xsLnNlc3Npb24udjEuRm9ya1Nlc3Npb25SZXF1ZXN0GiUuYXRvbGwuc2Vzc2lvbi52MS5Gb3JrU2Vzc2lvblJlc3BvbnNlIgmQAgLy7RgCCAMSaAoMQ2xvc2VTZXNzaW9uEiUuYXRvbGwuc2Vzc2lvbi52MS5DbG9zZVNlc3Npb25SZXF1ZXN0GiYuYXRvbGwuc2Vzc2lvbi52MS5DbG9zZVNlc3Npb25SZXNwb25zZSIJkAIC8u0YAggDEmsKDURlbGV0ZVNlc3Npb24SJi5hdG9sbC5zZXNzaW9uLnYxLkRlbGV0ZVNlc3Npb25SZXF1ZXN0GicuYXRvbGwuc2Vzc2lvbi52MS5EZWxldGVTZXNzaW9uUmVzcG9uc2UiCZACAvLtGAIIDBJwCg1TdWJtaXRNZXNzYWdlEiYuYXRvbGwuc2Vzc2lvbi52MS5TdWJtaXRNZXNzYWdlUmVxdWVzdBonLmF0b2xsLnNlc3Npb24udjEuU3VibWl0TWVzc2FnZVJlc3BvbnNlIg6QAgLy7RgHCAMYgICEAhJWCgZHZXRSdW4SHy5hdG9sbC5zZXNzaW9uLnYxLkdldFJ1blJlcXVlc3QaIC5hdG9sbC5zZXNzaW9uLnYxLkdldFJ1blJlc3BvbnNlIgmQAgHy7RgCCAISXwoJQ2FuY2VsUnVuEiIuYXRvbGwuc2Vzc2lvbi52MS5DYW5jZWxSdW5SZXF1ZXN0GiMuYXRvbGwuc2Vzc2lvbi52MS5DYW5jZWxSdW5SZXNwb25zZSIJkAIC8u0YAggDEl0KB1dhaXRSdW4SIC5hdG9sbC5zZXNzaW9uLnYxLldhaXRSdW5SZXF1ZXN0GiEuYXRvbGwuc2Vzc2lvbi52MS5XYWl0UnVuUmVzcG9uc2UiDZACAfLtGAYIAhCAxBMScQoPUmVzb2x2ZUFwcHJvdmFsEiguYXRvbGwuc2Vzc2lvbi52MS5SZXNvbHZlQXBwcm92YWxSZXF1ZXN0GikuYXRvbGwuc2Vzc2lvbi52MS5SZXNvbHZlQXBwcm92YWxSZXNwb25zZSIJkAIC8u0YAggEEmgKDFNpZ25EZWNpc2lvbhIlLmF0b2xsLnNlc3Npb24udjEuU2lnbkRlY2lzaW9uUmVxdWVzdBomLmF0b2xsLnNlc3Npb24udjEuU2lnbkRlY2lzaW9uUmVzcG9uc2UiCZACAvLtGAIIBBJyCg5BbnN3ZXJRdWVzdGlvbhInLmF0b2xsLnNlc3Npb24udjEuQW5zd2VyUXVlc3Rpb25SZXF1ZXN0GiguYXRvbGwuc2Vzc2lvbi52MS5BbnN3ZXJRdWVzdGlvblJlc3BvbnNlIg2QAgLy7RgGCAMYgIBAEmIKCkxpc3RFdmVudHMSIy5hdG9sbC5zZXNzaW9uLnYxLkxpc3RFdmVudHNSZXF1ZXN0GiQuYXRvbGwuc2Vzc2lvbi52MS5MaXN0RXZlbnRzUmVzcG9uc2UiCZACAfLtGAIIAhJlCgtHZXRTbmFwc2hvdBIkLmF0b2xsLnNlc3Npb24udjEuR2V0U25hcHNob3RSZXF1ZXN0GiUuYXRvbGwuc2Vzc2lvbi52MS5HZXRTbmFwc2hvdFJlc3BvbnNlIgmQAgHy7RgCCAISVAoFV2F0Y2gSHi5hdG9sbC5zZXNzaW9uLnYxLldhdGNoUmVxdWVzdBofLmF0b2xsLnNlc3Npb24udjEuV2F0Y2hSZXNwb25zZSIG8u0YAggCKAEwARJcCgZBdHRhY2gSHy5hdG9sbC5zZXNzaW9uLnYxLkF0dGFjaFJlcXVlc3QaIC5hdG9sbC5zZXNzaW9uLnYxLkF0dGFjaFJlc3BvbnNlIgvy7RgHCAoYgICAAigBMAFCagoQYXRvbGwuc2Vzc2lvbi52MUITU2Vzc2lvblNlcnZpY2VQcm90b1ABWithdG9sbC5leGFtcGxlL2dvL2F0b2xsL3Nlc3Npb24vdjE7c2Vzc2lvbnYxugIRQXRvbGxfU2Vzc2lvbl9WMV9iBnByb3RvMw", [file_atoll_auth_v1_options, file_atoll_content_v1_message, file_atoll_event_v1_event, file_atoll_event_v1_log_events, file_atoll_event_v1_run_events, file_atoll_event_v1_tool_events, file_atoll_session_v1_attach, file_atoll_session_v1_run, file_atoll_session_v1_session, file_atoll_session_v1_watch, file_buf_validate_validate, file_google_protobuf_field_mask]);
+  fileDesc("CiZhdG9sbC9zZXNzaW9uL3YxL3Nlc3Npb25fc2VydmljZS5wcm90bxIQYXRvbGwuc2Vzc2lvbi52MSL2AwoUQ3JlYXRlU2Vzc2lvblJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIxCgNrZXkYAiABKAlCJLpIIXIfMh1eKFtBLVphLXowLTkuX0ArOi1dezEsMjU2fSk/JBI2CghhZ2VudF9pZBgDIAEoCUIkukghch8yHV4oW2EtejAtOV1bYS16MC05Xy1dezAsNjN9KT8kEhcKBXRpdGxlGAQgASgJQgi6SAVyAxiAAhKCAQoGbGFiZWxzGAUgAygLMjIuYXRvbGwuc2Vzc2lvbi52MS5DcmVhdGVTZXNzaW9uUmVxdWVzdC5MYWJlbHNFbnRyeUI+ukg7mgE4ECAiLXIrMileW1xwe0x9XHB7TX1ccHtOfVxwe1B9XHB7U31ccHtac31dezEsNjR9JCoFcgMYgAISPAoRcGFyZW50X3Nlc3Npb25faWQYBiABKAlCIbpIHnIcMhpeKHNlc19bMC05QS1aYS16XXsxLDY0fSk/JBIzCgxyZXNldF9wb2xpY3kYByABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLlJlc2V0UG9saWN5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiVAoVQ3JlYXRlU2Vzc2lvblJlc3BvbnNlEioKB3Nlc3Npb24YASABKAsyGS5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb24SDwoHY3JlYXRlZBgCIAEoCCKIAQoRR2V0U2Vzc2lvblJlcXVlc3QSNAoKc2Vzc2lvbl9pZBgBIAEoCUIeukgbchkyF15zZXNfWzAtOUEtWmEtel17MSw2NH0kSAASMAoDa2V5GAIgASgJQiG6SB5yHDIaXltBLVphLXowLTkuX0ArOi1dezEsMjU2fSRIAEILCgJieRIFukgCCAEiQAoSR2V0U2Vzc2lvblJlc3BvbnNlEioKB3Nlc3Npb24YASABKAsyGS5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb24ioAQKE0xpc3RTZXNzaW9uc1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNQgi6SAUqAxj0AxIyCgpwYWdlX3Rva2VuGAIgASgJQh66SBtyGTIXXltBLVphLXowLTlfPS1dezAsNTEyfSQSPQoGc3RhdGVzGAMgAygOMhwuYXRvbGwuZXZlbnQudjEuU2Vzc2lvblN0YXRlQg+6SAySAQkQCCIFggECEAESNgoIYWdlbnRfaWQYBCABKAlCJLpIIXIfMh1eKFthLXowLTldW2EtejAtOV8tXXswLDYzfSk/JBKBAQoGbGFiZWxzGAUgAygLMjEuYXRvbGwuc2Vzc2lvbi52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0LkxhYmVsc0VudHJ5Qj66SDuaATgQICItcisyKV5bXHB7TH1ccHtNfVxwe059XHB7UH1ccHtTfVxwe1pzfV17MSw2NH0kKgVyAxiAAhIXCgVxdWVyeRgGIAEoCUIIukgFcgMYgAISNwoFb3JkZXIYByABKA4yHi5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb25PcmRlckIIukgFggECEAESPAoRcGFyZW50X3Nlc3Npb25faWQYCCABKAlCIbpIHnIcMhpeKHNlc19bMC05QS1aYS16XXsxLDY0fSk/JBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIowBChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIrCghzZXNzaW9ucxgBIAMoCzIZLmF0b2xsLnNlc3Npb24udjEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSLgoMaW5kZXhfY3Vyc29yGAMgASgLMhguYXRvbGwuc2Vzc2lvbi52MS5DdXJzb3IiOgoUQ291bnRTZXNzaW9uc1JlcXVlc3QSIgoPYWN0aXZlX3dpdGhpbl9zGAEgASgNQgm6SAYqBBiAowUiNgoVQ291bnRTZXNzaW9uc1Jlc3BvbnNlEg0KBXRvdGFsGAEgASgEEg4KBmFjdGl2ZRgCIAEoBCKWAgoUVXBkYXRlU2Vzc2lvblJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIyCgpzZXNzaW9uX2lkGAIgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSMgoHc2Vzc2lvbhgDIAEoCzIZLmF0b2xsLnNlc3Npb24udjEuU2Vzc2lvbkIGukgDyAEBEjcKC3VwZGF0ZV9tYXNrGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IGukgDyAEBEhgKC2lmX2hlYWRfc2VxGAUgASgESACIAQFCDgoMX2lmX2hlYWRfc2VxIkMKFVVwZGF0ZVNlc3Npb25SZXNwb25zZRIqCgdzZXNzaW9uGAEgASgLMhkuYXRvbGwuc2Vzc2lvbi52MS5TZXNzaW9uIqgBChNSZXNldFNlc3Npb25SZXF1ZXN0EjMKCnJlcXVlc3RfaWQYASABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSMgoKc2Vzc2lvbl9pZBgCIAEoCUIeukgbchkyF15zZXNfWzAtOUEtWmEtel17MSw2NH0kEhgKC2lmX2hlYWRfc2VxGAMgASgESACIAQFCDgoMX2lmX2hlYWRfc2VxIkIKFFJlc2V0U2Vzc2lvblJlc3BvbnNlEioKB3Nlc3Npb24YASABKAsyGS5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb24i2QEKEkZvcmtTZXNzaW9uUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjIKCnNlc3Npb25faWQYAiABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBIOCgZhdF9zZXEYAyABKAQSMQoDa2V5GAQgASgJQiS6SCFyHzIdXihbQS1aYS16MC05Ll9AKzotXXsxLDI1Nn0pPyQSFwoFdGl0bGUYBSABKAlCCLpIBXIDGIACIkEKE0ZvcmtTZXNzaW9uUmVzcG9uc2USKgoHc2Vzc2lvbhgBIAEoCzIZLmF0b2xsLnNlc3Npb24udjEuU2Vzc2lvbiJ+ChNDbG9zZVNlc3Npb25SZXF1ZXN0EjMKCnJlcXVlc3RfaWQYASABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSMgoKc2Vzc2lvbl9pZBgCIAEoCUIeukgbchkyF15zZXNfWzAtOUEtWmEtel17MSw2NH0kIkIKFENsb3NlU2Vzc2lvblJlc3BvbnNlEioKB3Nlc3Npb24YASABKAsyGS5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb24ifwoURGVsZXRlU2Vzc2lvblJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIyCgpzZXNzaW9uX2lkGAIgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQiFwoVRGVsZXRlU2Vzc2lvblJlc3BvbnNlIsADChRTdWJtaXRNZXNzYWdlUmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjUKCnNlc3Npb25faWQYAiABKAlCIbpIHnIcMhpeKHNlc19bMC05QS1aYS16XXsxLDY0fSk/JBI3CgdtZXNzYWdlGAMgASgLMh4uYXRvbGwuY29udGVudC52MS5NZXNzYWdlSW5wdXRCBrpIA8gBARI3CgpxdWV1ZV9tb2RlGAQgASgOMhkuYXRvbGwuZXZlbnQudjEuUXVldWVNb2RlQgi6SAWCAQIQARItCgdvcHRpb25zGAUgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5SdW5PcHRpb25zEhgKC2lmX2hlYWRfc2VxGAYgASgESACIAQESOQoLc2Vzc2lvbl9rZXkYByABKAlCJLpIIXIfMh1eKFtBLVphLXowLTkuX0ArOi1dezEsMjU2fSk/JBI2CghhZ2VudF9pZBgIIAEoCUIkukghch8yHV4oW2EtejAtOV1bYS16MC05Xy1dezAsNjN9KT8kQg4KDF9pZl9oZWFkX3NlcSJsChVTdWJtaXRNZXNzYWdlUmVzcG9uc2USEgoKbWVzc2FnZV9pZBgBIAEoCRIOCgZydW5faWQYAiABKAkSCwoDc2VxGAMgASgEEg4KBmxvZ19pZBgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJIj8KDUdldFJ1blJlcXVlc3QSLgoGcnVuX2lkGAEgASgJQh66SBtyGTIXXnJ1bl9bMC05QS1aYS16XXsxLDY0fSQiNAoOR2V0UnVuUmVzcG9uc2USIgoDcnVuGAEgASgLMhUuYXRvbGwuc2Vzc2lvbi52MS5SdW4ikAIKD0xpc3RSdW5zUmVxdWVzdBIbCglwYWdlX3NpemUYASABKA1CCLpIBSoDGPQDEjIKCnBhZ2VfdG9rZW4YAiABKAlCHrpIG3IZMhdeW0EtWmEtejAtOV89LV17MCw1MTJ9JBI1CgpzZXNzaW9uX2lkGAMgASgJQiG6SB5yHDIaXihzZXNfWzAtOUEtWmEtel17MSw2NH0pPyQSPQoGc3RhdGVzGAQgAygOMhouYXRvbGwuc2Vzc2lvbi52MS5SdW5TdGF0ZUIRukgOkgELEAgiB4IBBBABIAASNgoIYWdlbnRfaWQYBSABKAlCJLpIIXIfMh1eKFthLXowLTldW2EtejAtOV8tXXswLDYzfSk/JCJQChBMaXN0UnVuc1Jlc3BvbnNlEiMKBHJ1bnMYASADKAsyFS5hdG9sbC5zZXNzaW9uLnYxLlJ1bhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkikQEKEENhbmNlbFJ1blJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIuCgZydW5faWQYAiABKAlCHrpIG3IZMhdecnVuX1swLTlBLVphLXpdezEsNjR9JBIYCgZyZWFzb24YAyABKAlCCLpIBXIDGIAIIjcKEUNhbmNlbFJ1blJlc3BvbnNlEiIKA3J1bhgBIAEoCzIVLmF0b2xsLnNlc3Npb24udjEuUnVuIl8KDldhaXRSdW5SZXF1ZXN0Ei4KBnJ1bl9pZBgBIAEoCUIeukgbchkyF15ydW5fWzAtOUEtWmEtel17MSw2NH0kEh0KCnRpbWVvdXRfbXMYAiABKA1CCbpIBioEGOCnEiI1Cg9XYWl0UnVuUmVzcG9uc2USIgoDcnVuGAEgASgLMhUuYXRvbGwuc2Vzc2lvbi52MS5SdW4ingIKFlJlc29sdmVBcHByb3ZhbFJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIyCgpzZXNzaW9uX2lkGAIgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSMgoLYXBwcm92YWxfaWQYAyABKAlCHbpIGnIYMhZeW0EtWmEtejAtOV8tXXsxLDEyOH0kEkAKCGRlY2lzaW9uGAQgASgOMiAuYXRvbGwuZXZlbnQudjEuQXBwcm92YWxEZWNpc2lvbkIMukgJggEGGAEYAhgDEiUKBmRpZ2VzdBgFIAEoCUIVukgSchAyDl5bMC05YS1mXXs2NH0kIhkKF1Jlc29sdmVBcHByb3ZhbFJlc3BvbnNlIo0CCghBcHByb3ZhbBI0CglyZXF1ZXN0ZWQYASABKAsyIS5hdG9sbC5ldmVudC52MS5BcHByb3ZhbFJlcXVlc3RlZBISCgpzZXNzaW9uX2lkGAIgASgJEg4KBnJ1bl9pZBgDIAEoCRIQCghhZ2VudF9pZBgEIAEoCRIwCgxyZXF1ZXN0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKCHJlc29sdmVkGAYgASgLMiAuYXRvbGwuZXZlbnQudjEuQXBwcm92YWxSZXNvbHZlZBIvCgtyZXNvbHZlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiuAEKFExpc3RBcHByb3ZhbHNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY9AMSMgoKcGFnZV90b2tlbhgCIAEoCUIeukgbchkyF15bQS1aYS16MC05Xz0tXXswLDUxMn0kEjUKCnNlc3Npb25faWQYAyABKAlCIbpIHnIcMhpeKHNlc19bMC05QS1aYS16XXsxLDY0fSk/JBIYChBpbmNsdWRlX3Jlc29sdmVkGAQgASgIIl8KFUxpc3RBcHByb3ZhbHNSZXNwb25zZRItCglhcHByb3ZhbHMYASADKAsyGi5hdG9sbC5zZXNzaW9uLnYxLkFwcHJvdmFsEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKBAgoIUXVlc3Rpb24SLAoFYXNrZWQYASABKAsyHS5hdG9sbC5ldmVudC52MS5RdWVzdGlvbkFza2VkEhIKCnNlc3Npb25faWQYAiABKAkSDgoGcnVuX2lkGAMgASgJEhAKCGFnZW50X2lkGAQgASgJEiwKCGFza2VkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCghhbnN3ZXJlZBgGIAEoCzIgLmF0b2xsLmV2ZW50LnYxLlF1ZXN0aW9uQW5zd2VyZWQSLwoLYW5zd2VyZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrgBChRMaXN0UXVlc3Rpb25zUmVxdWVzdBIbCglwYWdlX3NpemUYASABKA1CCLpIBSoDGPQDEjIKCnBhZ2VfdG9rZW4YAiABKAlCHrpIG3IZMhdeW0EtWmEtejAtOV89LV17MCw1MTJ9JBI1CgpzZXNzaW9uX2lkGAMgASgJQiG6SB5yHDIaXihzZXNfWzAtOUEtWmEtel17MSw2NH0pPyQSGAoQaW5jbHVkZV9hbnN3ZXJlZBgEIAEoCCJfChVMaXN0UXVlc3Rpb25zUmVzcG9uc2USLQoJcXVlc3Rpb25zGAEgAygLMhouYXRvbGwuc2Vzc2lvbi52MS5RdWVzdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkimQIKE1NpZ25EZWNpc2lvblJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JBIwCgdjYWxsX2lkGAIgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEjIKC2FwcHJvdmFsX2lkGAMgASgJQh26SBpyGDIWXltBLVphLXowLTlfLV17MSwxMjh9JBJACghkZWNpc2lvbhgEIAEoDjIgLmF0b2xsLmV2ZW50LnYxLkFwcHJvdmFsRGVjaXNpb25CDLpICYIBBhgBGAIYAxIlCgZkaWdlc3QYBSABKAlCFbpIEnIQMg5eWzAtOWEtZl17NjR9JCIlChRTaWduRGVjaXNpb25SZXNwb25zZRINCgVncmFudBgBIAEoCSK2AgoVQW5zd2VyUXVlc3Rpb25SZXF1ZXN0EjMKCnJlcXVlc3RfaWQYASABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSMgoKc2Vzc2lvbl9pZBgCIAEoCUIeukgbchkyF15zZXNfWzAtOUEtWmEtel17MSw2NH0kEjIKC3F1ZXN0aW9uX2lkGAMgASgJQh26SBpyGDIWXltBLVphLXowLTlfLV17MSwxMjh9JBI4CgZhY3Rpb24YBCABKA4yHC5hdG9sbC5ldmVudC52MS5BbnN3ZXJBY3Rpb25CCrpIB4IBBBABIAASGQoEdGV4dBgFIAEoCUIJukgGcgQogIAQSAASIQoMY29udGVudF9qc29uGAYgASgJQgm6SAZyBCiAgBBIAEIICgZhbnN3ZXIiGAoWQW5zd2VyUXVlc3Rpb25SZXNwb25zZSLxAQoRTGlzdEV2ZW50c1JlcXVlc3QSMgoKc2Vzc2lvbl9pZBgBIAEoCUIeukgbchkyF15zZXNfWzAtOUEtWmEtel17MSw2NH0kEigKBmN1cnNvchgCIAEoCzIYLmF0b2xsLnNlc3Npb24udjEuQ3Vyc29yEhsKCXBhZ2Vfc2l6ZRgDIAEoDUIIukgFKgMYiCcSMgoKcGFnZV90b2tlbhgEIAEoCUIeukgbchkyF15bQS1aYS16MC05Xz0tXXswLDUxMn0kEi0KBmZpbHRlchgFIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuRXZlbnRGaWx0ZXIiigEKEkxpc3RFdmVudHNSZXNwb25zZRIlCgZldmVudHMYASADKAsyFS5hdG9sbC5ldmVudC52MS5FdmVudBIOCgZsb2dfaWQYAiABKAkSEAoIaGVhZF9zZXEYAyABKAQSEgoKb2xkZXN0X3NlcRgEIAEoBBIXCg9uZXh0X3BhZ2VfdG9rZW4YBSABKAkimwEKEkdldFNuYXBzaG90UmVxdWVzdBIyCgpzZXNzaW9uX2lkGAEgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSMgoKcGFnZV90b2tlbhgCIAEoCUIeukgbchkyF15bQS1aYS16MC05Xz0tXXswLDUxMn0kEh0KCnBhZ2VfYnl0ZXMYAyABKA1CCbpIBioEGICAQCKLAQoTR2V0U25hcHNob3RSZXNwb25zZRIlCgZldmVudHMYASADKAsyFS5hdG9sbC5ldmVudC52MS5FdmVudBIOCgZsb2dfaWQYAiABKAkSEAoIaGVhZF9zZXEYAyABKAQSEgoKb2xkZXN0X3NlcRgEIAEoBBIXCg9uZXh0X3BhZ2VfdG9rZW4YBSABKAkqjAEKDFNlc3Npb25PcmRlchIdChlTRVNTSU9OX09SREVSX1VOU1BFQ0lGSUVEEAASHgoaU0VTU0lPTl9PUkRFUl9VUERBVEVEX0RFU0MQARIeChpTRVNTSU9OX09SREVSX0NSRUFURURfREVTQxACEh0KGVNFU1NJT05fT1JERVJfQ1JFQVRFRF9BU0MQAzLtEgoOU2Vzc2lvblNlcnZpY2USawoNQ3JlYXRlU2Vzc2lvbhImLmF0b2xsLnNlc3Npb24udjEuQ3JlYXRlU2Vzc2lvblJlcXVlc3QaJy5hdG9sbC5zZXNzaW9uLnYxLkNyZWF0ZVNlc3Npb25SZXNwb25zZSIJkAIC8u0YAggDEmIKCkdldFNlc3Npb24SIy5hdG9sbC5zZXNzaW9uLnYxLkdldFNlc3Npb25SZXF1ZXN0GiQuYXRvbGwuc2Vzc2lvbi52MS5HZXRTZXNzaW9uUmVzcG9uc2UiCZACAfLtGAIIAhJoCgxMaXN0U2Vzc2lvbnMSJS5hdG9sbC5zZXNzaW9uLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaJi5hdG9sbC5zZXNzaW9uLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIgmQAgHy7RgCCAISawoNQ291bnRTZXNzaW9ucxImLmF0b2xsLnNlc3Npb24udjEuQ291bnRTZXNzaW9uc1JlcXVlc3QaJy5hdG9sbC5zZXNzaW9uLnYxLkNvdW50U2Vzc2lvbnNSZXNwb25zZSIJkAIB8u0YAggCEm8KDVVwZGF0ZVNlc3Npb24SJi5hdG9sbC5zZXNzaW9uLnYxLlVwZGF0ZVNlc3Npb25SZXF1ZXN0GicuYXRvbGwuc2Vzc2lvbi52MS5VcGRhdGVTZXNzaW9uUmVzcG9uc2UiDZACAvLtGAYIAxiAgBASaAoMUmVzZXRTZXNzaW9uEiUuYXRvbGwuc2Vzc2lvbi52MS5SZXNldFNlc3Npb25SZXF1ZXN0GiYuYXRvbGwuc2Vzc2lvbi52MS5SZXNldFNlc3Npb25SZXNwb25zZSIJkAIC8u0YAggDEmUKC0ZvcmtTZXNzaW9uEiQuYXRvbGwuc2Vzc2lvbi52MS5Gb3JrU2Vzc2lvblJlcXVlc3QaJS5hdG9sbC5zZXNzaW9uLnYxLkZvcmtTZXNzaW9uUmVzcG9uc2UiCZACAvLtGAIIAxJoCgxDbG9zZVNlc3Npb24SJS5hdG9sbC5zZXNzaW9uLnYxLkNsb3NlU2Vzc2lvblJlcXVlc3QaJi5hdG9sbC5zZXNzaW9uLnYxLkNsb3NlU2Vzc2lvblJlc3BvbnNlIgmQAgLy7RgCCAMSawoNRGVsZXRlU2Vzc2lvbhImLmF0b2xsLnNlc3Npb24udjEuRGVsZXRlU2Vzc2lvblJlcXVlc3QaJy5hdG9sbC5zZXNzaW9uLnYxLkRlbGV0ZVNlc3Npb25SZXNwb25zZSIJkAIC8u0YAggMEnAKDVN1Ym1pdE1lc3NhZ2USJi5hdG9sbC5zZXNzaW9uLnYxLlN1Ym1pdE1lc3NhZ2VSZXF1ZXN0GicuYXRvbGwuc2Vzc2lvbi52MS5TdWJtaXRNZXNzYWdlUmVzcG9uc2UiDpACAvLtGAcIAxiAgIQCElYKBkdldFJ1bhIfLmF0b2xsLnNlc3Npb24udjEuR2V0UnVuUmVxdWVzdBogLmF0b2xsLnNlc3Npb24udjEuR2V0UnVuUmVzcG9uc2UiCZACAfLtGAIIAhJcCghMaXN0UnVucxIhLmF0b2xsLnNlc3Npb24udjEuTGlzdFJ1bnNSZXF1ZXN0GiIuYXRvbGwuc2Vzc2lvbi52MS5MaXN0UnVuc1Jlc3BvbnNlIgmQAgHy7RgCCAISXwoJQ2FuY2VsUnVuEiIuYXRvbGwuc2Vzc2lvbi52MS5DYW5jZWxSdW5SZXF1ZXN0GiMuYXRvbGwuc2Vzc2lvbi52MS5DYW5jZWxSdW5SZXNwb25zZSIJkAIC8u0YAggDEl0KB1dhaXRSdW4SIC5hdG9sbC5zZXNzaW9uLnYxLldhaXRSdW5SZXF1ZXN0GiEuYXRvbGwuc2Vzc2lvbi52MS5XYWl0UnVuUmVzcG9uc2UiDZACAfLtGAYIAhCAxBMScwoPUmVzb2x2ZUFwcHJvdmFsEiguYXRvbGwuc2Vzc2lvbi52MS5SZXNvbHZlQXBwcm92YWxSZXF1ZXN0GikuYXRvbGwuc2Vzc2lvbi52MS5SZXNvbHZlQXBwcm92YWxSZXNwb25zZSILkAIC8u0YBAgEKAESbQoNTGlzdEFwcHJvdmFscxImLmF0b2xsLnNlc3Npb24udjEuTGlzdEFwcHJvdmFsc1JlcXVlc3QaJy5hdG9sbC5zZXNzaW9uLnYxLkxpc3RBcHByb3ZhbHNSZXNwb25zZSILkAIB8u0YBAgEKAESbQoNTGlzdFF1ZXN0aW9ucxImLmF0b2xsLnNlc3Npb24udjEuTGlzdFF1ZXN0aW9uc1JlcXVlc3QaJy5hdG9sbC5zZXNzaW9uLnYxLkxpc3RRdWVzdGlvbnNSZXNwb25zZSILkAIB8u0YBAgEKAESagoMU2lnbkRlY2lzaW9uEiUuYXRvbGwuc2Vzc2lvbi52MS5TaWduRGVjaXNpb25SZXF1ZXN0GiYuYXRvbGwuc2Vzc2lvbi52MS5TaWduRGVjaXNpb25SZXNwb25zZSILkAIC8u0YBAgEKAESdAoOQW5zd2VyUXVlc3Rpb24SJy5hdG9sbC5zZXNzaW9uLnYxLkFuc3dlclF1ZXN0aW9uUmVxdWVzdBooLmF0b2xsLnNlc3Npb24udjEuQW5zd2VyUXVlc3Rpb25SZXNwb25zZSIPkAIC8u0YCAgDGICAQCgBEmIKCkxpc3RFdmVudHMSIy5hdG9sbC5zZXNzaW9uLnYxLkxpc3RFdmVudHNSZXF1ZXN0GiQuYXRvbGwuc2Vzc2lvbi52MS5MaXN0RXZlbnRzUmVzcG9uc2UiCZACAfLtGAIIAhJlCgtHZXRTbmFwc2hvdBIkLmF0b2xsLnNlc3Npb24udjEuR2V0U25hcHNob3RSZXF1ZXN0GiUuYXRvbGwuc2Vzc2lvbi52MS5HZXRTbmFwc2hvdFJlc3BvbnNlIgmQAgHy7RgCCAISVAoFV2F0Y2gSHi5hdG9sbC5zZXNzaW9uLnYxLldhdGNoUmVxdWVzdBofLmF0b2xsLnNlc3Npb24udjEuV2F0Y2hSZXNwb25zZSIG8u0YAggCKAEwARJcCgZBdHRhY2gSHy5hdG9sbC5zZXNzaW9uLnYxLkF0dGFjaFJlcXVlc3QaIC5hdG9sbC5zZXNzaW9uLnYxLkF0dGFjaFJlc3BvbnNlIgvy7RgHCAoYgICAAigBMAFCagoQYXRvbGwuc2Vzc2lvbi52MUITU2Vzc2lvblNlcnZpY2VQcm90b1ABWithdG9sbC5leGFtcGxlL2dvL2F0b2xsL3Nlc3Npb24vdjE7c2Vzc2lvbnYxugIRQXRvbGxfU2Vzc2lvbl9WMV9iBnByb3RvMw", [file_atoll_auth_v1_options, file_atoll_content_v1_message, file_atoll_event_v1_event, file_atoll_event_v1_log_events, file_atoll_event_v1_run_events, file_atoll_event_v1_tool_events, file_atoll_session_v1_attach, file_atoll_session_v1_run, file_atoll_session_v1_session, file_atoll_session_v1_watch, file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * See CreateSession.
@@ -802,6 +802,84 @@ export const GetRunResponseSchema: GenMessage<GetRunResponse> = /*@__PURE__*/
   messageDesc(file_atoll_session_v1_session_service, 21);
 
 /**
+ * See ListRuns.
+ *
+ * @generated from message atoll.session.v1.ListRunsRequest
+ */
+export type ListRunsRequest = Message<"atoll.session.v1.ListRunsRequest"> & {
+  /**
+   * Entries a page. Default 50, at most 500. A page also ends at about 1 MiB, or when 10000 runs were looked at, so it may be
+   * shorter, even empty: only an empty `next_page_token` says that it is the last.
+   *
+   * @generated from field: uint32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before; empty for the first.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only runs of this session.
+   *
+   * @generated from field: string session_id = 3;
+   */
+  sessionId: string;
+
+  /**
+   * Only these states; empty for all.
+   *
+   * @generated from field: repeated atoll.session.v1.RunState states = 4;
+   */
+  states: RunState[];
+
+  /**
+   * Only runs of this agent.
+   *
+   * @generated from field: string agent_id = 5;
+   */
+  agentId: string;
+};
+
+/**
+ * Describes the message atoll.session.v1.ListRunsRequest.
+ * Use `create(ListRunsRequestSchema)` to create a new message.
+ */
+export const ListRunsRequestSchema: GenMessage<ListRunsRequest> = /*@__PURE__*/
+  messageDesc(file_atoll_session_v1_session_service, 22);
+
+/**
+ * See ListRuns.
+ *
+ * @generated from message atoll.session.v1.ListRunsResponse
+ */
+export type ListRunsResponse = Message<"atoll.session.v1.ListRunsResponse"> & {
+  /**
+   * The runs.
+   *
+   * @generated from field: repeated atoll.session.v1.Run runs = 1;
+   */
+  runs: Run[];
+
+  /**
+   * For the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message atoll.session.v1.ListRunsResponse.
+ * Use `create(ListRunsResponseSchema)` to create a new message.
+ */
+export const ListRunsResponseSchema: GenMessage<ListRunsResponse> = /*@__PURE__*/
+  messageDesc(file_atoll_session_v1_session_service, 23);
+
+/**
  * See CancelRun.
  *
  * @generated from message atoll.session.v1.CancelRunRequest
@@ -834,7 +912,7 @@ export type CancelRunRequest = Message<"atoll.session.v1.CancelRunRequest"> & {
  * Use `create(CancelRunRequestSchema)` to create a new message.
  */
 export const CancelRunRequestSchema: GenMessage<CancelRunRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 22);
+  messageDesc(file_atoll_session_v1_session_service, 24);
 
 /**
  * See CancelRun.
@@ -855,7 +933,7 @@ export type CancelRunResponse = Message<"atoll.session.v1.CancelRunResponse"> & 
  * Use `create(CancelRunResponseSchema)` to create a new message.
  */
 export const CancelRunResponseSchema: GenMessage<CancelRunResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 23);
+  messageDesc(file_atoll_session_v1_session_service, 25);
 
 /**
  * See WaitRun.
@@ -883,7 +961,7 @@ export type WaitRunRequest = Message<"atoll.session.v1.WaitRunRequest"> & {
  * Use `create(WaitRunRequestSchema)` to create a new message.
  */
 export const WaitRunRequestSchema: GenMessage<WaitRunRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 24);
+  messageDesc(file_atoll_session_v1_session_service, 26);
 
 /**
  * See WaitRun.
@@ -904,7 +982,7 @@ export type WaitRunResponse = Message<"atoll.session.v1.WaitRunResponse"> & {
  * Use `create(WaitRunResponseSchema)` to create a new message.
  */
 export const WaitRunResponseSchema: GenMessage<WaitRunResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 25);
+  messageDesc(file_atoll_session_v1_session_service, 27);
 
 /**
  * See ResolveApproval.
@@ -953,7 +1031,7 @@ export type ResolveApprovalRequest = Message<"atoll.session.v1.ResolveApprovalRe
  * Use `create(ResolveApprovalRequestSchema)` to create a new message.
  */
 export const ResolveApprovalRequestSchema: GenMessage<ResolveApprovalRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 26);
+  messageDesc(file_atoll_session_v1_session_service, 28);
 
 /**
  * See ResolveApproval.
@@ -968,7 +1046,275 @@ export type ResolveApprovalResponse = Message<"atoll.session.v1.ResolveApprovalR
  * Use `create(ResolveApprovalResponseSchema)` to create a new message.
  */
 export const ResolveApprovalResponseSchema: GenMessage<ResolveApprovalResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 27);
+  messageDesc(file_atoll_session_v1_session_service, 29);
+
+/**
+ * An approval, as an inbox shows it.
+ *
+ * @generated from message atoll.session.v1.Approval
+ */
+export type Approval = Message<"atoll.session.v1.Approval"> & {
+  /**
+   * What is asked.
+   *
+   * @generated from field: atoll.event.v1.ApprovalRequested requested = 1;
+   */
+  requested?: ApprovalRequested | undefined;
+
+  /**
+   * The session.
+   *
+   * @generated from field: string session_id = 2;
+   */
+  sessionId: string;
+
+  /**
+   * The run.
+   *
+   * @generated from field: string run_id = 3;
+   */
+  runId: string;
+
+  /**
+   * The agent.
+   *
+   * @generated from field: string agent_id = 4;
+   */
+  agentId: string;
+
+  /**
+   * When it was asked.
+   *
+   * @generated from field: google.protobuf.Timestamp requested_at = 5;
+   */
+  requestedAt?: Timestamp | undefined;
+
+  /**
+   * What was decided; unset while nobody has.
+   *
+   * @generated from field: atoll.event.v1.ApprovalResolved resolved = 6;
+   */
+  resolved?: ApprovalResolved | undefined;
+
+  /**
+   * When it was decided, or expired.
+   *
+   * @generated from field: google.protobuf.Timestamp resolved_at = 7;
+   */
+  resolvedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message atoll.session.v1.Approval.
+ * Use `create(ApprovalSchema)` to create a new message.
+ */
+export const ApprovalSchema: GenMessage<Approval> = /*@__PURE__*/
+  messageDesc(file_atoll_session_v1_session_service, 30);
+
+/**
+ * See ListApprovals.
+ *
+ * @generated from message atoll.session.v1.ListApprovalsRequest
+ */
+export type ListApprovalsRequest = Message<"atoll.session.v1.ListApprovalsRequest"> & {
+  /**
+   * Entries a page. Default 50, at most 500. A page also ends at about 1 MiB, so it may be shorter: only an empty
+   * `next_page_token` says that it is the last.
+   *
+   * @generated from field: uint32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before; empty for the first.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only those of this session.
+   *
+   * @generated from field: string session_id = 3;
+   */
+  sessionId: string;
+
+  /**
+   * Also those that were decided or have expired. Default: only open ones.
+   *
+   * @generated from field: bool include_resolved = 4;
+   */
+  includeResolved: boolean;
+};
+
+/**
+ * Describes the message atoll.session.v1.ListApprovalsRequest.
+ * Use `create(ListApprovalsRequestSchema)` to create a new message.
+ */
+export const ListApprovalsRequestSchema: GenMessage<ListApprovalsRequest> = /*@__PURE__*/
+  messageDesc(file_atoll_session_v1_session_service, 31);
+
+/**
+ * See ListApprovals.
+ *
+ * @generated from message atoll.session.v1.ListApprovalsResponse
+ */
+export type ListApprovalsResponse = Message<"atoll.session.v1.ListApprovalsResponse"> & {
+  /**
+   * The approvals.
+   *
+   * @generated from field: repeated atoll.session.v1.Approval approvals = 1;
+   */
+  approvals: Approval[];
+
+  /**
+   * For the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message atoll.session.v1.ListApprovalsResponse.
+ * Use `create(ListApprovalsResponseSchema)` to create a new message.
+ */
+export const ListApprovalsResponseSchema: GenMessage<ListApprovalsResponse> = /*@__PURE__*/
+  messageDesc(file_atoll_session_v1_session_service, 32);
+
+/**
+ * A question, as an inbox shows it.
+ *
+ * @generated from message atoll.session.v1.Question
+ */
+export type Question = Message<"atoll.session.v1.Question"> & {
+  /**
+   * What is asked.
+   *
+   * @generated from field: atoll.event.v1.QuestionAsked asked = 1;
+   */
+  asked?: QuestionAsked | undefined;
+
+  /**
+   * The session.
+   *
+   * @generated from field: string session_id = 2;
+   */
+  sessionId: string;
+
+  /**
+   * The run.
+   *
+   * @generated from field: string run_id = 3;
+   */
+  runId: string;
+
+  /**
+   * The agent.
+   *
+   * @generated from field: string agent_id = 4;
+   */
+  agentId: string;
+
+  /**
+   * When it was asked.
+   *
+   * @generated from field: google.protobuf.Timestamp asked_at = 5;
+   */
+  askedAt?: Timestamp | undefined;
+
+  /**
+   * How it was answered; unset while nobody has.
+   *
+   * @generated from field: atoll.event.v1.QuestionAnswered answered = 6;
+   */
+  answered?: QuestionAnswered | undefined;
+
+  /**
+   * When it was answered, or withdrawn.
+   *
+   * @generated from field: google.protobuf.Timestamp answered_at = 7;
+   */
+  answeredAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message atoll.session.v1.Question.
+ * Use `create(QuestionSchema)` to create a new message.
+ */
+export const QuestionSchema: GenMessage<Question> = /*@__PURE__*/
+  messageDesc(file_atoll_session_v1_session_service, 33);
+
+/**
+ * See ListQuestions.
+ *
+ * @generated from message atoll.session.v1.ListQuestionsRequest
+ */
+export type ListQuestionsRequest = Message<"atoll.session.v1.ListQuestionsRequest"> & {
+  /**
+   * Entries a page. Default 50, at most 500. A page also ends at about 1 MiB, so it may be shorter: only an empty
+   * `next_page_token` says that it is the last.
+   *
+   * @generated from field: uint32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before; empty for the first.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only those of this session.
+   *
+   * @generated from field: string session_id = 3;
+   */
+  sessionId: string;
+
+  /**
+   * Also those that were answered or withdrawn. Default: only open ones.
+   *
+   * @generated from field: bool include_answered = 4;
+   */
+  includeAnswered: boolean;
+};
+
+/**
+ * Describes the message atoll.session.v1.ListQuestionsRequest.
+ * Use `create(ListQuestionsRequestSchema)` to create a new message.
+ */
+export const ListQuestionsRequestSchema: GenMessage<ListQuestionsRequest> = /*@__PURE__*/
+  messageDesc(file_atoll_session_v1_session_service, 34);
+
+/**
+ * See ListQuestions.
+ *
+ * @generated from message atoll.session.v1.ListQuestionsResponse
+ */
+export type ListQuestionsResponse = Message<"atoll.session.v1.ListQuestionsResponse"> & {
+  /**
+   * The questions.
+   *
+   * @generated from field: repeated atoll.session.v1.Question questions = 1;
+   */
+  questions: Question[];
+
+  /**
+   * For the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message atoll.session.v1.ListQuestionsResponse.
+ * Use `create(ListQuestionsResponseSchema)` to create a new message.
+ */
+export const ListQuestionsResponseSchema: GenMessage<ListQuestionsResponse> = /*@__PURE__*/
+  messageDesc(file_atoll_session_v1_session_service, 35);
 
 /**
  * See SignDecision.
@@ -1017,7 +1363,7 @@ export type SignDecisionRequest = Message<"atoll.session.v1.SignDecisionRequest"
  * Use `create(SignDecisionRequestSchema)` to create a new message.
  */
 export const SignDecisionRequestSchema: GenMessage<SignDecisionRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 28);
+  messageDesc(file_atoll_session_v1_session_service, 36);
 
 /**
  * See SignDecision.
@@ -1038,7 +1384,7 @@ export type SignDecisionResponse = Message<"atoll.session.v1.SignDecisionRespons
  * Use `create(SignDecisionResponseSchema)` to create a new message.
  */
 export const SignDecisionResponseSchema: GenMessage<SignDecisionResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 29);
+  messageDesc(file_atoll_session_v1_session_service, 37);
 
 /**
  * See AnswerQuestion.
@@ -1103,7 +1449,7 @@ export type AnswerQuestionRequest = Message<"atoll.session.v1.AnswerQuestionRequ
  * Use `create(AnswerQuestionRequestSchema)` to create a new message.
  */
 export const AnswerQuestionRequestSchema: GenMessage<AnswerQuestionRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 30);
+  messageDesc(file_atoll_session_v1_session_service, 38);
 
 /**
  * See AnswerQuestion.
@@ -1118,7 +1464,7 @@ export type AnswerQuestionResponse = Message<"atoll.session.v1.AnswerQuestionRes
  * Use `create(AnswerQuestionResponseSchema)` to create a new message.
  */
 export const AnswerQuestionResponseSchema: GenMessage<AnswerQuestionResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 31);
+  messageDesc(file_atoll_session_v1_session_service, 39);
 
 /**
  * See ListEvents.
@@ -1168,7 +1514,7 @@ export type ListEventsRequest = Message<"atoll.session.v1.ListEventsRequest"> & 
  * Use `create(ListEventsRequestSchema)` to create a new message.
  */
 export const ListEventsRequestSchema: GenMessage<ListEventsRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 32);
+  messageDesc(file_atoll_session_v1_session_service, 40);
 
 /**
  * See ListEvents.
@@ -1217,7 +1563,7 @@ export type ListEventsResponse = Message<"atoll.session.v1.ListEventsResponse"> 
  * Use `create(ListEventsResponseSchema)` to create a new message.
  */
 export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 33);
+  messageDesc(file_atoll_session_v1_session_service, 41);
 
 /**
  * See GetSnapshot.
@@ -1252,7 +1598,7 @@ export type GetSnapshotRequest = Message<"atoll.session.v1.GetSnapshotRequest"> 
  * Use `create(GetSnapshotRequestSchema)` to create a new message.
  */
 export const GetSnapshotRequestSchema: GenMessage<GetSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 34);
+  messageDesc(file_atoll_session_v1_session_service, 42);
 
 /**
  * See GetSnapshot.
@@ -1302,7 +1648,7 @@ export type GetSnapshotResponse = Message<"atoll.session.v1.GetSnapshotResponse"
  * Use `create(GetSnapshotResponseSchema)` to create a new message.
  */
 export const GetSnapshotResponseSchema: GenMessage<GetSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_session_v1_session_service, 35);
+  messageDesc(file_atoll_session_v1_session_service, 43);
 
 /**
  * How a list is ordered.
@@ -1474,6 +1820,16 @@ export const SessionService: GenService<{
     output: typeof GetRunResponseSchema;
   },
   /**
+   * Lists runs of all sessions that the caller may see, newest first, in pages.
+   *
+   * @generated from rpc atoll.session.v1.SessionService.ListRuns
+   */
+  listRuns: {
+    methodKind: "unary";
+    input: typeof ListRunsRequestSchema;
+    output: typeof ListRunsResponseSchema;
+  },
+  /**
    * Asks a run to stop (R5), and with a running one the runs of the sessions that its session started, 8 generations deep:
    * of at most 1000 sessions that have any, the newest first. It answers when the request is durable, not when the run has
    * stopped.
@@ -1504,6 +1860,27 @@ export const SessionService: GenService<{
     methodKind: "unary";
     input: typeof ResolveApprovalRequestSchema;
     output: typeof ResolveApprovalResponseSchema;
+  },
+  /**
+   * Lists approvals of all sessions of the tenant, newest first, in pages: the inbox of whoever decides. A token needs no more than
+   * APPROVALS.
+   *
+   * @generated from rpc atoll.session.v1.SessionService.ListApprovals
+   */
+  listApprovals: {
+    methodKind: "unary";
+    input: typeof ListApprovalsRequestSchema;
+    output: typeof ListApprovalsResponseSchema;
+  },
+  /**
+   * Lists questions of all sessions of the tenant, newest first, in pages. A token needs no more than APPROVALS.
+   *
+   * @generated from rpc atoll.session.v1.SessionService.ListQuestions
+   */
+  listQuestions: {
+    methodKind: "unary";
+    input: typeof ListQuestionsRequestSchema;
+    output: typeof ListQuestionsResponseSchema;
   },
   /**
    * Signs a person's decision about a call outside of a session (CallTool, or AgentService.Run), for the stream on which the call

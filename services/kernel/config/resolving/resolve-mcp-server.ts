@@ -94,7 +94,7 @@ function resolveStdio(
     ...program,
     env: { ...fromFile, ...texts.entries("env", server.env) },
     cwd: server.cwd === "" ? (isBuiltIn ? workspaceDir : variables.baseDir) : folder("cwd"),
-    written: isBuiltIn ? { ...program, url: "" } : writtenOf(server),
+    written: isBuiltIn ? { ...writtenOf(server), ...program } : writtenOf(server),
   };
 }
 
@@ -119,8 +119,8 @@ function resolveHttp(
   return { ...baseOf(name, server), transport: "http", url, headers, written: writtenOf(server) };
 }
 
-function writtenOf({ command, args, url }: McpServer) {
-  return { command, args: [...args], url };
+function writtenOf({ command, args, url, env, headers }: McpServer) {
+  return { command, args: [...args], url, env: { ...env }, headers: { ...headers } };
 }
 
 function baseOf(name: string, server: McpServer) {

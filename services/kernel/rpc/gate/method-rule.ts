@@ -10,6 +10,8 @@ export interface MethodRule {
   readonly maxRequestBytes: number;
   /** See element-budget.ts. */
   readonly maxElements: number;
+  /** Whether no build serves it yet. */
+  readonly notServed: boolean;
 }
 
 /** What a unary RPC may take that states nothing else. */
@@ -36,6 +38,7 @@ export function ruleOf(method: DescMethod): MethodRule {
       maxTimeoutMs: stated.maxTimeoutMs || (method.methodKind === "unary" ? defaultUnaryTimeoutMs : undefined),
       maxRequestBytes: stated.maxRequestBytes || defaultMaxRequestBytes,
       maxElements: stated.maxElements || defaultMaxElements,
+      notServed: stated.notServed,
     };
     known.set(method, found);
   }

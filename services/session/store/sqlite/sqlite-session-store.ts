@@ -5,6 +5,7 @@
  * rows only, because a transaction begins and ends within one tick. An id that a caller makes must be new: a second
  * session or run of the same id is a mistake of the program and throws as SQLite reports it.
  */
+
 import type { DatabaseSync } from "node:sqlite";
 import { trimmedHistory } from "../../../kernel/event/trimmed-history.ts";
 import type { Scope } from "../../../kernel/store/scope.ts";
@@ -15,6 +16,7 @@ import type { StoreOptions } from "../../../kernel/store/store-errors.ts";
 import type { IndexPlace, RunRow, SessionRow } from "../rows.ts";
 import type { ListSessionsInput, SessionPage, SessionStore } from "../session-store.ts";
 import { MessageIndexing } from "./finding/index-messages.ts";
+import { RunLists } from "./finding/list-runs.ts";
 import { readToken, SessionLists } from "./finding/list-sessions.ts";
 import { changeSession } from "./life/change-session.ts";
 import { closeSession } from "./life/close-session.ts";
@@ -52,6 +54,7 @@ const noIndex: IndexPlace = { feedId: "", headSeq: 0, oldestSeq: 1 };
 class SqliteSessionStore implements SessionStore {
   private readonly tables: SessionTables;
   private readonly lists: SessionLists;
+  private readonly runLists: RunLists;
   private readonly compaction: LogCompaction;
   private readonly retention: LogRetention;
   private readonly indexing = new MessageIndexing();
@@ -62,6 +65,7 @@ class SqliteSessionStore implements SessionStore {
     const tables = prepareSessionTables(database);
     this.tables = tables;
     this.lists = new SessionLists(database);
+    this.runLists = new RunLists(database);
     this.compaction = new LogCompaction(database);
     this.retention = new LogRetention(database);
     this.replacedLogs = new ReplacedLogs(dataDir, database, tables.index, options.onWarning ?? (() => undefined));
@@ -176,8 +180,17 @@ class SqliteSessionStore implements SessionStore {
       return run === undefined ? [] : this.tables.commands.listOpen(run).map(toCommandRow);
     });
 
+  listRuns: SessionStore["listRuns"] = async ({ tenant }, input) =>
+    readGuarded(() => {
+      const tenantNo = this.tables.tenants.find(tenant);
+      const session = input.sessionId === "" ? undefined : this.findSession(tenant, input.sessionId);
+      if (tenantNo === undefined || (input.sessionId !== "" && session === undefined))
+        return { runs: [], nextPageToken: "" };
+      return this.runLists.list(tenantNo, session, input);
+    });
+
   async countQueuedRuns(): Promise<number> {
-    return readGuarded(() => this.tables.runs.countReady());
+    return readGuarded(() => this.tables.runs.countQueued());
   }
 
   readEvents: SessionStore["readEvents"] = async (scope, sessionId, range) =>

@@ -63,7 +63,7 @@ export class RunRows {
   private readonly selectNextReady: StatementSync;
   private readonly selectNextReadyOf: StatementSync;
   private readonly selectRunning: StatementSync;
-  private readonly countReadySessions: StatementSync;
+  private readonly countQueuedRuns: StatementSync;
   private readonly countOvertaken: StatementSync;
   private readonly insertRow: StatementSync;
   private readonly updateRow: StatementSync;
@@ -90,8 +90,8 @@ export class RunRows {
       byReadiness,
     );
     this.selectRunning = selectRuns(database, "WHERE r.state = 'running' ORDER BY r.run_no");
-    this.countReadySessions = database.prepare(
-      `SELECT count(DISTINCT r.session_no) AS count FROM runs r WHERE ${ready}`,
+    this.countQueuedRuns = database.prepare(
+      "SELECT count(*) AS count FROM runs r INDEXED BY runs_waiting WHERE r.state = 'queued'",
     );
     this.countOvertaken = database.prepare(`SELECT count(*) AS count FROM runs r
       WHERE r.tenant_no = ? AND r.session_no = ? AND r.state = 'queued' AND r.priority < ?`);
@@ -163,9 +163,8 @@ export class RunRows {
     return this.selectRunning.all().map((columns) => toStoredRun(columns).row);
   }
 
-  /** How many runs could be claimed now: one a session. */
-  countReady(): number {
-    return Number(this.countReadySessions.get()?.count);
+  countQueued(): number {
+    return Number(this.countQueuedRuns.get()?.count);
   }
 
   /**
