@@ -1,23 +1,18 @@
 // The contract of SessionStore.forkSession: a session of its own that begins with another one's events.
-import { randomUUID } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
-import type { StoredEvent } from "../../services/kernel/event/stored-event.ts";
-import type { Forked, ForkRefusal, SessionFork } from "../../services/session/store/changes.ts";
-import type { SessionRow } from "../../services/session/store/rows.ts";
-import type { Answered } from "../../services/session/store/session-store.ts";
+import type { Forked } from "../../services/session/store/changes.ts";
 import { verifies } from "../requirements.ts";
+import { forksIn } from "./session-fork-fixture.ts";
 import {
   accept,
   append,
   batchOf,
   claimOne,
   decodeEvents,
-  delta,
   lastBatchOf,
   makeSession,
   newMessage,
-  otherTenant,
   outcomeOf,
   readAnswer,
   readLog,
@@ -33,76 +28,7 @@ import {
 export function sessionForkSuite(driver: SessionStoreDriver): void {
   describe("forks", () => {
     const test = new StoreUnderTest(driver);
-
-    const forkOf = (sessionId: string, changes: Partial<SessionFork> = {}): SessionFork => ({
-      ...{
-        sessionId,
-        atSeq: 0,
-        forkId: randomUUID(),
-        logId: randomUUID(),
-        key: "",
-        agentId: "",
-        title: "",
-        maxBytes: 1e9,
-      },
-      ending: ({ runId, attempt }) =>
-        encodeEvent({ runId, attempt, body: { case: "runFinished", value: { status: 3, cancelledBy: "fork" } } }),
-      update: ({ title, state }, fields) =>
-        encodeEvent({ body: { case: "sessionUpdated", value: { fields: [...fields], title, state } } }),
-      ...changes,
-    });
-
-    const tryFork = (
-      sessionId: string,
-      changes: Partial<SessionFork> = {},
-      by = scope,
-    ): Promise<Answered<Forked> | ForkRefusal> =>
-      test.store.forkSession(
-        by,
-        request(({ session }) => session.sessionId),
-        forkOf(sessionId, changes),
-      );
-
-    const fork = async (sessionId: string, changes: Partial<SessionFork> = {}): Promise<Forked> =>
-      outcomeOf(await tryFork(sessionId, changes));
-
-    async function getSession(sessionId: string): Promise<SessionRow> {
-      const row = await test.store.getSession(scope, { sessionId });
-      if (row === undefined) throw new Error("the session is not there");
-      return row;
-    }
-
-    async function readAll(sessionId: string): Promise<readonly StoredEvent[]> {
-      const page = await test.store.readEvents(scope, sessionId, { afterSeq: 0, maxEvents: 1e6, maxBytes: 1e9 });
-      if (page.kind !== "page") throw new Error("the session is not there");
-      return page.events;
-    }
-
-    /** A log of many kinds of runs: one that ended, one that is taken up the second time, one steered, two that wait. */
-    async function writeLog(): Promise<string> {
-      const { run: ended } = await startRun(test.store);
-      const { sessionId } = ended;
-      await append(test.store, batchOf(ended, 1, { events: ["a", "b", "c"].map((text) => delta(ended.runId, text)) }));
-      await append(test.store, lastBatchOf(ended, 2));
-      for (let i = 0; i < 3; i++) await accept(test.store, sessionId);
-      const { run } = await claimOne(test.store);
-      await append(test.store, batchOf(run, 1));
-      await accept(test.store, sessionId, { entry: { kind: "steer", command: new Uint8Array() } });
-      await test.store.takeOverRun(run, ({ runId, attempt }) => [
-        encodeEvent({ runId, attempt, body: { case: "runResumed", value: { attempt } } }),
-      ]);
-      return sessionId;
-    }
-
-    /** Run ids as the log names them, with how many ends each has. */
-    function endsOf(events: readonly StoredEvent[]): Map<string, number> {
-      const ends = new Map<string, number>();
-      for (const { body, runId } of decodeEvents(events)) {
-        const named = body.case === "messageReceived" ? body.value.runId : runId;
-        if (named !== "") ends.set(named, (ends.get(named) ?? 0) + (body.case === "runFinished" ? 1 : 0));
-      }
-      return ends;
-    }
+    const { forkOf, fork, getSession, readAll, writeLog, endsOf } = forksIn(test);
 
     it(`begin with the same events, wherever they end, and end each of their runs once ${verifies("S1", "R2")}`, async () => {
       const sessionId = await writeLog();
@@ -253,71 +179,12 @@ export function sessionForkSuite(driver: SessionStoreDriver): void {
       }
     });
 
-    /** What the block says, by the rule of S3. */
-    const textOf = (events: readonly StoredEvent[]): string =>
-      decodeEvents(events).reduce(
-        (text, { body }) =>
-          body.case === "textDelta" ? text.slice(0, Number(body.value.offset)) + body.value.text : text,
-        "",
-      );
-
-    it(`are refused inside a merged delta, with the seqs beside it ${verifies("S3")}`, async () => {
-      const { run } = await startRun(test.store);
-      let length = 0;
-      for (let batchNo = 1; batchNo <= 8; batchNo++) {
-        const events = Array.from({ length: 50 }, () =>
-          encodeEvent({
-            ...{ runId: run.runId, step: 1, attempt: 1 },
-            body: {
-              case: "textDelta",
-              value: { blockId: "1.1.0", offset: BigInt(length), text: String(length++ % 10) },
-            },
-          }),
-        );
-        await append(test.store, batchOf(run, batchNo, { events }));
-      }
-      const before = await fork(run.sessionId, { atSeq: 100 });
-      await test.store.compactLogs({ maxWindows: 9 });
-      expect(await tryFork(run.sessionId, { atSeq: 100 })).toEqual({ kind: "seq-merged", beforeSeq: 3, afterSeq: 256 });
-      const log = await readAll(run.sessionId);
-      for (const atSeq of [3, 256, 300]) {
-        const { session } = await fork(run.sessionId, { atSeq });
-        const copied = await readAll(session.sessionId);
-        expect(copied.slice(0, -1)).toEqual(log.filter(({ seq }) => seq <= atSeq));
-        // What comes behind is merged as in any log.
-        for (let i = 0; i < 150; i++) await accept(test.store, session.sessionId, { maxQueuedRuns: 999 });
-        const { windows } = await test.store.compactLogs({ maxWindows: 9 });
-        expect(windows).toBeGreaterThan(0);
-        const merged = await readAll(session.sessionId);
-        expect(merged.map(({ firstSeq }) => firstSeq)).toEqual([1, ...merged.slice(0, -1).map(({ seq }) => seq + 1)]);
-        expect(textOf(merged)).toBe(textOf(copied));
-      }
-      expect((await readAll(before.session.sessionId)).at(-1)?.seq).toBe(101);
-    });
-
     it("of an empty session are empty", async () => {
       const { sessionId } = await makeSession(test.store);
       const { session, appended } = await fork(sessionId);
       expect(session).toMatchObject({ headSeq: 0, oldestSeq: 0, state: "created", forkedFromSessionId: sessionId });
       expect(appended.events).toEqual([]);
       expect(await accept(test.store, session.sessionId)).toMatchObject({ seq: 1 });
-    });
-
-    it("that are refused change nothing", async () => {
-      const { sessionId } = await makeSession(test.store, { key: "taken" });
-      await accept(test.store, sessionId);
-      const { logId } = await getSession(sessionId);
-      const count = () => test.store.countSessions(scope, { activeSinceMs: 0 });
-      const before = await count();
-      const missing = { kind: "session-not-found" };
-      expect(await tryFork("nowhere")).toEqual(missing);
-      expect(await tryFork(sessionId, {}, otherTenant)).toEqual(missing);
-      await makeSession(test.store, {}, otherTenant);
-      expect(await tryFork(sessionId, {}, otherTenant)).toEqual(missing);
-      expect(await tryFork(sessionId, { key: "taken" })).toEqual({ kind: "key-taken", sessionId });
-      expect(await tryFork(sessionId, { atSeq: 3 })).toEqual({ kind: "seq-ahead", logId, oldestSeq: 1, headSeq: 2 });
-      expect(await tryFork(sessionId, { maxBytes: 10 })).toEqual({ kind: "log-too-large" });
-      expect(await count()).toEqual(before);
     });
 
     it(`are made once for a request ${verifies("R1")}`, async () => {

@@ -1,61 +1,33 @@
 // The contract of SessionStore.readIndex: who takes a list and reads on ends with what the list would be.
-import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { IndexEntry, IndexPlace, SessionRow } from "../../services/session/store/rows.ts";
+import type { IndexEntry, SessionRow } from "../../services/session/store/rows.ts";
 import type { SessionStore } from "../../services/session/store/session-store.ts";
 import { verifies } from "../requirements.ts";
+import { close, remove, rename, updated, whole } from "./session-index-fixture.ts";
 import {
   accept,
   append,
   batchOf,
   claimOne,
   delta,
-  followUp,
   lastBatchOf,
   makeSession,
   otherTenant,
   outcomeOf,
-  request,
-  runFinished,
-  runStarted,
   type SessionStoreDriver,
   StoreUnderTest,
   scope,
   startRun,
-  wish,
 } from "./session-store-fixture.ts";
-
-const unfiltered = { states: [], agentId: "", labels: {}, parentSessionId: "", query: "" } as const;
-const whole = { ...unfiltered, pageSize: 500, pageToken: "", order: "created-asc" } as const;
-const updated = new Uint8Array([0xb2, 0x02, 0x00]);
-
-const remove = (store: SessionStore, sessionId: string, by = scope) =>
-  store.deleteSession(
-    by,
-    request(() => ""),
-    { sessionId, wish: wish() },
-  );
-
-const close = (store: SessionStore, sessionId: string, by = scope) =>
-  store.closeSession(
-    by,
-    request(() => ""),
-    { sessionId, wish: wish(), event: () => updated },
-  );
-
-const rename = (store: SessionStore, sessionId: string, title: string, by = scope) =>
-  store.changeSession(
-    by,
-    request(() => ""),
-    { sessionId, ifHeadSeq: undefined, change: () => ({ title }), event: () => updated },
-  );
 
 /** The newest entry of each session after a place. */
 const show = (entries: readonly IndexEntry[]): string[] =>
   entries.map((entry) =>
     entry.kind === "deleted" ? `${entry.sessionId} deleted` : `${entry.session.sessionId} ${entry.session.headSeq}`,
   );
+
+import { anyHistory, byId, Changes, Reader } from "./session-index-history.ts";
 
 export function sessionIndexSuite(driver: SessionStoreDriver): void {
   describe(`the index feed ${verifies("S6")}`, () => {
@@ -248,121 +220,5 @@ export function sessionIndexSuite(driver: SessionStoreDriver): void {
     };
     await expectEntry(claim, { queuedRuns: 0, headSeq: 3 });
     return claimed ?? expect.fail("no run was claimed");
-  }
-}
-
-const byId = (one: SessionRow, other: SessionRow): number => (one.sessionId < other.sessionId ? -1 : 1);
-
-const anyHistory = fc.array(
-  fc.record({
-    kind: fc.constantFrom("create", "create", "submit", "run", "rename", "close", "delete", "idle", "sweep", "reopen"),
-    pick: fc.nat({ max: 1_000 }),
-    reader: fc.nat({ max: 2 }),
-    reads: fc.boolean(),
-    limit: fc.integer({ min: 1, max: 4 }),
-    pages: fc.integer({ min: 1, max: 3 }),
-  }),
-  { minLength: 5, maxLength: 40 },
-);
-
-type Step = typeof anyHistory extends fc.Arbitrary<readonly (infer S)[]> ? S : never;
-
-/** Changes sessions of one tenant at random. */
-class Changes {
-  readonly #test: StoreUnderTest;
-  readonly #by: typeof scope;
-  readonly #ids: string[] = [];
-
-  constructor(test: StoreUnderTest, by: typeof scope) {
-    this.#test = test;
-    this.#by = by;
-  }
-
-  async make({ kind, pick }: Step): Promise<void> {
-    const { store } = this.#test;
-    const sessionId = this.#ids[pick % Math.max(this.#ids.length, 1)] ?? "";
-    this.#test.nowMs += 1;
-    switch (kind) {
-      case "create":
-        this.#ids.push((await makeSession(store, { title: randomUUID() }, this.#by)).sessionId);
-        return;
-      case "submit":
-        if ((await store.getSession(this.#by, { sessionId }))?.state === "closed") return;
-        if (sessionId !== "") await accept(store, sessionId, {}, this.#by);
-        return;
-      case "run":
-        for (const { run } of await store.claimRuns({ agentIds: [], limit: 2, events: runStarted })) {
-          await store.appendBatch(batchOf(run, 1));
-          if (pick % 2 === 0) continue;
-          const finish = { status: 1, failure: new Uint8Array(), followUp: followUp() };
-          await store.appendBatch(batchOf(run, 2, { events: [runFinished(run.runId)], finish }));
-        }
-        return;
-      case "rename":
-        await rename(store, sessionId, randomUUID(), this.#by);
-        return;
-      case "close":
-        await close(store, sessionId, this.#by);
-        return;
-      case "delete":
-        await remove(store, sessionId, this.#by);
-        this.#ids.splice(this.#ids.indexOf(sessionId), sessionId === "" ? 0 : 1);
-        return;
-      case "idle":
-        await store.sweepIdle({ defaultTimeoutMs: 2, limit: 3, event: () => updated });
-        return;
-      case "sweep":
-        await store.sweepDeletedSessions(this.#test.nowMs - (pick % 5));
-        return;
-      case "reopen":
-        await this.#test.reopen();
-        return;
-    }
-  }
-}
-
-/** Keeps a list by the feed; takes the list again when the feed says that it may have missed a deletion. */
-class Reader {
-  readonly #tenant: string;
-  readonly #known = new Map<string, SessionRow>();
-  #place: Pick<IndexPlace, "feedId"> & { readonly afterSeq: number } = { feedId: "", afterSeq: -1 };
-
-  constructor(tenant: string) {
-    this.#tenant = tenant;
-  }
-
-  async readOn(store: SessionStore, limit: number, pages: number): Promise<void> {
-    if (this.#place.afterSeq < 0) await this.#takeList(store);
-    for (let page = 0; page < pages; page++) {
-      const { entries, feedId, headSeq, oldestSeq } = await store.readIndex(
-        { tenant: this.#tenant },
-        { afterSeq: this.#place.afterSeq, limit },
-      );
-      expect(this.#place.afterSeq).toBeLessThanOrEqual(headSeq);
-      if (this.#place.feedId !== "") expect(feedId).toBe(this.#place.feedId);
-      if (this.#place.afterSeq + 1 < oldestSeq) {
-        await this.#takeList(store);
-        continue;
-      }
-      for (const entry of entries) {
-        expect(entry.seq).toBeGreaterThan(this.#place.afterSeq);
-        this.#place = { feedId, afterSeq: entry.seq };
-        if (entry.kind === "deleted") this.#known.delete(entry.sessionId);
-        else this.#known.set(entry.session.sessionId, entry.session);
-      }
-      if (entries.length < limit) return;
-    }
-  }
-
-  sorted(): SessionRow[] {
-    return [...this.#known.values()].toSorted(byId);
-  }
-
-  async #takeList(store: SessionStore): Promise<void> {
-    this.#known.clear();
-    const by = { ...scope, tenant: this.#tenant };
-    const { sessions, index } = await store.listSessions(by, whole);
-    for (const session of sessions) this.#known.set(session.sessionId, session);
-    this.#place = { feedId: index.feedId, afterSeq: index.headSeq };
   }
 }

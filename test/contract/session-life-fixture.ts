@@ -2,7 +2,8 @@
 
 import type { Scope } from "../../services/kernel/store/scope.ts";
 import type { NewMessage, SessionChange, SessionChanged, SessionEnded } from "../../services/session/store/changes.ts";
-import type { Request, SessionStore } from "../../services/session/store/session-store.ts";
+import type { Request } from "../../services/session/store/request.ts";
+import type { SessionStore } from "../../services/session/store/session-store.ts";
 import {
   append,
   decodeEvents,

@@ -1,7 +1,7 @@
 // The contract of SessionStore, continued: what its logs promise to readers.
 import { describe, expect, it } from "vitest";
+import type { LogPage } from "../../services/session/store/pages.ts";
 import type { RunRow } from "../../services/session/store/rows.ts";
-import type { LogPage } from "../../services/session/store/session-store.ts";
 import { verifies } from "../requirements.ts";
 import {
   append,

@@ -1,19 +1,13 @@
 // The contract of SessionStore.trimLogs: what may go goes from the beginning, and readers are told of it.
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
-import type { StoredEvent } from "../../services/kernel/event/stored-event.ts";
-import type { TrimmedLog } from "../../services/session/store/changes.ts";
-import type { RunRow, SessionRow } from "../../services/session/store/rows.ts";
-import type { LogBounds, SessionStore } from "../../services/session/store/session-store.ts";
 import { verifies } from "../requirements.ts";
+import { keepAll, logsIn } from "./session-retention-fixture.ts";
 import {
   accept,
   append,
   batchOf,
   claimOne,
-  decodeEvents,
-  delta,
   lastBatchOf,
   makeSession,
   newMessage,
@@ -25,66 +19,10 @@ import {
   scope,
 } from "./session-store-fixture.ts";
 
-const keepAll: LogBounds = { keepFromMs: 0, maxEvents: 0, maxBytes: 0 };
-const whole = { maxEvents: 1e6, maxBytes: 1e9 };
-
 export function sessionRetentionSuite(driver: SessionStoreDriver): void {
   describe("retention", () => {
     const test = new StoreUnderTest(driver);
-
-    /** Calls until every session was looked at. */
-    async function trim(bounds: Partial<LogBounds>, maxRows = 1_000, maxSessions = 100): Promise<TrimmedLog[]> {
-      const trimmed: TrimmedLog[] = [];
-      let cursor = "";
-      do {
-        const done = await test.store.trimLogs({ bounds: { ...keepAll, ...bounds }, cursor, maxSessions, maxRows });
-        trimmed.push(...done.trimmed);
-        ({ cursor } = done);
-      } while (cursor !== "");
-      return trimmed;
-    }
-
-    async function getSession(sessionId: string): Promise<SessionRow> {
-      const row = await test.store.getSession(scope, { sessionId });
-      if (row === undefined) throw new Error("the session is not there");
-      return row;
-    }
-
-    async function read(
-      sessionId: string,
-      range: Partial<Parameters<SessionStore["readEvents"]>[2]> = {},
-    ): Promise<readonly StoredEvent[]> {
-      const page = await test.store.readEvents(scope, sessionId, { afterSeq: 0, ...whole, ...range });
-      if (page.kind !== "page") throw new Error("the session is not there");
-      return page.events;
-    }
-
-    /** A run of 3 + `batches` × 3 + 1 events that has ended; each batch is a row. */
-    async function finishRun(sessionId: string, batches = 2): Promise<RunRow> {
-      await accept(test.store, sessionId);
-      const { run } = await claimOne(test.store);
-      for (let batchNo = 1; batchNo <= batches; batchNo++) {
-        const events = ["a", "b", "c"].map((text) => delta(run.runId, text));
-        await append(test.store, batchOf(run, batchNo, { events }));
-      }
-      await append(test.store, lastBatchOf(run, batches + 1));
-      return run;
-    }
-
-    /** S1 over what a reader gets from the beginning; gives the events that are kept. */
-    async function expectDense(sessionId: string): Promise<readonly StoredEvent[]> {
-      const { oldestSeq, headSeq, trimmedAtMs } = await getSession(sessionId);
-      const events = await read(sessionId);
-      if (headSeq === 0) return events;
-      expect(events.map(({ firstSeq }) => firstSeq)).toEqual([1, ...events.slice(0, -1).map(({ seq }) => seq + 1)]);
-      expect(events.at(-1)?.seq).toBe(headSeq);
-      if (oldestSeq <= 1) return events;
-      const [first] = decodeEvents(events);
-      expect(first).toMatchObject({ firstSeq: 1n, seq: BigInt(oldestSeq - 1) });
-      expect(first?.body).toMatchObject({ case: "historyTrimmed", value: { count: BigInt(oldestSeq - 1) } });
-      expect(Number(first?.time?.seconds)).toBe(Math.floor(trimmedAtMs / 1_000));
-      return events.slice(1);
-    }
+    const { trim, getSession, read, finishRun, expectDense } = logsIn(test);
 
     it(`keeps the newest events, a whole row more at the most ${verifies("S1", "S5")}`, async () => {
       const { sessionId } = await makeSession(test.store);
@@ -248,73 +186,6 @@ export function sessionRetentionSuite(driver: SessionStoreDriver): void {
       await trim({ maxEvents: 4 });
       expect(await find("lagoon")).toEqual([]);
       expect(await find("reef")).toEqual(["talk"]);
-    });
-
-    it(`stays dense whatever comes, goes, merges and restarts in whatever order ${verifies("S1", "S3")}`, async () => {
-      const step = fc.oneof(
-        fc.record({ kind: fc.constant("append" as const), size: fc.integer({ min: 1, max: 120 }) }),
-        fc.record({ kind: fc.constant("compact" as const), size: fc.integer({ min: 1, max: 3 }) }),
-        fc.record({ kind: fc.constant("trim" as const), size: fc.integer({ min: 1, max: 400 }) }),
-        fc.record({ kind: fc.constant("index" as const), size: fc.integer({ min: 1, max: 300 }) }),
-        fc.record({ kind: fc.constant("end" as const), size: fc.constant(0) }),
-        fc.record({ kind: fc.constant("reopen" as const), size: fc.constant(0) }),
-      );
-      await fc.assert(
-        fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 20 }), async (steps) => {
-          const { sessionId } = await makeSession(test.store);
-          let run: RunRow | undefined;
-          let batchNo = 0;
-          let offset = 0;
-          for (const { kind, size } of steps) {
-            const before = await getSession(sessionId);
-            switch (kind) {
-              case "append": {
-                if (run === undefined) {
-                  await accept(test.store, sessionId);
-                  ({ run } = await claimOne(test.store));
-                  batchNo = 0;
-                  offset = 0;
-                }
-                const place = { runId: run.runId, step: 1, attempt: 1 };
-                const events = Array.from({ length: size }, () =>
-                  encodeEvent({
-                    ...place,
-                    body: { case: "textDelta", value: { blockId: "1.1.0", offset: BigInt(offset++), text: "x" } },
-                  }),
-                );
-                await append(test.store, batchOf(run, ++batchNo, { events }));
-                break;
-              }
-              case "end":
-                if (run !== undefined) await append(test.store, lastBatchOf(run, ++batchNo));
-                run = undefined;
-                break;
-              case "compact":
-                await test.store.compactLogs({ maxWindows: size });
-                break;
-              case "index":
-                await test.store.indexMessages({ maxEvents: size, maxBytes: 1e6 });
-                break;
-              case "trim":
-                await trim({ maxEvents: size }, 1 + (size % 5));
-                break;
-              case "reopen":
-                await test.reopen();
-                break;
-            }
-            const after = await getSession(sessionId);
-            expect(after.oldestSeq).toBeGreaterThanOrEqual(before.oldestSeq);
-            const kept = await expectDense(sessionId);
-            const isStarted = ({ body, runId }: ReturnType<typeof decodeEvents>[number]) =>
-              body.case === "runStarted" && runId === run?.runId;
-            if (run !== undefined) expect(decodeEvents(kept).some(isStarted)).toBe(true);
-            const keptBefore = before.headSeq - before.oldestSeq + 1;
-            if (kind === "trim")
-              expect(after.headSeq - after.oldestSeq + 1).toBeGreaterThanOrEqual(Math.min(size, keptBefore));
-          }
-        }),
-        { numRuns: 60 },
-      );
     });
   });
 }

@@ -22,8 +22,9 @@ import type {
   Submitted,
   WorkerBatch,
 } from "../../services/session/store/changes.ts";
+import type { Answered, Request } from "../../services/session/store/request.ts";
 import type { RunRow, SessionRow } from "../../services/session/store/rows.ts";
-import type { Answered, Request, SessionStore } from "../../services/session/store/session-store.ts";
+import type { SessionStore } from "../../services/session/store/session-store.ts";
 
 /** A driver under test. `folder` is empty at first and names the same store when it is opened again. */
 export interface SessionStoreDriver {

@@ -4,71 +4,39 @@
  * Keeps R2: every running run has a lease here, and a lease that ends leads to another worker or to a terminal event.
  * Keeps R3: the store gives out a session's next run only when it has no active one. Keeps L4: see run-lease.ts.
  */
-import type { RawRunOffer } from "../../../gen/atoll/internal/v1/raw_events_pb.ts";
-import type { HeldRun, RunCommand } from "../../../gen/atoll/session/v1/attach_pb.ts";
+import type { HeldRun } from "../../../gen/atoll/session/v1/attach_pb.ts";
 import type { Timer } from "../../kernel/clock.ts";
 import { ErrorReason, failure } from "../../kernel/errors.ts";
-import { encodeEvent } from "../../kernel/event/encode-event.ts";
-import { holdsLease, isExpired, judgeOrphan } from "../rules/judge-lease.ts";
+import { judgeOrphan } from "../rules/judge-lease.ts";
 import type { SessionDeps } from "../session-deps.ts";
 import type { Claimed, Commanded } from "../store/changes.ts";
 import type { RunRow } from "../store/rows.ts";
+import { type AttachedWorker, AttachedWorkers, addCredits, spendCredits } from "./attached-workers.ts";
 import { endRunHere } from "./end-run-here.ts";
 import { makeOffer } from "./make-offer.ts";
-import {
-  type ClosedCommands,
-  closeCommands,
-  type LeaseHolder,
-  newLease,
-  type RunLease,
-  tellHolder,
-} from "./run-lease.ts";
-import { isTokenDue, maxTokensOfRenewal } from "./run-tokens.ts";
-
-/** An attached worker. */
-export interface AttachedWorker extends LeaseHolder {
-  /** The agents that it serves; empty for every agent. */
-  readonly agentIds: readonly string[];
-  /** How many more runs it takes now. */
-  credits: number;
-  /** Whether it works off what it has: nothing more is offered. */
-  isDraining: boolean;
-  readonly offer: (offer: RawRunOffer) => void;
-  /** Asks it to attach elsewhere. */
-  readonly leave: (closesInMs: number) => void;
-}
-
-/** What became of the runs that a worker says it holds. */
-export interface Renewed {
-  readonly lost: readonly HeldRun[];
-  /** What its stream must be told. */
-  readonly commands: readonly RunCommand[];
-  /** Leases whose holder needs the next token of its run. */
-  readonly tokensDue: readonly RunLease[];
-}
+import { type ClosedCommands, closeCommands, type RunLease, tellHolder } from "./run-lease.ts";
+import { type Renewed, RunLeases } from "./run-leases.ts";
+import { takeUpEvent } from "./take-up-event.ts";
 
 /** Runs that one claim takes at the most, so that several workers share a queue. */
 const claimLimit = 8;
-/** The most that a worker can have: what its first frame may bring. */
-const maxCredits = 10_000;
 const reapIntervalMs = 100;
 /** From a failure of the store to the next try. */
 const retryWaitMs = 1_000;
 
 export class RunDispatcher {
   readonly #deps: SessionDeps;
-  readonly #workers = new Set<AttachedWorker>();
-  readonly #leases = new Map<string, RunLease>();
+  readonly #workers = new AttachedWorkers();
+  readonly #leases: RunLeases;
   #reaper: Timer | undefined;
   #dispatching: "idle" | "running" | "again" = "idle";
   /** Whether the store may have a run to claim: a claim is a commit, and an empty one costs the next turn its time. */
   #mayWait = true;
   #closed = false;
-  /** Set while the instance drains; resolves when the last worker has left. */
-  #allLeft: PromiseWithResolvers<void> | undefined;
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
+    this.#leases = new RunLeases(deps);
   }
 
   /** Finds the runs whose holder is gone because this instance was. */
@@ -87,10 +55,8 @@ export class RunDispatcher {
   }
 
   /** Gives out nothing more and asks every worker to attach elsewhere; resolves when they have left. Runs are kept. */
-  async drainInstance(closesInMs: number): Promise<void> {
-    this.#allLeft = Promise.withResolvers();
-    for (const worker of this.#workers) worker.leave(closesInMs);
-    if (this.#workers.size > 0) await this.#allLeft.promise;
+  drainInstance(closesInMs: number): Promise<void> {
+    return this.#workers.askToLeave(closesInMs);
   }
 
   /** Attached workers and the runs that they hold. */
@@ -100,12 +66,12 @@ export class RunDispatcher {
 
   /** The tenant of a run that has a lease. */
   tenantOf(runId: string): string | undefined {
-    return this.#leases.get(runId)?.tenant;
+    return this.#leases.find(runId)?.tenant;
   }
 
   /** Errors: DRAINING while the instance drains. */
   attach(worker: AttachedWorker, held: readonly HeldRun[]): Renewed {
-    if (this.#allLeft !== undefined) {
+    if (this.#workers.areLeaving) {
       throw failure(ErrorReason.DRAINING, "this instance drains: attach to another one", {
         retryAfterMs: 100,
       });
@@ -117,16 +83,12 @@ export class RunDispatcher {
   }
 
   detach(worker: AttachedWorker): void {
-    this.#workers.delete(worker);
-    const sinceMs = this.#deps.clock.monotonicMs();
-    for (const lease of this.#leases.values()) {
-      if (lease.state.kind === "held" && lease.state.holder === worker) lease.state = { kind: "detached", sinceMs };
-    }
-    if (this.#workers.size === 0) this.#allLeft?.resolve();
+    this.#workers.remove(worker);
+    this.#leases.detach(worker);
   }
 
   addCredits(worker: AttachedWorker, credits: number): void {
-    worker.credits = Math.min(worker.credits + credits, maxCredits);
+    addCredits(worker, credits);
     this.kick();
   }
 
@@ -140,28 +102,12 @@ export class RunDispatcher {
    * commands of the runs that this stream did not hold before. What is sent on a stream arrives or the stream breaks.
    */
   renew(worker: AttachedWorker, held: readonly HeldRun[]): Renewed {
-    const renewedAtMs = this.#deps.clock.monotonicMs();
-    const nowMs = this.#deps.clock.nowMs();
-    const lost: HeldRun[] = [];
-    const commands: RunCommand[] = [];
-    const tokensDue: RunLease[] = [];
-    for (const run of held) {
-      const lease = this.#leases.get(run.runId);
-      if (lease === undefined || !holdsLease(lease, { epoch: Number(run.epoch) })) {
-        lost.push(run);
-        continue;
-      }
-      if (lease.state.kind !== "held" || lease.state.holder !== worker) commands.push(...lease.commands);
-      if (tokensDue.length < maxTokensOfRenewal && isTokenDue(lease, nowMs)) tokensDue.push(lease);
-      lease.isOffered = true;
-      lease.state = { kind: "held", holder: worker, renewedAtMs };
-    }
-    return { lost, commands, tokensDue };
+    return this.#leases.renew(worker, held);
   }
 
   /** A worker gives a run back: it goes to the next one at once. */
   release({ runId, epoch }: HeldRun): void {
-    const lease = this.#leases.get(runId);
+    const lease = this.#leases.find(runId);
     if (lease === undefined || lease.epoch !== Number(epoch)) return;
     lease.state = { kind: "orphaned" };
     this.kick();
@@ -169,7 +115,7 @@ export class RunDispatcher {
 
   /** The run has its terminal event. */
   finished(runId: string, freesNext: boolean): void {
-    this.#leases.delete(runId);
+    this.#leases.removeOf(runId);
     if (freesNext) this.runQueued();
   }
 
@@ -179,23 +125,14 @@ export class RunDispatcher {
     this.kick();
   }
 
-  /**
-   * Tells holders what they must do, at once. A run that has no lease here is claimed in this moment, or held by the
-   * holder of another lease: its commands are read from the store when the lease is made.
-   */
+  /** Tells holders what they must do, at once (see RunLeases.command). */
   command(commanded: readonly Commanded[]): void {
-    for (const { run, command } of commanded) {
-      const lease = this.#leases.get(run.runId);
-      if (lease === undefined || lease.epoch !== run.epoch) continue;
-      const wasCancelled = lease.cancel !== undefined;
-      tellHolder(lease, [command]);
-      if (!wasCancelled) this.#endAfterGrace(lease);
-    }
+    for (const lease of this.#leases.command(commanded)) this.#endAfterGrace(lease);
   }
 
   /** A batch closed commands of the run. */
   acted(runId: string, closed: ClosedCommands): void {
-    const lease = this.#leases.get(runId);
+    const lease = this.#leases.find(runId);
     if (lease !== undefined) closeCommands(lease, closed);
   }
 
@@ -207,13 +144,13 @@ export class RunDispatcher {
 
   /** Tried until the store takes it: a holder that renews and does not stop would keep the run for ever (R2). */
   #endCancelled(lease: RunLease): void {
-    if (this.#closed || this.#leases.get(lease.runId) !== lease) return;
+    if (this.#closed || !this.#leases.has(lease)) return;
     this.#inBackground(this.#finishHere(lease), () => this.#endCancelled(lease));
   }
 
   /** Looks for workers that can take the runs that wait. */
   kick(): void {
-    if (this.#closed || this.#allLeft !== undefined) return;
+    if (this.#closed || this.#workers.areLeaving) return;
     if (this.#dispatching !== "idle") {
       this.#dispatching = "again";
       return;
@@ -234,7 +171,7 @@ export class RunDispatcher {
     };
     do {
       this.#dispatching = "running";
-      for (const lease of [...this.#leases.values()]) {
+      for (const lease of this.#leases.list()) {
         if (lease.state.kind === "orphaned") await attempt(this.#dispatchOrphan(lease));
       }
       await attempt(this.#dispatchQueued());
@@ -252,14 +189,14 @@ export class RunDispatcher {
     this.#mayWait = false;
     const dry = new Set<AttachedWorker>();
     for (;;) {
-      const worker = this.#workerWithCredits((candidate) => !dry.has(candidate));
+      const worker = this.#workers.findWithCredits((candidate) => !dry.has(candidate));
       if (worker === undefined) {
         // What no worker had the capacity to ask for may still be there.
         if (dry.size < this.#workers.size) this.#mayWait = true;
         return;
       }
       const limit = Math.min(worker.credits, claimLimit);
-      const claimed = await spend(worker, limit, () =>
+      const claimed = await spendCredits(worker, limit, () =>
         this.#deps.store.claimRuns({
           agentIds: worker.agentIds,
           limit,
@@ -275,25 +212,19 @@ export class RunDispatcher {
     const isCancelled = lease.cancel !== undefined;
     const verdict = judgeOrphan({ isCancelled, attempt: lease.attempt }, this.#deps.settings.maxAttempts);
     if (verdict === "finish") return this.#finishHere(lease);
-    const worker = this.#workerWithCredits(({ agentIds }) => agentIds.length === 0 || agentIds.includes(lease.agentId));
+    const worker = this.#workers.findWithCredits(
+      ({ agentIds }) => agentIds.length === 0 || agentIds.includes(lease.agentId),
+    );
     if (worker === undefined) return;
-    const [claim] = await spend(worker, 1, async () => {
+    const [claim] = await spendCredits(worker, 1, async () => {
       const events = (run: RunRow) => [takeUpEvent(run, worker.workerId, "worker lost")];
       const taken = await this.#deps.store.takeOverRun(lease, events);
       return taken === undefined ? [] : [taken];
     });
-    if (this.#leases.get(lease.runId) === lease) this.#leases.delete(lease.runId);
+    this.#leases.remove(lease);
     if (claim === undefined) return;
     this.#deps.log.warn({ runId: lease.runId, epoch: claim.run.epoch, workerId: worker.workerId }, "run taken over");
     await this.#handOverAll([claim], worker);
-  }
-
-  #workerWithCredits(accepts: (worker: AttachedWorker) => boolean): AttachedWorker | undefined {
-    let best: AttachedWorker | undefined;
-    for (const worker of this.#workers) {
-      if (!worker.isDraining && worker.credits > (best?.credits ?? 0) && accepts(worker)) best = worker;
-    }
-    return best;
   }
 
   #leaseTo(worker: AttachedWorker, run: RunRow): RunLease {
@@ -333,37 +264,23 @@ export class RunDispatcher {
   }
 
   #addLease(run: RunRow, state: RunLease["state"]): RunLease {
-    const lease = newLease(run, state);
-    this.#leases.set(run.runId, lease);
+    const lease = this.#leases.add(run, state);
     this.#endAfterGrace(lease);
     return lease;
   }
 
   async #finishHere(lease: RunLease): Promise<void> {
     await endRunHere(this.#deps, lease);
-    if (this.#leases.get(lease.runId) === lease) this.#leases.delete(lease.runId);
+    this.#leases.remove(lease);
     this.runQueued();
   }
 
   #armReaper(): void {
     if (this.#closed) return;
     this.#reaper = this.#deps.clock.setTimer(reapIntervalMs, () => {
-      this.#reap();
+      if (this.#leases.reap()) this.kick();
       this.#armReaper();
     });
-  }
-
-  #reap(): void {
-    const nowMs = this.#deps.clock.monotonicMs();
-    let orphans = 0;
-    for (const lease of this.#leases.values()) {
-      if (lease.state.kind !== "orphaned" && isExpired(lease.state, nowMs, this.#deps.settings)) {
-        this.#deps.log.warn({ runId: lease.runId, epoch: lease.epoch, state: lease.state.kind }, "lease ended");
-        lease.state = { kind: "orphaned" };
-      }
-      if (lease.state.kind === "orphaned") orphans += 1;
-    }
-    if (orphans > 0) this.kick();
   }
 
   /** A failure here is one of the store; `again` looks a moment later at what waits. */
@@ -373,34 +290,4 @@ export class RunDispatcher {
       if (!this.#closed) this.#deps.clock.setTimer(retryWaitMs, again);
     });
   }
-}
-
-/** Takes as many credits as are asked for while the store works, and keeps as many as there are claims. */
-async function spend(
-  worker: AttachedWorker,
-  credits: number,
-  claim: () => Promise<readonly Claimed[]>,
-): Promise<readonly Claimed[]> {
-  let used = 0;
-  worker.credits -= credits;
-  try {
-    const claimed = await claim();
-    used = claimed.length;
-    return claimed;
-  } finally {
-    worker.credits += credits - used;
-  }
-}
-
-function takeUpEvent(run: RunRow, workerId: string, reason: string): Uint8Array {
-  const { runId, attempt, agentId } = run;
-  const epoch = BigInt(run.epoch);
-  return encodeEvent({
-    runId,
-    attempt,
-    body:
-      attempt === 1
-        ? { case: "runStarted", value: { workerId, epoch, agentId } }
-        : { case: "runResumed", value: { workerId, epoch, attempt, reason } },
-  });
 }

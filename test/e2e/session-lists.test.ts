@@ -1,17 +1,18 @@
-/** The list of sessions that a client keeps by the index feed, in one process and in four. */
+/** Lists of sessions, as they are taken and as a client keeps one by the index feed, in one process and in four. */
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Session } from "../../gen/atoll/session/v1/session_pb.ts";
+import { SessionOrder } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import type { WatchRequest } from "../../gen/atoll/session/v1/watch_pb.ts";
 import { FrameQueue } from "../../services/kernel/stream/frame-queue.ts";
 import { verifies } from "../requirements.ts";
 import { type MeshProcess, topologies } from "../support/mesh-process.ts";
-import { eventually, inSession, type MeshClient, readUntilEnd, say } from "./mesh-client.fixture.ts";
+import { eventually, inSession, type MeshClient, readUntilEnd, refusalOf, say } from "./mesh-client.fixture.ts";
 import { type ScriptedMesh, showLogOnFailure, startScriptedMesh } from "./scripted-mesh.fixture.ts";
 
 const byId = (one: Session, other: Session): number => (one.sessionId < other.sessionId ? -1 : 1);
 
-describe.each(topologies)("the index feed, %s", (topology) => {
+describe.each(topologies)("lists of sessions, %s", (topology) => {
   let scripted: ScriptedMesh;
   let mesh: MeshProcess;
   let client: MeshClient;
@@ -25,7 +26,7 @@ describe.each(topologies)("the index feed, %s", (topology) => {
   });
   beforeEach(() => showLogOnFailure(mesh));
 
-  test(`keeps a list as it would be taken anew, through runs, new sessions and deletions ${verifies("S6")}`, async () => {
+  test(`are kept by the index feed as they would be taken anew, through runs, new sessions and deletions ${verifies("S6")}`, async () => {
     const { sessionId: old } = await say(client, "tokens=3");
     const gone = await say(client, "tokens=3");
     const { sessions, indexCursor } = await client.session.listSessions({});
@@ -63,5 +64,30 @@ describe.each(topologies)("the index feed, %s", (topology) => {
     expect([...kept.values()].toSorted(byId)).toEqual(list);
     control.abort();
     await watching;
+  });
+
+  test(`ListSessions pages through every session once ${verifies("L7")}`, async () => {
+    const mark = `paged-${randomUUID().slice(0, 8)}`;
+    const made: string[] = [];
+    for (let each = 0; each < 7; each++) {
+      const { session } = await client.session.createSession({ requestId: randomUUID(), labels: { mark } });
+      made.push(session?.sessionId ?? "");
+    }
+    const pages: string[][] = [];
+    let pageToken = "";
+    do {
+      const page = await client.session.listSessions({ pageSize: 3, pageToken, order: SessionOrder.CREATED_ASC });
+      expect(page.sessions.length).toBeLessThanOrEqual(3);
+      pages.push(page.sessions.map(({ sessionId }) => sessionId));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    const listed = pages.flat();
+    expect(new Set(listed).size).toBe(listed.length);
+    expect(listed.filter((id) => made.includes(id))).toEqual(made);
+    expect(await refusalOf(client.session.listSessions({ pageToken: "not-a-token" }))).toMatchObject({
+      code: "InvalidArgument",
+      reason: "FIELD_INVALID",
+      fields: ["page_token"],
+    });
   });
 });
