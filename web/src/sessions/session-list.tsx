@@ -1,10 +1,10 @@
 /** The conversations at the left. */
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { type Session, SessionState } from "../../gen/atoll/session/v1/session_pb.ts";
-import { AtollMark, CloseIcon, PlusIcon } from "./icons.tsx";
-import type { MeshClients } from "./mesh-clients.ts";
-import { relativeTime } from "./relative-time.ts";
-import { ToolsButton } from "./tools-dialog.tsx";
+import { type Session, SessionState } from "../../../gen/atoll/session/v1/session_pb.ts";
+import { AtollMark, CloseIcon, PlusIcon } from "../icons.tsx";
+import type { MeshClients } from "../mesh-clients.ts";
+import { relativeTime } from "../relative-time.ts";
+import { ToolsButton } from "../tools-dialog.tsx";
 import type { SessionsState } from "./use-sessions.ts";
 
 interface SessionListProps {

@@ -1,17 +1,17 @@
 /** One conversation: its turns, its connection, and where to write. */
 import { useCallback, useEffect, useState } from "react";
-import type { Conversation, RunTurn, Turn } from "../client/conversation.ts";
-import { newRequestId } from "../client/new-request-id.ts";
-import { Composer } from "./composer.tsx";
+import type { Conversation, RunTurn, Turn } from "../../client/conversation.ts";
+import { newRequestId } from "../../client/new-request-id.ts";
+import { Composer } from "../composing/composer.tsx";
+import type { Outgoing } from "../composing/use-send.ts";
+import { explainError } from "../explain-error.ts";
+import { DownIcon } from "../icons.tsx";
+import type { MeshClients } from "../mesh-clients.ts";
+import { PaneHeader } from "../pane-header.tsx";
 import { ConnectionBadge } from "./connection-badge.tsx";
-import { explainError } from "./explain-error.ts";
-import { DownIcon } from "./icons.tsx";
 import { LostRangeView } from "./lost-range.tsx";
-import type { MeshClients } from "./mesh-clients.ts";
-import { PaneHeader } from "./pane-header.tsx";
 import { RunView } from "./run-view.tsx";
 import { useConversation } from "./use-conversation.ts";
-import type { Outgoing } from "./use-send.ts";
 import { useStickToEnd } from "./use-stick-to-end.ts";
 import { PendingMessage, UserMessageView } from "./user-message.tsx";
 

@@ -1,6 +1,6 @@
 /** Content of messages and tool results. What the page cannot show it names (L9). */
-import { type ContentBlock, TextFormat } from "../../gen/atoll/content/v1/content_block_pb.ts";
-import { Markdown } from "./markdown/markdown.tsx";
+import { type ContentBlock, TextFormat } from "../../../gen/atoll/content/v1/content_block_pb.ts";
+import { Markdown } from "../markdown/markdown.tsx";
 
 export function ContentBlocks({ content }: { readonly content: readonly ContentBlock[] }) {
   // biome-ignore lint/suspicious/noArrayIndexKey: blocks have no id, and their order never changes.

@@ -1,9 +1,9 @@
 /** The list of sessions, read again every few seconds while the page is seen, and when it is asked for. */
 import { useCallback, useEffect, useState } from "react";
-import type { Session } from "../../gen/atoll/session/v1/session_pb.ts";
-import { SessionOrder } from "../../gen/atoll/session/v1/session_service_pb.ts";
-import { explainError } from "./explain-error.ts";
-import type { MeshClients } from "./mesh-clients.ts";
+import type { Session } from "../../../gen/atoll/session/v1/session_pb.ts";
+import { SessionOrder } from "../../../gen/atoll/session/v1/session_service_pb.ts";
+import { explainError } from "../explain-error.ts";
+import type { MeshClients } from "../mesh-clients.ts";
 
 const refreshIntervalMs = 4_000;
 const listTimeoutMs = 10_000;

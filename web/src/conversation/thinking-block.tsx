@@ -1,6 +1,6 @@
 /** The model's reasoning, folded away until somebody wants it. */
-import type { OutputBlock } from "../client/conversation.ts";
-import { ChevronIcon, ThoughtIcon } from "./icons.tsx";
+import type { OutputBlock } from "../../client/conversation.ts";
+import { ChevronIcon, ThoughtIcon } from "../icons.tsx";
 
 export function ThinkingBlock({ block, isStreaming }: { readonly block: OutputBlock; readonly isStreaming: boolean }) {
   if (block.redacted) return <p className="note">The model's maker withheld the reasoning.</p>;

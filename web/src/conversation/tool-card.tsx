@@ -1,10 +1,10 @@
 /** A tool call: what was asked, how far it is, how it ended and what came back. */
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { ToolCall } from "../client/conversation.ts";
+import type { ToolCall } from "../../client/conversation.ts";
+import { ChevronIcon, ToolIcon } from "../icons.tsx";
+import { durationText } from "../relative-time.ts";
 import { describeCall } from "./call-status.ts";
 import { ContentBlocks } from "./content-blocks.tsx";
-import { ChevronIcon, ToolIcon } from "./icons.tsx";
-import { durationText } from "./relative-time.ts";
 
 export function ToolCard({ call, isOver }: { readonly call: ToolCall; readonly isOver: boolean }) {
   const { state, progress } = call;

@@ -3,8 +3,8 @@
  * text stays in the box until the mesh has accepted it, and until then in the browser, whatever happens to the page.
  */
 import { type KeyboardEvent, type SyntheticEvent, useCallback, useEffect, useRef, useState } from "react";
+import { SendIcon, StopIcon } from "../icons.tsx";
 import { keepDraft, readDraft } from "./drafts.ts";
-import { SendIcon, StopIcon } from "./icons.tsx";
 import type { Outgoing } from "./use-send.ts";
 
 interface ComposerProps {

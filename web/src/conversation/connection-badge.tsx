@@ -1,5 +1,5 @@
 /** Whether what is shown is live. */
-import type { ConnectionState } from "../client/subscribe.ts";
+import type { ConnectionState } from "../../client/subscribe.ts";
 
 export function ConnectionBadge({ state }: { readonly state: ConnectionState }) {
   const { tone, text, detail } = describe(state);

@@ -1,7 +1,7 @@
 /** A run: the agent's thoughts, tool calls and answer, and how it stands. */
 import { memo } from "react";
-import type { OutputBlock, RunItem, RunTurn } from "../client/conversation.ts";
-import { Markdown } from "./markdown/markdown.tsx";
+import type { OutputBlock, RunItem, RunTurn } from "../../client/conversation.ts";
+import { Markdown } from "../markdown/markdown.tsx";
 import { NoteView } from "./note-view.tsx";
 import { RunStateLine } from "./run-state-line.tsx";
 import { ThinkingBlock } from "./thinking-block.tsx";

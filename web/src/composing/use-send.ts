@@ -3,12 +3,12 @@
  * carries the request id of the first try, so an answer that was lost on the way never makes a second run.
  */
 import { useCallback, useRef, useState } from "react";
-import { TextFormat } from "../../gen/atoll/content/v1/content_block_pb.ts";
-import { newRequestId } from "../client/new-request-id.ts";
-import { sendMessage } from "../client/send-message.ts";
+import { TextFormat } from "../../../gen/atoll/content/v1/content_block_pb.ts";
+import { newRequestId } from "../../client/new-request-id.ts";
+import { sendMessage } from "../../client/send-message.ts";
+import { explainError } from "../explain-error.ts";
+import type { MeshClients } from "../mesh-clients.ts";
 import { keepDraft, readDraft } from "./drafts.ts";
-import { explainError } from "./explain-error.ts";
-import type { MeshClients } from "./mesh-clients.ts";
 
 export type Outgoing =
   | { readonly kind: "none" }

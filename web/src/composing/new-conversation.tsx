@@ -1,7 +1,8 @@
 /** What stands at the right before the first message. */
+
+import { AtollMark } from "../icons.tsx";
+import { PaneHeader } from "../pane-header.tsx";
 import { Composer } from "./composer.tsx";
-import { AtollMark } from "./icons.tsx";
-import { PaneHeader } from "./pane-header.tsx";
 import type { Outgoing } from "./use-send.ts";
 
 const suggestions = [
