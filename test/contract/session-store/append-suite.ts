@@ -1,7 +1,7 @@
 // The contract of SessionStore.appendBatch: what a worker writes, once, as long as it has the run.
 import { describe, expect, it } from "vitest";
-import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import { verifies } from "../requirements.ts";
+import { RunStatus } from "../../../gen/atoll/event/v1/run_events_pb.ts";
+import { verifies } from "../../requirements.ts";
 import {
   accept,
   append,
@@ -16,7 +16,7 @@ import {
   StoreUnderTest,
   scope,
   startRun,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 export function sessionAppendSuite(driver: SessionStoreDriver): void {
   describe("batches of a worker", () => {

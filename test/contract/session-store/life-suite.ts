@@ -1,9 +1,9 @@
 // The contract of SessionStore, continued: a session's own facts, its idleness, and counts.
 import { describe, expect, it } from "vitest";
-import type { NewMessage } from "../../services/session/store/changes.ts";
-import type { SessionStore } from "../../services/session/store/session-store.ts";
-import { verifies } from "../requirements.ts";
-import { answered, change, close, remove, stateOf } from "./session-life-fixture.ts";
+import type { NewMessage } from "../../../services/session/store/changes.ts";
+import type { SessionStore } from "../../../services/session/store/session-store.ts";
+import { verifies } from "../../requirements.ts";
+import { answered, change, close, remove, stateOf } from "./life-fixture.ts";
 import {
   accept,
   decodeEvents,
@@ -17,7 +17,7 @@ import {
   scope,
   sessionUpdated,
   startRun,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 const minuteMs = 60_000;
 

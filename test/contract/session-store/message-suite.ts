@@ -1,6 +1,6 @@
 // The contract of SessionStore.submitMessage.
 import { describe, expect, it } from "vitest";
-import { verifies } from "../requirements.ts";
+import { verifies } from "../../requirements.ts";
 import {
   accept,
   claimOne,
@@ -19,7 +19,7 @@ import {
   startRun,
   submit,
   wish,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 export function sessionMessageSuite(driver: SessionStoreDriver): void {
   describe("messages", () => {

@@ -1,8 +1,8 @@
 // What people say in the sessions of a store under test, and how it is found.
-import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
-import type { ListSessionsInput } from "../../services/session/store/pages.ts";
-import type { RunRow } from "../../services/session/store/rows.ts";
-import { accept, makeSession, newMessage, type StoreUnderTest, scope } from "./session-store-fixture.ts";
+import { encodeEvent } from "../../../services/kernel/event/encode-event.ts";
+import type { ListSessionsInput } from "../../../services/session/store/pages.ts";
+import type { RunRow } from "../../../services/session/store/rows.ts";
+import { accept, makeSession, newMessage, type StoreUnderTest, scope } from "./store-fixture.ts";
 
 export const everything: ListSessionsInput = {
   ...{ pageSize: 100, pageToken: "", states: [], agentId: "", labels: {}, parentSessionId: "", query: "" },

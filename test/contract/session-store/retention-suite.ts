@@ -1,8 +1,8 @@
 // The contract of SessionStore.trimLogs: what may go goes from the beginning, and readers are told of it.
 import { describe, expect, it } from "vitest";
-import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
-import { verifies } from "../requirements.ts";
-import { keepAll, logsIn } from "./session-retention-fixture.ts";
+import { encodeEvent } from "../../../services/kernel/event/encode-event.ts";
+import { verifies } from "../../requirements.ts";
+import { keepAll, logsIn } from "./retention-fixture.ts";
 import {
   accept,
   append,
@@ -17,7 +17,7 @@ import {
   type SessionStoreDriver,
   StoreUnderTest,
   scope,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 export function sessionRetentionSuite(driver: SessionStoreDriver): void {
   describe("retention", () => {

@@ -1,10 +1,10 @@
 // Logs of a store under test, as retention trims them and as their readers see them.
 import { expect } from "vitest";
-import type { StoredEvent } from "../../services/kernel/event/stored-event.ts";
-import type { TrimmedLog } from "../../services/session/store/changes.ts";
-import type { RunRow, SessionRow } from "../../services/session/store/rows.ts";
-import type { SessionStore } from "../../services/session/store/session-store.ts";
-import type { LogBounds } from "../../services/session/store/upkeep.ts";
+import type { StoredEvent } from "../../../services/kernel/event/stored-event.ts";
+import type { TrimmedLog } from "../../../services/session/store/changes.ts";
+import type { RunRow, SessionRow } from "../../../services/session/store/rows.ts";
+import type { SessionStore } from "../../../services/session/store/session-store.ts";
+import type { LogBounds } from "../../../services/session/store/upkeep.ts";
 import {
   accept,
   append,
@@ -15,7 +15,7 @@ import {
   lastBatchOf,
   type StoreUnderTest,
   scope,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 export const keepAll: LogBounds = { keepFromMs: 0, maxEvents: 0, maxBytes: 0 };
 

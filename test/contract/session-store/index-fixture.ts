@@ -1,6 +1,6 @@
 // Changes of sessions that the index feed tells of, with their usual values.
-import type { SessionStore } from "../../services/session/store/session-store.ts";
-import { request, scope, wish } from "./session-store-fixture.ts";
+import type { SessionStore } from "../../../services/session/store/session-store.ts";
+import { request, scope, wish } from "./store-fixture.ts";
 
 const unfiltered = { states: [], agentId: "", labels: {}, parentSessionId: "", query: "" } as const;
 

@@ -2,9 +2,9 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { expect } from "vitest";
-import type { IndexPlace, SessionRow } from "../../services/session/store/rows.ts";
-import type { SessionStore } from "../../services/session/store/session-store.ts";
-import { close, remove, rename, updated, whole } from "./session-index-fixture.ts";
+import type { IndexPlace, SessionRow } from "../../../services/session/store/rows.ts";
+import type { SessionStore } from "../../../services/session/store/session-store.ts";
+import { close, remove, rename, updated, whole } from "./index-fixture.ts";
 import {
   accept,
   batchOf,
@@ -14,7 +14,7 @@ import {
   runStarted,
   type StoreUnderTest,
   scope,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 export const byId = (one: SessionRow, other: SessionRow): number => (one.sessionId < other.sessionId ? -1 : 1);
 

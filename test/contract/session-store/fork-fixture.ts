@@ -1,10 +1,10 @@
 // Forks of a store under test, with their usual values.
 import { randomUUID } from "node:crypto";
-import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
-import type { StoredEvent } from "../../services/kernel/event/stored-event.ts";
-import type { Forked, ForkRefusal, SessionFork } from "../../services/session/store/changes.ts";
-import type { Answered } from "../../services/session/store/request.ts";
-import type { SessionRow } from "../../services/session/store/rows.ts";
+import { encodeEvent } from "../../../services/kernel/event/encode-event.ts";
+import type { StoredEvent } from "../../../services/kernel/event/stored-event.ts";
+import type { Forked, ForkRefusal, SessionFork } from "../../../services/session/store/changes.ts";
+import type { Answered } from "../../../services/session/store/request.ts";
+import type { SessionRow } from "../../../services/session/store/rows.ts";
 import {
   accept,
   append,
@@ -18,7 +18,7 @@ import {
   type StoreUnderTest,
   scope,
   startRun,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 export function forksIn(test: StoreUnderTest) {
   const forkOf = (sessionId: string, changes: Partial<SessionFork> = {}): SessionFork => ({

@@ -1,9 +1,9 @@
 // The contract of SessionStore.indexMessages: what can be found, and by what.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
-import { verifies } from "../requirements.ts";
-import { talksIn } from "./session-search-fixture.ts";
+import { encodeEvent } from "../../../services/kernel/event/encode-event.ts";
+import { verifies } from "../../requirements.ts";
+import { talksIn } from "./search-fixture.ts";
 import {
   append,
   batchOf,
@@ -16,7 +16,7 @@ import {
   StoreUnderTest,
   scope,
   wish,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 export function sessionSearchSuite(driver: SessionStoreDriver): void {
   describe("search", () => {

@@ -1,8 +1,8 @@
 // The contract of SessionStore.listSessions: its filters, alone and together.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { everything, talksIn } from "./session-search-fixture.ts";
-import { makeSession, type SessionStoreDriver, StoreUnderTest, scope } from "./session-store-fixture.ts";
+import { everything, talksIn } from "./search-fixture.ts";
+import { makeSession, type SessionStoreDriver, StoreUnderTest, scope } from "./store-fixture.ts";
 
 export function sessionFilterSuite(driver: SessionStoreDriver): void {
   describe("filters", () => {

@@ -1,7 +1,7 @@
 // The contract of SessionStore.createSession and getSession.
 import { describe, expect, it } from "vitest";
-import { StoreUnavailable } from "../../services/kernel/store/store-errors.ts";
-import { verifies } from "../requirements.ts";
+import { StoreUnavailable } from "../../../services/kernel/store/store-errors.ts";
+import { verifies } from "../../requirements.ts";
 import {
   accept,
   makeSession,
@@ -15,7 +15,7 @@ import {
   StoreUnderTest,
   scope,
   submit,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 export function sessionCreationSuite(driver: SessionStoreDriver): void {
   describe("sessions", () => {

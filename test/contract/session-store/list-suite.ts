@@ -1,14 +1,7 @@
 // The contract of SessionStore, continued: lists of sessions.
 import { describe, expect, it } from "vitest";
-import { InvalidPageToken } from "../../services/kernel/store/store-errors.ts";
-import {
-  accept,
-  makeSession,
-  otherTenant,
-  type SessionStoreDriver,
-  StoreUnderTest,
-  scope,
-} from "./session-store-fixture.ts";
+import { InvalidPageToken } from "../../../services/kernel/store/store-errors.ts";
+import { accept, makeSession, otherTenant, type SessionStoreDriver, StoreUnderTest, scope } from "./store-fixture.ts";
 
 export function sessionListSuite(driver: SessionStoreDriver): void {
   describe("lists of sessions", () => {

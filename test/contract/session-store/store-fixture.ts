@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect } from "vitest";
-import { type Event, EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
-import type { SessionUpdatedSchema } from "../../gen/atoll/event/v1/log_events_pb.ts";
-import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import { CancelCommandSchema } from "../../gen/atoll/session/v1/attach_pb.ts";
-import type { StoredEvent } from "../../services/kernel/event/stored-event.ts";
-import type { Scope } from "../../services/kernel/store/scope.ts";
+import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
+import type { SessionUpdatedSchema } from "../../../gen/atoll/event/v1/log_events_pb.ts";
+import { RunStatus } from "../../../gen/atoll/event/v1/run_events_pb.ts";
+import { CancelCommandSchema } from "../../../gen/atoll/session/v1/attach_pb.ts";
+import type { StoredEvent } from "../../../services/kernel/event/stored-event.ts";
+import type { Scope } from "../../../services/kernel/store/scope.ts";
 import type {
   AppendOutcome,
   CancelWish,
@@ -21,10 +21,10 @@ import type {
   SubmitRefusal,
   Submitted,
   WorkerBatch,
-} from "../../services/session/store/changes.ts";
-import type { Answered, Request } from "../../services/session/store/request.ts";
-import type { RunRow, SessionRow } from "../../services/session/store/rows.ts";
-import type { SessionStore } from "../../services/session/store/session-store.ts";
+} from "../../../services/session/store/changes.ts";
+import type { Answered, Request } from "../../../services/session/store/request.ts";
+import type { RunRow, SessionRow } from "../../../services/session/store/rows.ts";
+import type { SessionStore } from "../../../services/session/store/session-store.ts";
 
 /** A driver under test. `folder` is empty at first and names the same store when it is opened again. */
 export interface SessionStoreDriver {

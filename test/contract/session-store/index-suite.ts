@@ -1,10 +1,10 @@
 // The contract of SessionStore.readIndex: who takes a list and reads on ends with what the list would be.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { IndexEntry, SessionRow } from "../../services/session/store/rows.ts";
-import type { SessionStore } from "../../services/session/store/session-store.ts";
-import { verifies } from "../requirements.ts";
-import { close, remove, rename, updated, whole } from "./session-index-fixture.ts";
+import type { IndexEntry, SessionRow } from "../../../services/session/store/rows.ts";
+import type { SessionStore } from "../../../services/session/store/session-store.ts";
+import { verifies } from "../../requirements.ts";
+import { close, remove, rename, updated, whole } from "./index-fixture.ts";
 import {
   accept,
   append,
@@ -19,7 +19,7 @@ import {
   StoreUnderTest,
   scope,
   startRun,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 /** The newest entry of each session after a place. */
 const show = (entries: readonly IndexEntry[]): string[] =>
@@ -27,7 +27,7 @@ const show = (entries: readonly IndexEntry[]): string[] =>
     entry.kind === "deleted" ? `${entry.sessionId} deleted` : `${entry.session.sessionId} ${entry.session.headSeq}`,
   );
 
-import { anyHistory, byId, Changes, Reader } from "./session-index-history.ts";
+import { anyHistory, byId, Changes, Reader } from "./index-history.ts";
 
 export function sessionIndexSuite(driver: SessionStoreDriver): void {
   describe(`the index feed ${verifies("S6")}`, () => {

@@ -1,8 +1,8 @@
 // The contract of SessionStore.cancelRun: cancels that reach the runs of child sessions.
 import { describe, expect, it } from "vitest";
-import type { CancelOutcome } from "../../services/session/store/changes.ts";
-import type { RunRow } from "../../services/session/store/rows.ts";
-import { verifies } from "../requirements.ts";
+import type { CancelOutcome } from "../../../services/session/store/changes.ts";
+import type { RunRow } from "../../../services/session/store/rows.ts";
+import { verifies } from "../../requirements.ts";
 import {
   accept,
   append,
@@ -19,7 +19,7 @@ import {
   scope,
   startRun,
   wish,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 const kindsOf = (events: Parameters<typeof decodeEvents>[0]) => decodeEvents(events).map(({ body }) => body.case);
 

@@ -1,9 +1,9 @@
 // The contract of SessionStore.forkSession: what is refused, and that it changes nothing.
 import { describe, expect, it } from "vitest";
-import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
-import type { StoredEvent } from "../../services/kernel/event/stored-event.ts";
-import { verifies } from "../requirements.ts";
-import { forksIn } from "./session-fork-fixture.ts";
+import { encodeEvent } from "../../../services/kernel/event/encode-event.ts";
+import type { StoredEvent } from "../../../services/kernel/event/stored-event.ts";
+import { verifies } from "../../requirements.ts";
+import { forksIn } from "./fork-fixture.ts";
 import {
   accept,
   append,
@@ -15,7 +15,7 @@ import {
   StoreUnderTest,
   scope,
   startRun,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 export function sessionForkRefusalSuite(driver: SessionStoreDriver): void {
   describe("forks", () => {

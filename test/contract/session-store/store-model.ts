@@ -1,7 +1,7 @@
 // The simplest SessionStore that could be right: plain objects, no files, no groups. test/contract compares drivers with
 // it. It answers with the part of each outcome that a caller decides on.
-import type { NewMessage, WorkerBatch } from "../../services/session/store/changes.ts";
-import type { SessionStore } from "../../services/session/store/session-store.ts";
+import type { NewMessage, WorkerBatch } from "../../../services/session/store/changes.ts";
+import type { SessionStore } from "../../../services/session/store/session-store.ts";
 
 interface ModelRun {
   readonly runId: string;

@@ -1,9 +1,9 @@
 // The contract of SessionStore.forkSession: a session of its own that begins with another one's events.
 import { describe, expect, it } from "vitest";
-import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
-import type { Forked } from "../../services/session/store/changes.ts";
-import { verifies } from "../requirements.ts";
-import { forksIn } from "./session-fork-fixture.ts";
+import { encodeEvent } from "../../../services/kernel/event/encode-event.ts";
+import type { Forked } from "../../../services/session/store/changes.ts";
+import { verifies } from "../../requirements.ts";
+import { forksIn } from "./fork-fixture.ts";
 import {
   accept,
   append,
@@ -23,7 +23,7 @@ import {
   scope,
   startRun,
   wish,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 export function sessionForkSuite(driver: SessionStoreDriver): void {
   describe("forks", () => {

@@ -3,13 +3,13 @@ import { randomUUID } from "node:crypto";
 import { fromBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
-import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
-import { type EventBody, encodeEvent } from "../../services/kernel/event/encode-event.ts";
-import type { RunRow } from "../../services/session/store/rows.ts";
-import type { SessionStore } from "../../services/session/store/session-store.ts";
-import { verifies } from "../requirements.ts";
+import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
+import { RunStatus } from "../../../gen/atoll/event/v1/run_events_pb.ts";
+import { ToolOutcome } from "../../../gen/atoll/event/v1/tool_events_pb.ts";
+import { type EventBody, encodeEvent } from "../../../services/kernel/event/encode-event.ts";
+import type { RunRow } from "../../../services/session/store/rows.ts";
+import type { SessionStore } from "../../../services/session/store/session-store.ts";
+import { verifies } from "../../requirements.ts";
 import {
   accept,
   append,
@@ -26,7 +26,7 @@ import {
   StoreUnderTest,
   scope,
   startRun,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 const { SUCCEEDED, CANCELLED, UNKNOWN } = ToolOutcome;
 

@@ -1,8 +1,8 @@
 // The contract of SessionStore, continued: what its logs promise to readers.
 import { describe, expect, it } from "vitest";
-import type { LogPage } from "../../services/session/store/pages.ts";
-import type { RunRow } from "../../services/session/store/rows.ts";
-import { verifies } from "../requirements.ts";
+import type { LogPage } from "../../../services/session/store/pages.ts";
+import type { RunRow } from "../../../services/session/store/rows.ts";
+import { verifies } from "../../requirements.ts";
 import {
   append,
   batchOf,
@@ -13,7 +13,7 @@ import {
   StoreUnderTest,
   scope,
   startRun,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 type Page = Extract<LogPage, { kind: "page" }>;
 

@@ -1,9 +1,9 @@
 // The contract of SessionStore: messages that steer the active run, and commands as rows.
 import { describe, expect, it } from "vitest";
-import { maxOpenCommands } from "../../services/session/rules/judge-submit.ts";
-import type { CancelOutcome, NewMessage } from "../../services/session/store/changes.ts";
-import type { RunRow } from "../../services/session/store/rows.ts";
-import { verifies } from "../requirements.ts";
+import { maxOpenCommands } from "../../../services/session/rules/judge-submit.ts";
+import type { CancelOutcome, NewMessage } from "../../../services/session/store/changes.ts";
+import type { RunRow } from "../../../services/session/store/rows.ts";
+import { verifies } from "../../requirements.ts";
 import {
   accept,
   append,
@@ -25,7 +25,7 @@ import {
   startRun,
   submit,
   wish,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 const steer: Partial<NewMessage> = { entry: { kind: "steer", command: Uint8Array.of(7) } };
 

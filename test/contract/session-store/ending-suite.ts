@@ -1,10 +1,10 @@
 // The contract of SessionStore, continued: how a session is closed, and how it is deleted.
 import { describe, expect, it } from "vitest";
-import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import type { RunRow } from "../../services/session/store/rows.ts";
-import type { SessionStore } from "../../services/session/store/session-store.ts";
-import { verifies } from "../requirements.ts";
-import { answered, change, close, endsOf, remove, stateOf, steer } from "./session-life-fixture.ts";
+import { RunStatus } from "../../../gen/atoll/event/v1/run_events_pb.ts";
+import type { RunRow } from "../../../services/session/store/rows.ts";
+import type { SessionStore } from "../../../services/session/store/session-store.ts";
+import { verifies } from "../../requirements.ts";
+import { answered, change, close, endsOf, remove, stateOf, steer } from "./life-fixture.ts";
 import {
   accept,
   append,
@@ -27,7 +27,7 @@ import {
   scope,
   startRun,
   submit,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 export function sessionEndingSuite(driver: SessionStoreDriver): void {
   closeSuite(driver);

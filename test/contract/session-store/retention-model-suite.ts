@@ -1,10 +1,10 @@
 // The contract of SessionStore.trimLogs: whatever comes, goes and merges, what is kept is dense.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
-import type { RunRow } from "../../services/session/store/rows.ts";
-import { verifies } from "../requirements.ts";
-import { logsIn } from "./session-retention-fixture.ts";
+import { encodeEvent } from "../../../services/kernel/event/encode-event.ts";
+import type { RunRow } from "../../../services/session/store/rows.ts";
+import { verifies } from "../../requirements.ts";
+import { logsIn } from "./retention-fixture.ts";
 import {
   accept,
   append,
@@ -15,7 +15,7 @@ import {
   makeSession,
   type SessionStoreDriver,
   StoreUnderTest,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 export function sessionRetentionModelSuite(driver: SessionStoreDriver): void {
   describe("retention", () => {

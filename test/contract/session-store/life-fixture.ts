@@ -1,9 +1,14 @@
 // Calls of a session's life, with their usual values.
 
-import type { Scope } from "../../services/kernel/store/scope.ts";
-import type { NewMessage, SessionChange, SessionChanged, SessionEnded } from "../../services/session/store/changes.ts";
-import type { Request } from "../../services/session/store/request.ts";
-import type { SessionStore } from "../../services/session/store/session-store.ts";
+import type { Scope } from "../../../services/kernel/store/scope.ts";
+import type {
+  NewMessage,
+  SessionChange,
+  SessionChanged,
+  SessionEnded,
+} from "../../../services/session/store/changes.ts";
+import type { Request } from "../../../services/session/store/request.ts";
+import type { SessionStore } from "../../../services/session/store/session-store.ts";
 import {
   append,
   decodeEvents,
@@ -14,7 +19,7 @@ import {
   sessionUpdated,
   startRun,
   wish,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 export const steer: Partial<NewMessage> = { entry: { kind: "steer", command: Uint8Array.of(7) } };
 const closed = () => sessionUpdated({ fields: ["state"], state: "CLOSED" });

@@ -1,16 +1,9 @@
 // The contract of SessionStore: messages that are collected into one waiting run.
 import { describe, expect, it } from "vitest";
-import { maxCollectedMessages } from "../../services/session/rules/judge-submit.ts";
-import type { NewMessage } from "../../services/session/store/changes.ts";
-import { verifies } from "../requirements.ts";
-import {
-  accept,
-  decodeEvents,
-  type SessionStoreDriver,
-  StoreUnderTest,
-  scope,
-  startRun,
-} from "./session-store-fixture.ts";
+import { maxCollectedMessages } from "../../../services/session/rules/judge-submit.ts";
+import type { NewMessage } from "../../../services/session/store/changes.ts";
+import { verifies } from "../../requirements.ts";
+import { accept, decodeEvents, type SessionStoreDriver, StoreUnderTest, scope, startRun } from "./store-fixture.ts";
 
 const collect: Partial<NewMessage> = { entry: { kind: "collect" } };
 

@@ -1,6 +1,6 @@
 // The contract of SessionStore.claimRuns and takeOverRun: who takes which run, under which epoch.
 import { describe, expect, it } from "vitest";
-import { verifies } from "../requirements.ts";
+import { verifies } from "../../requirements.ts";
 import {
   accept,
   append,
@@ -17,7 +17,7 @@ import {
   StoreUnderTest,
   scope,
   startRun,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
 export function sessionClaimSuite(driver: SessionStoreDriver): void {
   describe("claims", () => {

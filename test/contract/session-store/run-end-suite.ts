@@ -1,9 +1,9 @@
 // The contract of SessionStore: how runs end, by their worker and without one.
 import { describe, expect, it } from "vitest";
-import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
-import type { CancelOutcome } from "../../services/session/store/changes.ts";
-import type { RunRow } from "../../services/session/store/rows.ts";
-import { verifies } from "../requirements.ts";
+import { RunStatus } from "../../../gen/atoll/event/v1/run_events_pb.ts";
+import type { CancelOutcome } from "../../../services/session/store/changes.ts";
+import type { RunRow } from "../../../services/session/store/rows.ts";
+import { verifies } from "../../requirements.ts";
 import {
   accept,
   append,
@@ -22,9 +22,9 @@ import {
   scope,
   startRun,
   wish,
-} from "./session-store-fixture.ts";
+} from "./store-fixture.ts";
 
-export function sessionEndSuite(driver: SessionStoreDriver): void {
+export function sessionRunEndSuite(driver: SessionStoreDriver): void {
   describe("ends of runs", () => {
     const test = new StoreUnderTest(driver);
     const failed = (run: RunRow) => ({

@@ -2,13 +2,13 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { EventSchema } from "../../gen/atoll/event/v1/event_pb.ts";
-import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
-import type { StoredEvent } from "../../services/kernel/event/stored-event.ts";
-import type { RunRow } from "../../services/session/store/rows.ts";
-import type { SessionStore } from "../../services/session/store/session-store.ts";
-import { verifies } from "../requirements.ts";
-import { append, batchOf, type SessionStoreDriver, StoreUnderTest, scope, startRun } from "./session-store-fixture.ts";
+import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
+import { encodeEvent } from "../../../services/kernel/event/encode-event.ts";
+import type { StoredEvent } from "../../../services/kernel/event/stored-event.ts";
+import type { RunRow } from "../../../services/session/store/rows.ts";
+import type { SessionStore } from "../../../services/session/store/session-store.ts";
+import { verifies } from "../../requirements.ts";
+import { append, batchOf, type SessionStoreDriver, StoreUnderTest, scope, startRun } from "./store-fixture.ts";
 
 /** Writes deltas of one block that continue each other, and remembers what the block says. */
 class Writer {

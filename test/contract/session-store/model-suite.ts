@@ -1,8 +1,8 @@
 // Runs random operations, several at a time so that they share commits, against a driver and against the model.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { SessionStore } from "../../services/session/store/session-store.ts";
-import { verifies } from "../requirements.ts";
+import type { SessionStore } from "../../../services/session/store/session-store.ts";
+import { verifies } from "../../requirements.ts";
 import {
   batchOf,
   delta,
@@ -17,8 +17,8 @@ import {
   StoreUnderTest,
   scope,
   wish,
-} from "./session-store-fixture.ts";
-import { type Expected, SessionStoreModel } from "./session-store-model.ts";
+} from "./store-fixture.ts";
+import { type Expected, SessionStoreModel } from "./store-model.ts";
 
 /** An operation; `pick` chooses among what is there, `shift` makes epochs and batch numbers wrong now and then. */
 type Operation = {
