@@ -4,7 +4,7 @@ import { posix } from "node:path";
 import { describe, expect, test } from "vitest";
 import { verifies } from "./requirements.ts";
 import { findCycles, importsOf } from "./support/import-graph.ts";
-import { readSourceFiles, type SourceFile } from "./support/source-files.ts";
+import { isTestFile, readSourceFiles, type SourceFile } from "./support/source-files.ts";
 
 const services = ["gateway", "session", "agent", "toolrouter"].map((name) => `services/${name}/`);
 const kernel = "services/kernel/";
@@ -52,11 +52,6 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   "@bufbuild/protobuf": [""],
   "@connectrpc/connect": [""],
 };
-
-/** Tests stand beside their source, and so may what they share (`x.fixture.ts`). */
-function isTestFile(path: string): boolean {
-  return path.startsWith("test/") || /\.(test|fixture)\.tsx?$/.test(path);
-}
 
 function findViolations({ path, text }: SourceFile): string[] {
   const isTest = isTestFile(path);

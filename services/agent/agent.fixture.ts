@@ -252,3 +252,9 @@ export async function runTheLoop(loop: LoopOptions) {
     finished: last?.case === "runFinished" ? last.value : undefined,
   };
 }
+
+/** What the obliging router answers to a call. */
+export function callThrough(handlers: RouterHandlers, ...call: Parameters<NonNullable<RouterHandlers["callTool"]>>) {
+  if (handlers.callTool === undefined) throw new Error("the router has no tools");
+  return handlers.callTool(...call);
+}

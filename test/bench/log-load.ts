@@ -4,8 +4,9 @@ import { encodeEvent } from "../../services/kernel/event/encode-event.ts";
 import { newId } from "../../services/kernel/id.ts";
 import type { Scope } from "../../services/kernel/store/scope.ts";
 import type { NewMessage, WorkerBatch } from "../../services/session/store/changes.ts";
+import type { Request } from "../../services/session/store/request.ts";
 import type { RunRow } from "../../services/session/store/rows.ts";
-import type { Request, SessionStore } from "../../services/session/store/session-store.ts";
+import type { SessionStore } from "../../services/session/store/session-store.ts";
 
 /** Stored events of this text are about as long as the 106 bytes of datapath.md. */
 const words = "the boat is called Nutshell and lies in the old harbour ";

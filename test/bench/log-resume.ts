@@ -7,9 +7,9 @@ import { createInterface } from "node:readline";
 import { readEventRange } from "../../services/kernel/event/wire/read-event-range.ts";
 import { FrameQueue } from "../../services/kernel/stream/frame-queue.ts";
 import { endWithBench } from "./end-in-time.ts";
-import { peerOf, type RemoteSession, type SessionClient } from "./log-rpc.ts";
 import { pinProcess } from "./pin-cores.ts";
 import { median } from "./quantiles.ts";
+import { peerOf, type RemoteSession, type SessionClient } from "./remote-session.ts";
 
 const rounds = 15;
 

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { expect, it } from "vitest";
 import { openSessionStore } from "../../services/session/store/open-session-store.ts";
 import { verifies } from "../requirements.ts";
-import { readLog, scope } from "./session-store-fixture.ts";
+import { readLog, scope } from "./session-store/store-fixture.ts";
 
 const kills = 5;
 const writer = join(import.meta.dirname, "../support/store-writer.ts");

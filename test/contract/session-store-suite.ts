@@ -1,390 +1,53 @@
-// The contract of SessionStore, for every driver: sessions and messages here, the rest in the suites
-// beside it.
-import { describe, expect, it } from "vitest";
-import { StoreUnavailable } from "../../services/kernel/store/store-errors.ts";
+// The contract of SessionStore, for every driver: each suite has a part of it.
+import { describe } from "vitest";
 import { verifies } from "../requirements.ts";
-import { sessionCallsSuite } from "./session-calls-suite.ts";
-import { sessionCommandsSuite } from "./session-commands-suite.ts";
-import { sessionCompactionSuite } from "./session-compaction-suite.ts";
-import { sessionEndingSuite } from "./session-ending-suite.ts";
-import { sessionForkSuite } from "./session-fork-suite.ts";
-import { sessionIndexSuite } from "./session-index-suite.ts";
-import { sessionLifeSuite } from "./session-life-suite.ts";
-import { sessionListSuite } from "./session-list-suite.ts";
-import { sessionLogSuite } from "./session-log-suite.ts";
-import { sessionModelSuite } from "./session-model-suite.ts";
-import { sessionRetentionSuite } from "./session-retention-suite.ts";
-import { sessionRunsSuite } from "./session-runs-suite.ts";
-import { sessionSearchSuite } from "./session-search-suite.ts";
-import {
-  accept,
-  claimOne,
-  decodeEvents,
-  followUp,
-  makeSession,
-  newMessage,
-  newSession,
-  otherTenant,
-  outcomeOf,
-  readAnswer,
-  readLog,
-  request,
-  runFinished,
-  type SessionStoreDriver,
-  StoreUnderTest,
-  scope,
-  startRun,
-  submit,
-  wish,
-} from "./session-store-fixture.ts";
+import { sessionAppendSuite } from "./session-store/append-suite.ts";
+import { sessionCallsSuite } from "./session-store/calls-suite.ts";
+import { sessionCancelSuite } from "./session-store/cancel-suite.ts";
+import { sessionClaimSuite } from "./session-store/claim-suite.ts";
+import { sessionCollectSuite } from "./session-store/collect-suite.ts";
+import { sessionCompactionSuite } from "./session-store/compaction-suite.ts";
+import { sessionCreationSuite } from "./session-store/creation-suite.ts";
+import { sessionEndingSuite } from "./session-store/ending-suite.ts";
+import { sessionFilterSuite } from "./session-store/filter-suite.ts";
+import { sessionForkRefusalSuite } from "./session-store/fork-refusal-suite.ts";
+import { sessionForkSuite } from "./session-store/fork-suite.ts";
+import { sessionIndexSuite } from "./session-store/index-suite.ts";
+import { sessionLifeSuite } from "./session-store/life-suite.ts";
+import { sessionListSuite } from "./session-store/list-suite.ts";
+import { sessionLogSuite } from "./session-store/log-suite.ts";
+import { sessionMessageSuite } from "./session-store/message-suite.ts";
+import { sessionModelSuite } from "./session-store/model-suite.ts";
+import { sessionRetentionModelSuite } from "./session-store/retention-model-suite.ts";
+import { sessionRetentionSuite } from "./session-store/retention-suite.ts";
+import { sessionRunEndSuite } from "./session-store/run-end-suite.ts";
+import { sessionSearchSuite } from "./session-store/search-suite.ts";
+import { sessionSteerSuite } from "./session-store/steer-suite.ts";
+import type { SessionStoreDriver } from "./session-store/store-fixture.ts";
 
 export function sessionStoreSuite(name: string, driver: SessionStoreDriver): void {
   describe(`${name} ${verifies("L2")}`, () => {
-    sessionsSuite(driver);
+    sessionCreationSuite(driver);
     sessionLifeSuite(driver);
     sessionEndingSuite(driver);
     sessionCallsSuite(driver);
     sessionListSuite(driver);
     sessionSearchSuite(driver);
+    sessionFilterSuite(driver);
     sessionForkSuite(driver);
+    sessionForkRefusalSuite(driver);
     sessionRetentionSuite(driver);
-    messagesSuite(driver);
-    sessionRunsSuite(driver);
-    sessionCommandsSuite(driver);
+    sessionRetentionModelSuite(driver);
+    sessionMessageSuite(driver);
+    sessionClaimSuite(driver);
+    sessionAppendSuite(driver);
+    sessionRunEndSuite(driver);
+    sessionSteerSuite(driver);
+    sessionCollectSuite(driver);
+    sessionCancelSuite(driver);
     sessionLogSuite(driver);
     sessionCompactionSuite(driver);
     sessionIndexSuite(driver);
     sessionModelSuite(driver);
-  });
-}
-
-function sessionsSuite(driver: SessionStoreDriver): void {
-  describe("sessions", () => {
-    const test = new StoreUnderTest(driver);
-
-    it("keeps a session as it was created", async () => {
-      const asked = newSession({ key: "k", title: "a title", labels: { team: "blue" }, parentSessionId: "parent" });
-      const made = await makeSession(test.store, asked);
-      expect(made).toEqual({
-        ...asked,
-        tenant: "local",
-        state: "created",
-        headSeq: 0,
-        oldestSeq: 0,
-        activeRunId: "",
-        queuedRuns: 0,
-        createdBy: "user:local",
-        createdAtMs: test.nowMs,
-        updatedAtMs: test.nowMs,
-        lastMessageAtMs: 0,
-        messageCount: 0,
-        profile: new Uint8Array(),
-        idleTimeoutMs: 0,
-        contextFloorSeq: 0,
-        logBytes: 0,
-        compactedSeq: 0,
-        searchedSeq: 0,
-        indexSeq: made.indexSeq,
-        forkedFromSessionId: "",
-        forkedAtSeq: 0,
-        trimmedAtMs: 0,
-        resetsAtMs: [],
-      });
-      await test.reopen();
-      expect(await test.store.getSession(scope, { sessionId: asked.sessionId })).toEqual(made);
-      expect(await test.store.getSession(scope, { key: "k" })).toEqual(made);
-    });
-
-    it("finds the session that has the key instead of creating another", async () => {
-      const first = await makeSession(test.store, { key: "k" });
-      const again = await test.store.createSession(
-        scope,
-        request(({ created }) => created),
-        newSession({ key: "k" }),
-      );
-      expect(again).toMatchObject({ kind: "done", outcome: { created: false, session: first } });
-    });
-
-    it("creates any number of sessions without a key", async () => {
-      await makeSession(test.store);
-      await makeSession(test.store);
-      expect(await test.store.getSession(scope, { key: "" })).toBeUndefined();
-    });
-
-    it("gives two creations of one key at the same time the same session", async () => {
-      const create = () =>
-        test.store.createSession(
-          scope,
-          request(({ created }) => created),
-          newSession({ key: "k" }),
-        );
-      const made = (await Promise.all([create(), create(), create()])).map((answered) => outcomeOf(answered));
-      expect(made.map(({ created }) => created)).toEqual([true, false, false]);
-      expect(new Set(made.map(({ session }) => session.sessionId)).size).toBe(1);
-    });
-
-    it(`answers a repeated creation with the first answer, also after a restart ${verifies("R1")}`, async () => {
-      const asked = newSession();
-      const ask = request<{ session: { sessionId: string } }>(({ session }) => session.sessionId);
-      await test.store.createSession(scope, ask, asked);
-      await test.reopen();
-      const again = await test.store.createSession(scope, ask, newSession());
-      expect(again.kind === "replayed" && readAnswer(again.answer)).toBe(asked.sessionId);
-    });
-
-    it(`refuses a request id that comes with another body ${verifies("R1")}`, async () => {
-      const ask = request(() => "");
-      await test.store.createSession(scope, ask, newSession());
-      const again = await test.store.createSession(scope, { ...ask, digest: "another" }, newSession({ key: "k" }));
-      expect(again).toEqual({ kind: "request-id-reused" });
-      expect(await test.store.getSession(scope, { key: "k" })).toBeUndefined();
-    });
-
-    it("keeps the request ids of principals, methods and tenants apart", async () => {
-      const ask = request(() => "", { requestId: "same" });
-      const calls = [
-        [scope, ask],
-        [{ ...scope, principal: "user:other" }, ask],
-        [scope, { ...ask, method: "test/Other" }],
-        [otherTenant, ask],
-      ] as const;
-      for (const [by, call] of calls) {
-        expect((await test.store.createSession(by, call, newSession())).kind).toBe("done");
-      }
-    });
-
-    it("shows a tenant nothing of another", async () => {
-      const { sessionId } = await makeSession(test.store, { key: "k" });
-      const { run } = await accept(test.store, sessionId);
-      const { store } = test;
-      expect(await store.getSession(otherTenant, { sessionId })).toBeUndefined();
-      expect(await store.getSession(otherTenant, { key: "k" })).toBeUndefined();
-      expect(await store.getRun(otherTenant, run.runId)).toBeUndefined();
-      expect(await submit(store, sessionId, {}, otherTenant)).toEqual({ kind: "session-not-found" });
-      const range = { afterSeq: 0, maxEvents: 10, maxBytes: 1_000 };
-      expect(await store.readEvents(otherTenant, sessionId, range)).toEqual({ kind: "session-not-found" });
-      // The same ids may live in both.
-      const twin = await makeSession(store, { sessionId, key: "k" }, otherTenant);
-      expect(twin.headSeq).toBe(0);
-      await accept(store, sessionId, { runId: run.runId }, otherTenant);
-      expect((await readLog(store, sessionId, "other")).length).toBe(2);
-    });
-
-    it("forgets answers that are older than asked, and only those", async () => {
-      const old = request(() => "old");
-      await test.store.createSession(scope, old, newSession());
-      const sweptBefore = test.nowMs + 1;
-      test.nowMs += 10;
-      const young = request(() => "young");
-      await test.store.createSession(scope, young, newSession());
-      expect(await test.store.sweepRequests(sweptBefore)).toBe(1);
-      expect((await test.store.createSession(scope, young, newSession())).kind).toBe("replayed");
-      expect((await test.store.createSession(scope, old, newSession())).kind).toBe("done");
-    });
-
-    it("refuses every call after it was closed", async () => {
-      const { store } = test;
-      await store.close();
-      await expect(store.getSession(scope, { key: "k" })).rejects.toThrow(StoreUnavailable);
-      await expect(
-        store.createSession(
-          scope,
-          request(() => ""),
-          newSession(),
-        ),
-      ).rejects.toThrow(StoreUnavailable);
-    });
-
-    it(`commits what was accepted before it closes ${verifies("S4")}`, async () => {
-      const asked = newSession();
-      const creating = test.store.createSession(
-        scope,
-        request(() => ""),
-        asked,
-      );
-      await test.store.close();
-      expect((await creating).kind).toBe("done");
-      await test.reopen();
-      expect(await test.store.getSession(scope, { sessionId: asked.sessionId })).toBeDefined();
-    });
-  });
-}
-
-function messagesSuite(driver: SessionStoreDriver): void {
-  describe("messages", () => {
-    const test = new StoreUnderTest(driver);
-
-    it("commits message, events, run and answer in one change", async () => {
-      const { sessionId, logId } = await makeSession(test.store);
-      test.nowMs += 5;
-      const message = newMessage(sessionId, { priority: 3, options: Uint8Array.of(1, 2), traceId: "trace" });
-      const ask = request<{ seq: number }>(({ seq }) => seq);
-      const accepted = outcomeOf(await test.store.submitMessage(scope, ask, message));
-
-      expect(accepted.seq).toBe(1);
-      expect(accepted.commanded).toEqual([]);
-      expect(accepted.appended).toMatchObject({ tenant: "local", sessionId, logId, headSeq: 2 });
-      const { nowMs } = test;
-      expect(accepted.run).toMatchObject({
-        state: "queued",
-        agentId: "agent",
-        priority: 3,
-        queuedSeq: 2,
-        queuedAtMs: nowMs,
-      });
-      expect(accepted.run).toMatchObject({
-        messageIds: [message.messageId],
-        principal: "user:local",
-        traceId: "trace",
-      });
-      expect(accepted.session).toMatchObject({ state: "active", headSeq: 2, oldestSeq: 1, queuedRuns: 1 });
-      expect(accepted.session).toMatchObject({ messageCount: 1, lastMessageAtMs: nowMs, updatedAtMs: nowMs });
-
-      await test.reopen();
-      expect(await test.store.getRun(scope, message.runId)).toEqual(accepted.run);
-      expect(await test.store.getSession(scope, { sessionId })).toEqual(accepted.session);
-      const log = await readLog(test.store, sessionId);
-      expect(log).toEqual(accepted.appended.events);
-      const [received, queued] = decodeEvents(log);
-      expect(received?.body).toMatchObject({ case: "messageReceived", value: { messageId: message.messageId } });
-      expect(queued?.body).toMatchObject({ case: "runQueued", value: { agentId: "agent", position: 0 } });
-      expect(received?.time?.seconds).toBe(BigInt(Math.floor(nowMs / 1000)));
-    });
-
-    it(`answers a repeated message with the first answer and runs it once ${verifies("R1")}`, async () => {
-      const { sessionId } = await makeSession(test.store);
-      const ask = request<{ seq: number }>(({ seq }) => ({ seq }));
-      const send = () => test.store.submitMessage(scope, ask, newMessage(sessionId));
-      const [first, together] = await Promise.all([send(), send()]);
-      await test.reopen();
-      const later = await send();
-      expect(first.kind).toBe("done");
-      for (const again of [together, later]) {
-        expect(again.kind === "replayed" && readAnswer(again.answer)).toEqual({ seq: 1 });
-      }
-      expect(await test.store.getSession(scope, { sessionId })).toMatchObject({ queuedRuns: 1, headSeq: 2 });
-      expect(await test.store.submitMessage(scope, { ...ask, digest: "another" }, newMessage(sessionId))).toEqual({
-        kind: "request-id-reused",
-      });
-    });
-
-    it("tells every run how many are before it, by priority", async () => {
-      const { sessionId } = await makeSession(test.store);
-      const positionOf = async (priority: number) => {
-        const { appended } = await accept(test.store, sessionId, { priority });
-        const body = decodeEvents(appended.events)[1]?.body;
-        return body?.case === "runQueued" ? body.value.position : undefined;
-      };
-      expect(await positionOf(2)).toBe(0);
-      await claimOne(test.store);
-      expect(await positionOf(2)).toBe(1);
-      expect(await positionOf(2)).toBe(2);
-      expect(await positionOf(4)).toBe(1);
-      expect(await positionOf(1)).toBe(4);
-    });
-
-    it("uses the message's own agent when it names one", async () => {
-      const { sessionId } = await makeSession(test.store);
-      expect((await accept(test.store, sessionId, { agentId: "special" })).run.agentId).toBe("special");
-    });
-
-    it("refuses a message to a session that is not there", async () => {
-      expect(await submit(test.store, "nowhere")).toEqual({ kind: "session-not-found" });
-      expect(await submit(test.store, "nowhere", {}, { ...scope, tenant: "unknown" })).toEqual({
-        kind: "session-not-found",
-      });
-    });
-
-    it("refuses when the head is another than the sender saw, and changes nothing", async () => {
-      const { sessionId } = await makeSession(test.store);
-      await accept(test.store, sessionId);
-      const before = await test.store.getSession(scope, { sessionId });
-      expect(await submit(test.store, sessionId, { ifHeadSeq: 1 })).toEqual({ kind: "head-moved", headSeq: 2 });
-      expect(await test.store.getSession(scope, { sessionId })).toEqual(before);
-      expect((await submit(test.store, sessionId, { ifHeadSeq: 2 })).kind).toBe("done");
-    });
-
-    it("titles a session once, with the first message that brings a title", async () => {
-      const { sessionId } = await makeSession(test.store, { title: "" });
-      const seen: boolean[] = [];
-      for (const title of ["", "Boats", "Ships"]) {
-        const base = newMessage(sessionId);
-        const events: typeof base.events = (context) => {
-          seen.push(context.isTitled);
-          return base.events(context);
-        };
-        await accept(test.store, sessionId, { title, events });
-      }
-      expect(seen).toEqual([false, true, false]);
-      expect((await test.store.getSession(scope, { sessionId }))?.title).toBe("Boats");
-    });
-
-    it("refuses when the session is busy and the sender does not want to wait", async () => {
-      const { sessionId } = await makeSession(test.store);
-      const { run } = await accept(test.store, sessionId, { entry: { kind: "reject" } });
-      const busy = { kind: "session-busy", runId: run.runId };
-      expect(await submit(test.store, sessionId, { entry: { kind: "reject" } })).toEqual(busy);
-      await claimOne(test.store);
-      expect(await submit(test.store, sessionId, { entry: { kind: "reject" } })).toEqual(busy);
-      await test.store.finishRun(
-        { ...run, epoch: 1 },
-        { status: 2, failure: new Uint8Array(), followUp: followUp(), event: () => runFinished(run.runId) },
-      );
-      expect((await submit(test.store, sessionId, { entry: { kind: "reject" } })).kind).toBe("done");
-    });
-
-    it(`refuses when as many runs wait as may ${verifies("L7")}`, async () => {
-      const { sessionId } = await makeSession(test.store);
-      await accept(test.store, sessionId, { maxQueuedRuns: 2 });
-      await accept(test.store, sessionId, { maxQueuedRuns: 2 });
-      expect(await submit(test.store, sessionId, { maxQueuedRuns: 2 })).toEqual({ kind: "queue-full", limit: 2 });
-      await claimOne(test.store);
-      expect((await submit(test.store, sessionId, { maxQueuedRuns: 2 })).kind).toBe("done");
-    });
-
-    it("does not remember a refusal: the same request may succeed later", async () => {
-      const { sessionId } = await makeSession(test.store);
-      const { run } = await accept(test.store, sessionId);
-      const ask = request(() => "");
-      const send = () => test.store.submitMessage(scope, ask, newMessage(sessionId, { entry: { kind: "reject" } }));
-      expect((await send()).kind).toBe("session-busy");
-      await claimOne(test.store);
-      await test.store.finishRun(
-        { ...run, epoch: 1 },
-        { status: 2, failure: new Uint8Array(), followUp: followUp(), event: () => runFinished(run.runId) },
-      );
-      expect((await send()).kind).toBe("done");
-    });
-
-    it("asks the active run to stop in the change that accepts an interrupting message", async () => {
-      const { run, session } = await startRun(test.store);
-      const { commanded } = await accept(test.store, session.sessionId, { entry: { kind: "interrupt", wish: wish() } });
-      expect(commanded).toMatchObject([{ run: { runId: run.runId, state: "running", cancelledBy: "user:local" } }]);
-      expect(await test.store.getRun(scope, run.runId)).toEqual(commanded[0]?.run);
-    });
-
-    it("interrupts nothing when no run is active", async () => {
-      const { sessionId } = await makeSession(test.store);
-      expect((await accept(test.store, sessionId, { entry: { kind: "interrupt", wish: wish() } })).commanded).toEqual(
-        [],
-      );
-    });
-
-    it(`does not let a callback that throws cost its neighbours anything ${verifies("L4")}`, async () => {
-      const { sessionId } = await makeSession(test.store);
-      const fault = new Error("a callback's own fault");
-      const settled = await Promise.allSettled([
-        submit(test.store, sessionId),
-        submit(test.store, sessionId, {
-          events: () => {
-            throw fault;
-          },
-        }),
-        submit(test.store, sessionId),
-      ]);
-      expect(settled.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
-      expect(settled[1]).toMatchObject({ reason: fault });
-      expect((await readLog(test.store, sessionId)).length).toBe(4);
-    });
   });
 }

@@ -263,10 +263,10 @@ describe("a running mesh", () => {
       const sent = await say(client, 'call filesystem.read_text_file {"path":7}');
       const events = await readUntilEnd(client, sent);
       const ends = events.flatMap(({ body }) => (body.case === "toolCallFinished" ? [body.value] : []));
+      const refused = { outcome: ToolOutcome.REFUSED, reason: ErrorReason.TOOL_ARGUMENTS_INVALID };
       expect(ends).toMatchObject([
-        { outcome: ToolOutcome.REFUSED, reason: ErrorReason.TOOL_ARGUMENTS_INVALID, fieldPaths: ["arguments.path"] },
+        { ...refused, message: expect.stringContaining("path"), fieldPaths: ["arguments.path"] },
       ]);
-      expect(ends[0]?.message).toContain("path");
       expect(endsOf(events, sent.runId)).toMatchObject([{ status: RunStatus.COMPLETED }]);
     });
 

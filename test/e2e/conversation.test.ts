@@ -5,7 +5,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { Event } from "../../gen/atoll/event/v1/event_pb.ts";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
-import { SessionOrder } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus } from "../../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { applyEvents, createFold, resumeFold } from "../../web/client/fold-events.ts";
@@ -27,7 +26,6 @@ import {
   readLog,
   readUntil,
   readUntilEnd,
-  refusalOf,
   runOf,
   say,
   textMessage,
@@ -265,31 +263,6 @@ describe.each(topologies)("a conversation, %s", (topology) => {
     const kinds = kindsOf(events);
     expect(kinds.indexOf("toolCallProposed")).toBeLessThan(kinds.indexOf("toolCallStarted"));
     expect(kinds.indexOf("toolCallStarted")).toBeLessThan(kinds.indexOf("toolCallFinished"));
-  });
-
-  test(`ListSessions pages through every session once ${verifies("L7")}`, async () => {
-    const mark = `paged-${randomUUID().slice(0, 8)}`;
-    const made: string[] = [];
-    for (let each = 0; each < 7; each++) {
-      const { session } = await client.session.createSession({ requestId: randomUUID(), labels: { mark } });
-      made.push(session?.sessionId ?? "");
-    }
-    const pages: string[][] = [];
-    let pageToken = "";
-    do {
-      const page = await client.session.listSessions({ pageSize: 3, pageToken, order: SessionOrder.CREATED_ASC });
-      expect(page.sessions.length).toBeLessThanOrEqual(3);
-      pages.push(page.sessions.map(({ sessionId }) => sessionId));
-      pageToken = page.nextPageToken;
-    } while (pageToken !== "");
-    const listed = pages.flat();
-    expect(new Set(listed).size).toBe(listed.length);
-    expect(listed.filter((id) => made.includes(id))).toEqual(made);
-    expect(await refusalOf(client.session.listSessions({ pageToken: "not-a-token" }))).toMatchObject({
-      code: "InvalidArgument",
-      reason: "FIELD_INVALID",
-      fields: ["page_token"],
-    });
   });
 
   test(`health and reflection are served without a token ${verifies("L6")}`, async () => {

@@ -28,7 +28,7 @@ import {
   delta,
   lastBatchOf,
   makeSession,
-} from "../contract/session-store-fixture.ts";
+} from "../contract/session-store/store-fixture.ts";
 import { verifies } from "../requirements.ts";
 import { type MeshProcess, startMeshProcess } from "../support/mesh-process.ts";
 import { clientOver, expectDense, readLog, readUntilEnd } from "./mesh-client.fixture.ts";

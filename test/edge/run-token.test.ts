@@ -1,21 +1,16 @@
 /**
  * What the token of a run opens, on a real split mesh: its own run and nothing of others, as long as the run is at work.
- * Each RPC of every contract is called with one. And a clock that jumps by days ends no run.
+ * Each RPC of every contract is called with one.
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { AdminService } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
 import { AgentService } from "../../gen/atoll/agent/v1/agent_service_pb.ts";
 import { Scope } from "../../gen/atoll/auth/v1/options_pb.ts";
-import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
-import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
-import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
-import { PolicyVerdict, ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
+import { PolicyVerdict } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import { openMeshSecrets } from "../../services/kernel/auth/mesh-secrets.ts";
 import { localTenant, type RunGrant } from "../../services/kernel/auth/principal.ts";
 import { createSignedTokens } from "../../services/kernel/auth/signed-tokens.ts";
@@ -23,7 +18,6 @@ import { systemClock } from "../../services/kernel/clock.ts";
 import { ruleOf } from "../../services/kernel/rpc/gate/method-rule.ts";
 import {
   clientOver,
-  endsOf,
   eventually,
   factsOf,
   type MeshClient,
@@ -32,48 +26,23 @@ import {
   refusalOf,
   say,
 } from "../e2e/mesh-client.fixture.ts";
-import { type ScriptedMesh, showLogOnFailure, startScriptedMesh } from "../e2e/scripted-mesh.fixture.ts";
+import { showLogOnFailure } from "../e2e/scripted-mesh.fixture.ts";
 import { verifies } from "../requirements.ts";
-import { openClock } from "../support/jumping-clock.ts";
 import { transportTo } from "../support/mesh-process.ts";
+import { type JumpingMesh, startJumpingMesh } from "./jumping-mesh.fixture.ts";
+import { callFirst, everyRpc, isOpen, nameOf, requests, scopes, withoutIds } from "./rpcs-of-a-run.fixture.ts";
 
-const argumentsJson = '{"text":"x"}';
-
-const dayMs = 86_400_000;
-const probe = resolve(import.meta.dirname, "../support/mcp-probe-server.ts");
-const folder = mkdtempSync(join(tmpdir(), "atoll-run-token-"));
-const history = join(folder, "calls.jsonl");
-const clock = openClock(join(folder, "clock"));
-
-let scripted: ScriptedMesh;
+let scripted: JumpingMesh;
 let client: MeshClient;
 
 beforeAll(async () => {
-  scripted = await startScriptedMesh({
-    topology: "split",
-    config: JSON.stringify({
-      agents: { main: { tools: ["probe.echo", "probe.slow"] }, other: {} },
-      mcpServers: {
-        filesystem: { disabled: true },
-        probe: { command: process.execPath, args: [probe, `--history=${history}`], trusted: true },
-      },
-    }),
-    env: {
-      NODE_OPTIONS: `--import=${resolve(import.meta.dirname, "../support/jumping-clock.ts")}`,
-      ATOLL_TEST_CLOCK: join(folder, "clock"),
-    },
-  });
+  scripted = await startJumpingMesh();
   ({ client } = scripted);
 }, 240_000);
 
-afterAll(async () => {
-  await scripted?.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => scripted?.stop());
 
 beforeEach(() => showLogOnFailure(scripted.mesh));
-
-const scopes = new Set([Scope.SESSIONS_READ, Scope.TOOLS_READ, Scope.TOOLS_CALL]);
 
 /** The token that a worker has of this run; `of` says something else in it. */
 async function tokenOf(of: RunGrant): Promise<string> {
@@ -108,50 +77,7 @@ async function atWork(words = 'call probe.slow {"ms":600000}'): Promise<AtWork> 
   };
 }
 
-type Ask = (of: { readonly grant: RunGrant; readonly callId: string }) => object;
-
-/** A request for each RPC that the scopes of a run's token let in, with ids in it. */
-const requests: Readonly<Record<string, Ask>> = {
-  "GatewayService/Subscribe": ({ grant }) => ({ sessionId: grant.sessionId }),
-  "GatewayService/SubscribeSessions": ({ grant }) => ({ subscriptions: [{ sessionId: grant.sessionId }] }),
-  "GatewayService/WaitRun": ({ grant }) => ({ runId: grant.runId, timeoutMs: 1 }),
-  "SessionService/GetSession": ({ grant }) => ({ by: { case: "sessionId", value: grant.sessionId } }),
-  "SessionService/ListSessions": () => ({}),
-  "SessionService/CountSessions": () => ({}),
-  "SessionService/GetRun": ({ grant }) => ({ runId: grant.runId }),
-  "SessionService/WaitRun": ({ grant }) => ({ runId: grant.runId, timeoutMs: 1 }),
-  "SessionService/ListEvents": ({ grant }) => ({ sessionId: grant.sessionId }),
-  "SessionService/GetSnapshot": ({ grant }) => ({ sessionId: grant.sessionId }),
-  "SessionService/Watch": ({ grant }) => ({
-    frame: { case: "create", value: { watchId: 1n, target: { case: "sessionId", value: grant.sessionId } } },
-  }),
-  "ToolRouterService/CallTool": ({ grant }) => ({ frame: { case: "call", value: echo(grant) } }),
-  "ToolRouterService/InvokeTool": ({ grant }) => ({ call: echo(grant) }),
-  "ToolRouterService/ReattachCall": ({ callId }) => ({ callId }),
-  "ToolRouterService/ListTools": ({ grant }) => ({ agentId: grant.agentId }),
-  "ToolRouterService/WatchTools": () => ({}),
-  "ToolRouterService/ExplainPolicy": ({ grant }) => ({ tool: "probe.echo", context: contextOf(grant) }),
-  "ToolRouterService/ListServers": () => ({}),
-  "ToolRouterService/GetServer": () => ({ name: "probe" }),
-};
-/** What names nobody and is answered with what is the run's own. */
-const withoutIds = new Set(["ListSessions", "CountSessions", "WatchTools", "ListServers", "GetServer"]);
-
-const contextOf = ({ sessionId, runId, agentId, epoch }: RunGrant) => ({
-  ...{ sessionId, runId, agentId },
-  epoch: BigInt(epoch),
-});
-const echo = (grant: RunGrant) => ({
-  ...{ callId: `try-${crypto.randomUUID()}`, tool: "probe.echo", argumentsJson },
-  context: contextOf(grant),
-});
-
-const everyRpc = [GatewayService, SessionService, AgentService, ToolRouterService, AdminService].flatMap(
-  (service) => service.methods,
-);
-const nameOf = (method: DescMethod): string => `${method.parent.name}/${method.name}`;
-const isOpen = (method: DescMethod): boolean => scopes.has(ruleOf(method).scope as never);
-
+const argumentsJson = '{"text":"x"}';
 const ways = new Map<string, Transport>();
 
 /** One connection for each token: an address may have so many. */
@@ -161,28 +87,8 @@ function wayOf(token: string): Transport {
   return way;
 }
 
-/** Calls an RPC and takes what comes first. */
-async function call(token: string, method: DescMethod, request: object): Promise<unknown> {
-  const rpcs = createClient(method.parent, wayOf(token)) as unknown as Record<
-    string,
-    (input: unknown, options: object) => unknown
-  >;
-  const control = new AbortController();
-  const isBidi = method.methodKind === "bidi_streaming";
-  const held = Promise.withResolvers<void>();
-  async function* frames() {
-    yield request;
-    await held.promise;
-  }
-  try {
-    const answer = rpcs[method.localName]?.(isBidi ? frames() : request, { signal: control.signal, timeoutMs: 3_000 });
-    if (method.methodKind === "unary") return await answer;
-    for await (const frame of answer as AsyncIterable<unknown>) return frame;
-    return undefined;
-  } finally {
-    held.resolve();
-    control.abort();
-  }
+function call(token: string, method: DescMethod, request: object): Promise<unknown> {
+  return callFirst(wayOf(token), method, request);
 }
 
 describe(`the token of a run ${verifies("E4")}`, () => {
@@ -368,40 +274,5 @@ describe(`what a worker's process holds ${verifies("E22")}`, () => {
     for await (const { events } of client.agent.run(start())) kinds.push(...events.map(({ body }) => body.case ?? ""));
     expect(kinds).toContain("toolCallFinished");
     expect(kinds.at(-1)).toBe("runFinished");
-  });
-});
-
-describe(`a clock that jumps by days ${verifies("FE5")}`, () => {
-  const jumps = [
-    ["40 days ahead", 40 * dayMs],
-    ["40 days back again", 0],
-    ["3 days back", -3 * dayMs],
-    ["and ahead again", 0],
-  ] as const;
-
-  test.each(jumps)("during a tool call ends no run: %s", async (_case, aheadMs) => {
-    const { sessionId, runId } = await say(client, 'call probe.slow {"ms":2500}');
-    await eventually("the call has started", async () =>
-      (await readLog(client, sessionId)).find(({ body }) => body.case === "toolCallStarted"),
-    );
-    clock.set(aheadMs);
-    const events = await readUntilEnd(client, { sessionId, runId });
-    expect(endsOf(events, runId)).toMatchObject([{ status: RunStatus.COMPLETED }]);
-    expect(events.flatMap(({ body }) => (body.case === "toolCallFinished" ? [body.value.outcome] : []))).toEqual([
-      ToolOutcome.SUCCEEDED,
-    ]);
-  });
-
-  test.each(jumps)("during a model call, before a tool is called, ends no run: %s", async (_case, aheadMs) => {
-    const { sessionId, runId } = await say(client, `call probe.echo {"text":"after the jump"} delay=400`);
-    await eventually("the model was asked", async () =>
-      (await readLog(client, sessionId)).find(({ body }) => body.case === "stepStarted"),
-    );
-    clock.set(aheadMs);
-    const events = await readUntilEnd(client, { sessionId, runId });
-    expect(endsOf(events, runId)).toMatchObject([{ status: RunStatus.COMPLETED }]);
-    expect(events.flatMap(({ body }) => (body.case === "toolCallFinished" ? [body.value.outcome] : []))).toEqual([
-      ToolOutcome.SUCCEEDED,
-    ]);
   });
 });

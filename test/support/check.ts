@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { generateCode, withTemporaryFolder } from "../../proto/generate.ts";
 import { vendorProtos } from "../../proto/vendor-protos.ts";
+import { measureSources } from "./measure-sources.ts";
 import { repository } from "./source-files.ts";
 
 type Outcome =
@@ -69,11 +70,17 @@ function checkBreaking(): Outcome {
   return runTool("buf", "breaking", "--against", `${gitFolder}#format=git,ref=${main}`);
 }
 
+function checkSizes(): Outcome {
+  const problems = measureSources();
+  return problems.length === 0 ? passed : { kind: "failed", why: problems.join("\n") };
+}
+
 const steps: readonly Step[] = [
   { name: "generated code is fresh", run: checkGenerated },
   { name: "buf lint", run: () => runTool("buf", "lint") },
   { name: "buf breaking against main", run: checkBreaking },
   { name: "biome", run: () => runTool("biome", "check", "--diagnostic-level=warn", "--error-on-warnings") },
+  { name: "sizes and cycles", run: checkSizes },
   { name: "tsc", run: () => runTool("tsc", "-p", "tsconfig.json") },
   { name: "tsc web", run: () => runTool("tsc", "-p", "web/tsconfig.json") },
   { name: "oxlint", run: () => runTool("oxlint", "--type-aware", "--deny-warnings") },

@@ -18,6 +18,11 @@ export function readSourceFiles(...folders: readonly string[]): SourceFile[] {
     .map((path) => ({ path, text: readFileSync(join(repository, path), "utf8") }));
 }
 
+/** Tests stand beside their source, and so may what they share (`x.fixture.ts`). */
+export function isTestFile(path: string): boolean {
+  return path.startsWith("test/") || /\.(test|fixture)\.tsx?$/.test(path);
+}
+
 function isForeign(path: string): boolean {
   return /(^|[\\/])(node_modules|dist)([\\/]|$)/.test(path);
 }

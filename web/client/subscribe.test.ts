@@ -1,9 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, describe, expect, test } from "vitest";
-import type { Event } from "../../gen/atoll/event/v1/event_pb.ts";
-import { followConversation } from "./follow-conversation.ts";
+import { breaksAfter, delta, headSeq, honest, log, logId } from "./answer-log.fixture.ts";
 import {
-  eventOf,
   meshError,
   type ScriptedGateway,
   type SubscribeScript,
@@ -11,31 +9,8 @@ import {
 } from "./scripted-gateway.fixture.ts";
 import { type ConnectionState, type Delivery, type SubscribeOptions, subscribeEvents } from "./subscribe.ts";
 
-const text = "0123456789";
-const delta = (first: number, last = first): Event =>
-  eventOf({
-    firstSeq: first,
-    seq: last,
-    runId: "run_1",
-    textDelta: { blockId: "1.1.0", offset: first - 1, text: text.slice(first - 1, last) },
-  });
-const finished = eventOf({ firstSeq: 11, seq: 11, runId: "run_1", runFinished: { status: "RUN_STATUS_COMPLETED" } });
-const log: readonly Event[] = [...Array.from(text, (_, index) => delta(index + 1)), finished];
-const headSeq = 11n;
-const logId = "log_1";
-
-/** Everything after the cursor, as a gateway that keeps the contract gives it. */
-const honest: SubscribeScript = async function* ({ afterSeq }) {
-  yield { events: log.filter((event) => event.seq > afterSeq), logId, headSeq };
-};
-const breaksAfter = (count: number, end: (cut: () => Promise<never>) => Promise<never> | never): SubscribeScript =>
-  async function* ({ afterSeq }, { cutConnection }) {
-    const events = log.filter((event) => event.seq > afterSeq).slice(0, count);
-    for (const event of events) yield { events: [event], logId, headSeq };
-    await end(cutConnection);
-  };
-
 let gateway: ScriptedGateway | undefined;
+
 afterEach(() => gateway?.close());
 
 async function subscribeTo(scripts: readonly SubscribeScript[], options: Partial<SubscribeOptions> = {}) {
@@ -258,49 +233,5 @@ describe("behind the end of the run", () => {
     const never = (signal: AbortSignal) =>
       new Promise<void>((_, fail) => signal.addEventListener("abort", () => fail(new Error("aborted"))));
     expect(await subscribeUntil(never)).toEqual(["events", "let go", "returned"]);
-  });
-});
-
-describe("followConversation", () => {
-  test("folds the whole answer over broken streams and merged deltas", async () => {
-    const merged: SubscribeScript = async function* () {
-      yield { events: [delta(1, 9), ...log.slice(9)], logId, headSeq };
-    };
-    gateway = await startScriptedGateway({ subscribe: [breaksAfter(4, (cut) => cut()), merged] });
-    const seen: string[] = [];
-    const { client } = gateway;
-    for await (const { turns } of followConversation({ client, sessionId: "ses_1", untilRunId: "run_1" })) {
-      seen.push(
-        turns
-          .flatMap((turn) => (turn.kind === "run" ? turn.items : []))
-          .map((i) => i.kind === "block" && i.text)
-          .join(),
-      );
-    }
-    expect(seen).toEqual(["0", "01", "012", "0123", text]);
-  });
-
-  test("reads the log once more when an event breaks an invariant, then gives up", async () => {
-    const broken = eventOf({
-      firstSeq: 1,
-      seq: 1,
-      runId: "run_1",
-      textDelta: { blockId: "1.1.0", offset: 5, text: "x" },
-    });
-    const wrong: SubscribeScript = async function* () {
-      yield { events: [broken], logId, headSeq };
-    };
-    const follow = async (scripts: readonly SubscribeScript[]) => {
-      gateway?.close();
-      gateway = await startScriptedGateway({ subscribe: scripts });
-      let seq = 0;
-      const { client } = gateway;
-      for await (const conversation of followConversation({ client, sessionId: "ses_1", untilRunId: "run_1" })) {
-        seq = conversation.seq;
-      }
-      return seq;
-    };
-    await expect(follow([wrong, honest])).resolves.toBe(11);
-    await expect(follow([wrong])).rejects.toMatchObject({ problem: "offset" });
   });
 });

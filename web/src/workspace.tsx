@@ -1,12 +1,12 @@
 /** The signed-in page: conversations at the left, one of them at the right. */
 import { useCallback, useMemo, useState } from "react";
-import { ConversationView } from "./conversation-view.tsx";
+import { NewConversation } from "./composing/new-conversation.tsx";
+import { outgoingTo, useSend } from "./composing/use-send.ts";
+import { ConversationView } from "./conversation/conversation-view.tsx";
 import type { MeshClients } from "./mesh-clients.ts";
-import { NewConversation } from "./new-conversation.tsx";
-import { SessionList } from "./session-list.tsx";
+import { SessionList } from "./sessions/session-list.tsx";
+import { useSessions } from "./sessions/use-sessions.ts";
 import { useRoute } from "./use-route.ts";
-import { outgoingTo, useSend } from "./use-send.ts";
-import { useSessions } from "./use-sessions.ts";
 
 /** How much of a first message stands in for a title. */
 const firstWordsLength = 80;

@@ -1,55 +1,29 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { RunStatus } from "../../../gen/atoll/event/v1/run_events_pb.ts";
-import { ToolOutcome } from "../../../gen/atoll/event/v1/tool_events_pb.ts";
 import { verifies } from "../../../test/requirements.ts";
 import { makePng } from "../../../test/support/fake-anthropic/pictures.ts";
-import { apiError, type FakeReply, type FakeScript, text } from "../../../test/support/fake-anthropic/script.ts";
+import { apiError, text } from "../../../test/support/fake-anthropic/script.ts";
 import { ErrorReason } from "../../kernel/errors.ts";
-import type { RouterHandlers } from "../agent.fixture.ts";
-import { bodiesOf, type RealModel, type RealModelOptions, startRealModel } from "../real-model.fixture.ts";
+import { bodiesOf } from "../real-model.fixture.ts";
+import {
+  answering,
+  type Content,
+  callTool,
+  expectToGoOn,
+  lastBody,
+  messagesOf,
+  start,
+  toolThenText,
+  words,
+} from "./mended-session.fixture.ts";
 
-type Content = { block: { case: "text"; value: { text: string } } | { case: "image"; value: object } };
-
-const words = (said: string): Content => ({ block: { case: "text", value: { text: said } } });
 const picture = (bytes: Buffer): Content => ({
   block: {
     case: "image",
     value: { media: { mediaType: "image/png", size: BigInt(bytes.length), source: { case: "inline", value: bytes } } },
   },
 });
-
-/** A router whose tools answer with this content, call after call. */
-function answering(...contents: readonly (readonly Content[])[]): RouterHandlers {
-  let calls = 0;
-  return {
-    listTools: () => ({ tools: [{ name: "files.read", description: "Reads." }] }),
-    async *callTool(requests) {
-      for await (const { frame } of requests) {
-        if (frame.case !== "call") continue;
-        const { callId, tool } = frame.value;
-        yield { frame: { case: "started", value: { callId, tool } } };
-        const content = contents[calls++ % contents.length] ?? [];
-        yield {
-          frame: { case: "result", value: { callId, outcome: ToolOutcome.SUCCEEDED, content: [...content] as never } },
-        };
-        return;
-      }
-    },
-  };
-}
-
-const callTool = (count = 1, input: JsonObject = {}): FakeReply => ({
-  kind: "answer",
-  blocks: Array.from({ length: count }, () => ({ type: "tool_use", name: "files__read", input })),
-});
-
-interface SentMessage {
-  readonly role: string;
-  readonly content: readonly JsonObject[];
-}
-
-const messagesOf = (body: JsonObject): readonly SentMessage[] => body.messages as never;
 
 /** Where the API would find something: `messages.N.content.M`, or in a result `….tool_result.content.K`. */
 function placeOf(body: JsonObject, mark: string): string | undefined {
@@ -62,34 +36,6 @@ function placeOf(body: JsonObject, mark: string): string | undefined {
     }
   }
   return undefined;
-}
-
-/** Uses a tool once, then answers; refuses what `refuse` says. */
-function toolThenText(refuse: (body: JsonObject) => string | undefined, use: FakeReply = callTool()): FakeScript {
-  return (body) => {
-    const problem = refuse(body);
-    if (problem !== undefined) return apiError(400, { message: problem });
-    return JSON.stringify(body.messages).includes("tool_result") ? text("answered") : use;
-  };
-}
-
-/** The session goes on: with this worker and with one that knows the log alone, and no request is refused any more. */
-async function expectToGoOn(real: RealModel, sessionId: string): Promise<void> {
-  real.statuses();
-  for (const replaced of [false, true]) {
-    if (replaced) await real.replaceWorker();
-    const { run } = await real.ask("and now?", sessionId);
-    expect(run.status).toBe(RunStatus.COMPLETED);
-    expect(real.statuses()).toEqual([200]);
-  }
-}
-
-const lastBody = (real: RealModel): string => JSON.stringify(real.fake.requests().at(-1)?.body.messages);
-
-async function start(options: RealModelOptions, script: FakeScript): Promise<RealModel> {
-  const real = await startRealModel(options);
-  real.fake.setScript(script);
-  return real;
 }
 
 describe(`a history that the API refuses ${verifies("F2", "F1", "FA3", "FA4")}`, () => {
@@ -219,99 +165,5 @@ describe(`a history that the API refuses ${verifies("F2", "F1", "FA3", "FA4")}`,
     const { run } = await real.ask("hi");
     expect(run).toMatchObject({ status: RunStatus.FAILED, failure: { reason: ErrorReason.MODEL_REFUSED } });
     expect(real.statuses()).toEqual([400]);
-  });
-});
-
-describe(`a prompt that is too long ${verifies("FA6", "F2")}`, () => {
-  it("for four answers of 250 KB is shortened, the largest first, and the session goes on", async () => {
-    const long = ["a", "b", "c", "d"].map((letter) => [
-      words(`${letter}-begin ${letter.repeat(250_000)} ${letter}-end`),
-    ]);
-    const real = await start(
-      { fake: { contextTokens: 100_000 }, router: answering(...long, [words("short and whole")]) },
-      toolThenText(() => undefined, callTool(5)),
-    );
-    const { run, sessionId, events } = await real.ask("read it all");
-    expect(run.status).toBe(RunStatus.COMPLETED);
-    expect(real.statuses()).toEqual([200, 400, 200]);
-    const [mended] = bodiesOf(events, "historyMended");
-    expect(mended?.blocks).toHaveLength(4);
-    expect(mended?.reason).toContain("no longer fitted");
-    const sent = lastBody(real);
-    expect(sent).toContain("short and whole");
-    for (const letter of ["a", "b", "c", "d"]) {
-      expect(sent).toContain(`${letter}-begin`);
-      expect(sent).toContain(`${letter}-end`);
-    }
-    expect(Buffer.byteLength(sent)).toBeGreaterThan(250_000);
-    await expectToGoOn(real, sessionId);
-  });
-
-  it("shortens the answers of earlier turns before the newest", async () => {
-    const contents = [[words(`old ${"o".repeat(250_000)}`)], [words(`new ${"n".repeat(200_000)}`)]];
-    const real = await start({ fake: { contextTokens: 80_000 }, router: answering(...contents) }, (body) => {
-      const last = messagesOf(body).at(-1)?.content ?? [];
-      return last.some(({ type }) => type === "tool_result") ? text("read") : callTool();
-    });
-    const { sessionId } = await real.ask("first");
-    const { run } = await real.ask("second", sessionId);
-    expect(run.status).toBe(RunStatus.COMPLETED);
-    expect(lastBody(real)).toContain("n".repeat(200_000));
-    expect(lastBody(real)).not.toContain("o".repeat(200_000));
-  });
-
-  it("says reset or fork when a person's own words do not fit at their shortest", async () => {
-    const real = await start({ fake: { contextTokens: 300 } }, [text("no")]);
-    const { run } = await real.ask("w ".repeat(20_000));
-    expect(run).toMatchObject({ status: RunStatus.FAILED, failure: { reason: ErrorReason.MODEL_REFUSED } });
-    expect(run.failure?.message).toMatch(/[Rr]eset or fork the session/);
-    expect(real.statuses().length).toBeLessThanOrEqual(9);
-  });
-});
-
-describe(`a tool that the API refuses ${verifies("F1", "F2", "FT2")}`, () => {
-  const tools = (...schemas: readonly JsonObject[]): RouterHandlers => ({
-    ...answering([words("ok")]),
-    listTools: () => ({
-      tools: schemas.map((inputSchema, n) => ({ name: `srv${n}.tool`, description: "", inputSchema })),
-    }),
-  });
-  const sound: JsonObject = { type: "object", properties: { a: { type: "string" } } };
-
-  it.each<[string, JsonObject]>([
-    ["a boolean exclusiveMinimum", { type: "object", properties: { a: { type: "number", exclusiveMinimum: true } } }],
-    ["an unknown type", { type: "object", properties: { a: { type: "strnig" } } }],
-    ["required that is no list", { type: "object", required: "a" }],
-    ["a property that is a text", { type: "object", properties: { a: "text" } }],
-  ])("for %s is left out, visibly, and asked for no more", async (_what, schema) => {
-    const real = await start({ router: tools(sound, schema, sound) }, [text("fine")]);
-    const { run, events, sessionId } = await real.ask("hi");
-    expect(run.status).toBe(RunStatus.COMPLETED);
-    expect(real.statuses()).toEqual([400, 200]);
-    expect(bodiesOf(events, "toolLeftOut")).toMatchObject([
-      { tool: "srv1.tool", reason: expect.stringContaining("draft 2020-12") },
-    ]);
-    const sent = real.fake.requests().at(-1)?.body.tools as unknown as { name: string }[];
-    expect(sent.map(({ name }) => name)).toEqual(["srv0__tool", "srv2__tool"]);
-    const again = await real.ask("and?", sessionId);
-    expect(again.run.status).toBe(RunStatus.COMPLETED);
-    expect(real.statuses()).toEqual([200]);
-    expect(bodiesOf(again.events, "toolLeftOut")).toHaveLength(1);
-  });
-
-  it("of a server with many of them costs no more requests than there are", async () => {
-    const broken: JsonObject = { type: "object", properties: { a: { type: "strnig" } } };
-    const router: RouterHandlers = {
-      ...tools(),
-      listTools: () => ({
-        tools: [
-          ...Array.from({ length: 40 }, (_, n) => ({ name: `bad.tool${n}`, inputSchema: broken })),
-          { name: "good.tool", inputSchema: sound },
-        ],
-      }),
-    };
-    const real = await start({ router }, [text("fine")]);
-    expect((await real.ask("hi")).run.status).toBe(RunStatus.COMPLETED);
-    expect(real.statuses()).toEqual([400, 400, 400, 200]);
   });
 });

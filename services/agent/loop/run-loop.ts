@@ -3,39 +3,25 @@
  *
  * Keeps R4: a finished step is never made again, and a step whose model call had ended goes on with its tools. Keeps S8:
  * a step that was cut short is discarded by name before it is made again. Keeps L7: steps, tokens, time and retries are
- * bounded, and a wait for the model is told (ModelWaiting). It writes exactly one RunFinished, unless the run was taken
- * from it.
+ * bounded. It writes exactly one RunFinished, unless the run was taken from it.
  */
+
 import { create } from "@bufbuild/protobuf";
-import { type Duration, DurationSchema, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { ConnectError } from "@connectrpc/connect";
+import { type Duration, DurationSchema } from "@bufbuild/protobuf/wkt";
 import { DiscardReason } from "../../../gen/atoll/event/v1/block_events_pb.ts";
-import {
-  RunFailureSchema,
-  type RunFinished,
-  RunFinishedSchema,
-  RunStatus,
-} from "../../../gen/atoll/event/v1/run_events_pb.ts";
+import { RunFinishedSchema, RunStatus } from "../../../gen/atoll/event/v1/run_events_pb.ts";
 import { longestWaitMs } from "../../kernel/clock.ts";
-import { ErrorReason, failure, failureFacts } from "../../kernel/errors.ts";
-import { cutText } from "../../kernel/visible-text.ts";
 import { openCalls, type Step } from "../memory/conversation.ts";
 import type { WorkingConversation } from "../memory/working-conversation.ts";
-import { mostMendings } from "../models/model.ts";
+import { endOf, type RunEnd } from "./end-of-run.ts";
 import { endOpenCalls } from "./end-open-calls.ts";
-import { RunCancelled, RunLost, RunRefused } from "./run-ending.ts";
-import { runModelStep, writeVoided } from "./run-model-step.ts";
-import type { RunParts } from "./run-parts.ts";
+import { modelOf } from "./model-of.ts";
+import { BudgetExceeded, limit, tokensOf } from "./run-budget.ts";
+import { RunRefused } from "./run-ending.ts";
+import { writeVoided } from "./run-model-step.ts";
+import type { RunParts, TimedParts } from "./run-parts.ts";
 import { runToolStep } from "./run-tool-step.ts";
-import { waitBeforeRetry } from "./step-retries.ts";
-
-/** Of a run that has its clock running. */
-interface TimedParts extends RunParts {
-  /** What is left of the run's time, in milliseconds. */
-  readonly leftMs: () => number;
-}
-
-const longestWaitReason = 1_024;
+import { isSilent, refuseBadStop, takeModelStep } from "./take-model-step.ts";
 
 /** Runs to the end and writes RunFinished. Throws RunLost, and only that, when the run belongs to somebody else. */
 export async function runLoop(parts: RunParts, conversation: WorkingConversation): Promise<void> {
@@ -50,7 +36,7 @@ export async function runLoop(parts: RunParts, conversation: WorkingConversation
   if (leftMs() <= 0) expire();
   const signal = AbortSignal.any([parts.signal, deadline.signal]);
   let steps = 0;
-  let end: Pick<RunFinished, "status"> & Partial<Omit<RunFinished, "$typeName">>;
+  let end: RunEnd;
   try {
     await takeSteps({ ...parts, signal, leftMs }, conversation, (step) => {
       steps = step;
@@ -79,10 +65,6 @@ export async function runLoop(parts: RunParts, conversation: WorkingConversation
     end = endOf(error, parts);
     await finish();
   }
-}
-
-class BudgetExceeded extends Error {
-  override readonly name = "BudgetExceeded";
 }
 
 async function takeSteps(
@@ -118,184 +100,14 @@ async function takeSteps(
     parts.signal.throwIfAborted();
     if (step > maxSteps) throw new BudgetExceeded(`steps (${maxSteps})`);
     if (tokens.left <= 0) throw new BudgetExceeded(`output tokens (${tokens.max})`);
-    await modelStep(parts, conversation, step);
+    await takeModelStep(parts, conversation, step);
     last = run.steps.at(-1);
   }
-}
-
-/** The output tokens of the whole run; Infinity without a bound. */
-interface TokenBudget {
-  readonly max: number;
-  readonly left: number;
-}
-
-function tokensOf({ options }: RunParts, { run }: WorkingConversation): TokenBudget {
-  const max = Number(options?.maxOutputTokens ?? 0n) || Number.POSITIVE_INFINITY;
-  return { max, left: run.steps.reduce((left, { outputTokens }) => left - outputTokens, max) };
 }
 
 /** Whether the step needs no answer: the model asked for no tool. */
 function isLastWord(step: Step): boolean {
   return step.stopReason !== "pause" && !step.items.some((item) => item.kind === "call");
-}
-
-/** Whether the model ended its turn and neither said anything nor asked for a tool. */
-function isSilent({ stopReason, items }: Step): boolean {
-  if (stopReason !== "end" && stopReason !== "tool_use") return false;
-  return !items.some((item) => item.kind === "call" || (item.block === "text" && item.text.trim() !== ""));
-}
-
-/** Takes the step, again when its model call failed in a way that may pass, and once more when the model said nothing. */
-async function modelStep(parts: TimedParts, conversation: WorkingConversation, step: number): Promise<void> {
-  const mending = { left: mostMendings };
-  let isAskedAgain = false;
-  for (let retries = 0; ; ) {
-    let begun: Step | undefined;
-    try {
-      const { left: tokensLeft } = tokensOf(parts, conversation);
-      const outcome = await runModelStep(parts, conversation, step, { tokensLeft, mending, isAskedAgain });
-      refuseBadStop(outcome, tokensOf(parts, conversation));
-      begun = conversation.run.steps.at(-1);
-      if (begun === undefined || !isSilent(begun)) return;
-      if (isAskedAgain) throw noAnswer(outcome.model);
-    } catch (error) {
-      begun = conversation.run.steps.at(-1);
-      if (parts.signal.aborted || begun === undefined || begun.step !== step) throw error;
-      await waitForModel(parts, begun, { error, retries });
-      retries += 1;
-      conversation.discardStep(begun, DiscardReason.MODEL_RETRY);
-      continue;
-    }
-    isAskedAgain = true;
-    conversation.discardStep(begun, DiscardReason.NO_ANSWER);
-    parts.deps.log.warn({ runId: parts.runId, step }, "the model said nothing; it is asked once more");
-  }
-}
-
-function noAnswer(model: string): ConnectError {
-  const message =
-    "the model gave no answer, also when it was asked once more: send the message again, or put it differently";
-  return failure(ErrorReason.MODEL_GAVE_NO_ANSWER, message, { metadata: { model } });
-}
-
-/** Waits as the step's budget allows, and says so in the log. Throws what the run ends with when it does not allow it. */
-async function waitForModel(
-  parts: TimedParts,
-  { step }: Step,
-  { error, retries }: { readonly error: unknown; readonly retries: number },
-): Promise<void> {
-  const { deps, writer, runId } = parts;
-  const { name: model, maxRetries } = modelOf(parts);
-  const budget = { retries, maxRetries, leftMs: parts.leftMs(), random: Math.random() };
-  const waitMs = Math.ceil(waitBeforeRetry(error, budget));
-  const reason = cutText(ConnectError.from(error).rawMessage, longestWaitReason);
-  const retry = retries + 1;
-  writer.abandonBlock();
-  writer.beginStep(step);
-  writer.write({
-    case: "modelWaiting",
-    value: {
-      model,
-      reason,
-      retry,
-      of: maxRetries,
-      waitMs: BigInt(waitMs),
-      until: timestampFromMs(deps.clock.nowMs() + waitMs),
-    },
-  });
-  deps.log.warn({ runId, step, retry, of: maxRetries, waitMs, reason }, "the model call failed; it is made again");
-  await deps.clock.sleep(waitMs, parts.signal);
-}
-
-/** The model that the run is to call, as far as it is known. */
-function modelOf({ deps, options, agent }: TimedParts): { readonly name: string; readonly maxRetries: number } {
-  const wanted = options?.model || agent.model;
-  const found = deps.models.resolve(wanted);
-  return { name: found?.name ?? wanted, maxRetries: found?.model.maxRetries ?? 0 };
-}
-
-interface ModelStop {
-  /** A ModelStopReason; a text, because the log may hold one of a newer worker. */
-  readonly stopReason: string;
-  readonly stopDetail: string;
-  readonly model: string;
-}
-
-function refuseBadStop({ stopReason, stopDetail, model }: ModelStop, tokens: TokenBudget): void {
-  switch (stopReason) {
-    case "refusal":
-      throw failure(ErrorReason.MODEL_REFUSED, `the model declined to answer ${stopDetail}`.trim(), {
-        metadata: { model },
-      });
-    case "context_full":
-      throw failure(ErrorReason.MODEL_REFUSED, "the conversation no longer fits the model: reset or fork the session", {
-        metadata: { model },
-      });
-    case "max_tokens":
-      throw new BudgetExceeded(tokens.left <= 0 ? `output tokens (${tokens.max})` : "output tokens of one model call");
-  }
-}
-
-function endOf(error: unknown, parts: RunParts): Pick<RunFinished, "status"> & Partial<Omit<RunFinished, "$typeName">> {
-  const reason: unknown = parts.signal.aborted ? parts.signal.reason : error;
-  if (reason instanceof RunLost) throw reason;
-  if (reason instanceof RunCancelled) return { status: RunStatus.CANCELLED, cancelledBy: reason.cancelledBy };
-  const refused = [error, reason].find((each) => each instanceof RunRefused);
-  if (refused !== undefined) {
-    const message = cutText(`what the run wrote could not be stored: ${refused.message}`, 4_000);
-    return { status: RunStatus.FAILED, failure: create(RunFailureSchema, { reason: refused.reason, message }) };
-  }
-  if (error instanceof BudgetExceeded) {
-    const message = `the run used up its ${error.message}`;
-    return {
-      status: RunStatus.BUDGET_EXCEEDED,
-      failure: create(RunFailureSchema, { reason: ErrorReason.LIMIT_EXCEEDED, message }),
-    };
-  }
-  if (error instanceof ConnectError) {
-    const { reason: known, metadata, retryAfterMs } = failureFacts(error);
-    if (known !== undefined) {
-      const retryable = retryAfterMs > 0 || (retryableReasons.has(known) && metadata["retry"] !== "false");
-      return {
-        status: RunStatus.FAILED,
-        failure: create(RunFailureSchema, {
-          reason: known,
-          message: error.rawMessage.slice(0, 4_096),
-          metadata: { ...metadata },
-          retryable,
-        }),
-      };
-    }
-  }
-  parts.deps.log.error(
-    {
-      runId: parts.runId,
-      traceId: parts.traceId,
-      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    },
-    "a run failed",
-  );
-  const message = `a fault of ours; the log has it under trace ${parts.traceId}`;
-  return {
-    status: RunStatus.FAILED,
-    failure: create(RunFailureSchema, {
-      reason: ErrorReason.INTERNAL,
-      message,
-      metadata: { trace_id: parts.traceId },
-      retryable: true,
-    }),
-  };
-}
-
-const retryableReasons: ReadonlySet<ErrorReason> = new Set([
-  ErrorReason.MODEL_UNAVAILABLE,
-  ErrorReason.MODEL_GAVE_NO_ANSWER,
-  ErrorReason.PEER_UNAVAILABLE,
-]);
-
-/** A run's own wish, within the agent's bound. */
-function limit(wish: number, bound: number): number {
-  return wish > 0 ? Math.min(wish, bound) : bound;
 }
 
 function durationOf(ms: number): Duration {

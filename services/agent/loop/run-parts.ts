@@ -25,3 +25,9 @@ export interface RunParts {
   /** Whose tools are listed, for the cache. */
   readonly toolsKey: string;
 }
+
+/** Of a run that has its clock running. */
+export interface TimedParts extends RunParts {
+  /** What is left of the run's time, in milliseconds. */
+  readonly leftMs: () => number;
+}

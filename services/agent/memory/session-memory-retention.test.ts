@@ -2,7 +2,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { accept, append, claimOne, lastBatchOf, makeSession } from "../../../test/contract/session-store-fixture.ts";
+import {
+  accept,
+  append,
+  claimOne,
+  lastBatchOf,
+  makeSession,
+} from "../../../test/contract/session-store/store-fixture.ts";
 import { verifies } from "../../../test/requirements.ts";
 import { withStore } from "../../../test/support/closed-store.ts";
 import { as, person, startSessionService } from "../../../test/support/session-service.ts";

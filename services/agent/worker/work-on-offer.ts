@@ -22,7 +22,7 @@ import type { ToolList } from "../tools/tool-list.ts";
 import type { RunOutlet } from "./run-outlet.ts";
 
 /** What all runs of a worker share. */
-interface WorkerParts {
+export interface WorkerParts {
   readonly deps: AgentDeps;
   readonly tools: ToolList;
   readonly memory: SessionMemory;

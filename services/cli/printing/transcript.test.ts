@@ -1,63 +1,26 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { create, fromBinary, fromJson, type JsonValue } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { lexer } from "marked";
 import { describe, expect, it } from "vitest";
-import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { RunStatus } from "../../../gen/atoll/event/v1/run_events_pb.ts";
 import { AnswerAction, ApprovalDecision, ToolOutcome } from "../../../gen/atoll/event/v1/tool_events_pb.ts";
 import { SessionSchema } from "../../../gen/atoll/session/v1/session_pb.ts";
 import { verifies } from "../../../test/requirements.ts";
-import { type EventBody, encodeEvent } from "../../kernel/event/encode-event.ts";
-import { stampEvents } from "../../kernel/event/wire/stamp-events.fixture.ts";
-import { writeTranscript } from "./transcript.ts";
+import { ended, logOf, outside, said, started, step, text, transcript, type Written } from "./written-log.fixture.ts";
 
-const session = create(SessionSchema, { sessionId: "ses_1", agentId: "main", title: "Boats # [now](http://a.b)" });
-
-async function transcript(pages: readonly (readonly Event[])[], of = session): Promise<string> {
-  const serve = async function* () {
-    yield* pages;
-  };
-  const paragraphs: string[] = [];
-  for await (const paragraph of writeTranscript(of, serve())) paragraphs.push(paragraph);
-  return paragraphs.join("\n\n");
-}
-
-type Written = readonly [body: EventBody, place?: { runId?: string; step?: number; attempt?: number }];
-
-function logOf(...written: readonly Written[]): Event[] {
-  const encoded = written.map(([body, place]) => encodeEvent({ runId: "run_1", step: 1, attempt: 1, ...place, body }));
-  return stampEvents(encoded, 0, Date.UTC(2026, 0, 2)).map(({ bytes }) => fromBinary(EventSchema, bytes));
-}
-
-const text = (words: string) => ({ block: { case: "text" as const, value: { text: words } } });
-const outside = { runId: "", step: 0, attempt: 0 };
-const said = (words: string, runId = "run_1"): Written => [
-  {
-    case: "messageReceived",
-    value: { runId, messageId: words, content: [text(words)], origin: { principal: "user:ada" } },
-  },
-  outside,
-];
-const started = (runId = "run_1"): Written => [
-  { case: "runStarted", value: { agentId: "main" } },
-  { runId, step: 0 },
-];
 const queued = (runId = "run_1"): Written => [
   { case: "runQueued", value: { agentId: "main" } },
   { runId, step: 0 },
 ];
-const step: Written = [{ case: "stepStarted", value: { model: "offline" } }];
+
 const answer = (words: string): Written => [{ case: "textDelta", value: { blockId: "1.1.0", text: words } }];
+
 const proposed = (callId: string): Written => [
   { case: "toolCallProposed", value: { callId, tool: "files.read", argumentsJson: JSON.stringify({ path: "a`b" }) } },
 ];
+
 const finished = (callId: string, outcome: ToolOutcome, words: string): Written => [
   { case: "toolCallFinished", value: { callId, outcome, content: [text(words)], durationMs: 12 } },
-];
-const ended = (status: RunStatus, more: object = {}, runId = "run_1"): Written => [
-  { case: "runFinished", value: { status, ...more } },
-  { runId },
 ];
 
 describe("a transcript", () => {
@@ -290,62 +253,4 @@ _End of the log at event 13._`);
       { numRuns: 300 },
     );
   });
-
-  const folder = new URL("../../../test/contract/fold-vectors/", import.meta.url);
-  const vectors = readdirSync(folder)
-    .filter((file) => file.endsWith(".json"))
-    .map((file) => JSON.parse(readFileSync(new URL(file, folder), "utf8")) as Vector)
-    .filter(({ streams, expectError }) => streams.length === 1 && expectError === undefined);
-
-  it("is the same wherever the pages of the log end", async () => {
-    const logs = vectors
-      .map(({ streams: [stream = []] }) =>
-        stream.map((json) => fromJson(EventSchema, json, { ignoreUnknownFields: true })),
-      )
-      .filter(endsEachRunOnce);
-    expect(logs.length).toBeGreaterThan(8);
-    await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...logs), fc.array(fc.nat(40)), async (log, cuts) => {
-        const borders = [0, ...new Set(cuts.map((cut) => cut % log.length)), log.length].sort((a, b) => a - b);
-        const pages = borders.slice(1).map((to, index) => log.slice(borders[index], to));
-        expect(await transcript(pages)).toBe(await transcript([log]));
-      }),
-      { numRuns: 500 },
-    );
-  });
-
-  /** The fold takes more than a log can hold (R2); what a transcript has forgotten can't come back. */
-  function endsEachRunOnce(log: readonly Event[]): boolean {
-    const ended = new Set<string>();
-    return log.every(({ runId, body }) => {
-      if (ended.has(runId)) return false;
-      if (body.case === "runFinished") ended.add(runId);
-      return true;
-    });
-  }
-
-  it(`forgets what it has written ${verifies("L7")}`, async () => {
-    // Every page is a run; what is written of it comes with the next page, not at the end.
-    const log = logOf(
-      ...Array.from({ length: 30 }, (_, n): Written[] => {
-        const runId = `run_${n}`;
-        return [said(`m${n}`, runId), started(runId), ended(RunStatus.COMPLETED, {}, runId)];
-      }).flat(),
-    );
-    let served = 0;
-    const serve = async function* () {
-      for (; served < 30; served++) yield log.slice(3 * served, 3 * served + 3);
-    };
-    let written = 0;
-    for await (const paragraph of writeTranscript(session, serve())) {
-      if (paragraph.includes("\nm")) written += 1;
-      expect(served - written).toBeLessThanOrEqual(2);
-    }
-    expect(written).toBe(30);
-  });
 });
-
-interface Vector {
-  readonly streams: readonly (readonly JsonValue[])[];
-  readonly expectError?: string;
-}

@@ -9,7 +9,7 @@
 import { hash } from "node:crypto";
 import { clone, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { ErrorReason, failure } from "../../kernel/errors.ts";
-import type { Answered, Request } from "../store/session-store.ts";
+import type { Answered, Request } from "../store/request.ts";
 import { encodeCanonically } from "./canonical-message.ts";
 
 const version = "2";

@@ -15,8 +15,8 @@ import type { Scope } from "../../kernel/store/scope.ts";
 import { countFitting } from "../reading/fit-answer.ts";
 import { toListedSession, toSession } from "../reading/session-message.ts";
 import type { SessionDeps } from "../session-deps.ts";
+import type { ListSessionsInput, SessionPage } from "../store/pages.ts";
 import type { SessionRow } from "../store/rows.ts";
-import type { ListSessionsInput, SessionPage } from "../store/session-store.ts";
 
 const defaultPageSize = 50;
 

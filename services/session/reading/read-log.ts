@@ -17,7 +17,7 @@ import type { StoredEvent } from "../../kernel/event/stored-event.ts";
 import { scopeOf } from "../../kernel/rpc/call-context.ts";
 import { InvalidPageToken } from "../../kernel/store/store-errors.ts";
 import type { SessionDeps } from "../session-deps.ts";
-import type { LogPage } from "../store/session-store.ts";
+import type { LogPage } from "../store/pages.ts";
 import { requireOpened, sessionNotFound } from "./read-session.ts";
 
 type Page = Extract<LogPage, { kind: "page" }>;

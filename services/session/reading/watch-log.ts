@@ -11,7 +11,7 @@ import type { Scope } from "../../kernel/store/scope.ts";
 import { splitSlice } from "../../kernel/stream/split-slice.ts";
 import { type LogSlice, tailLog } from "../../kernel/stream/tail-log.ts";
 import type { SessionDeps } from "../session-deps.ts";
-import type { LogPage } from "../store/session-store.ts";
+import type { LogPage } from "../store/pages.ts";
 import { checkCursor } from "./read-log.ts";
 import { sessionNotFound } from "./read-session.ts";
 

@@ -13,7 +13,7 @@ import {
   delta,
   lastBatchOf,
   makeSession,
-} from "../../../test/contract/session-store-fixture.ts";
+} from "../../../test/contract/session-store/store-fixture.ts";
 import { verifies } from "../../../test/requirements.ts";
 import { withStore } from "../../../test/support/closed-store.ts";
 import { as, person, type RunningSession, startSessionService } from "../../../test/support/session-service.ts";

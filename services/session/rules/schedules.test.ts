@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { verifies } from "../../../test/requirements.ts";
 import { MeshWorld } from "./mesh-world.fixture.ts";
-import { Broken, type PlantedBug, plantedBugs } from "./store-world.fixture.ts";
+import { Broken, type PlantedBug, plantedBugs } from "./world-facts.fixture.ts";
 
 /** Two steps of fifteen bits each: five say what is done, ten to whom. */
 const anySchedule = fc.noBias(fc.array(fc.nat({ max: 2 ** 30 - 1 }), { minLength: 8, maxLength: 72, size: "max" }));

@@ -1,6 +1,7 @@
 /** A worker for random schedules: it obeys, reads, says batches and keeps them until they are answered. */
 import type { judgeBatch } from "./judge-batch.ts";
-import { type Batch, cancelled, completed, type StoreWorld } from "./store-world.fixture.ts";
+import type { StoreWorld } from "./store-world.fixture.ts";
+import { type Batch, cancelled, completed } from "./world-facts.fixture.ts";
 
 /** What a worker has of a run. */
 export interface Work {

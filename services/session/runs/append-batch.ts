@@ -13,8 +13,9 @@ import { checkWorkerEvent } from "../../kernel/event/check-worker-event.ts";
 import { StoreUnavailable } from "../../kernel/store/store-errors.ts";
 import type { SessionDeps } from "../session-deps.ts";
 import type { WorkerBatch } from "../store/changes.ts";
+import type { AttachedWorker } from "./attached-workers.ts";
 import { followUpOf } from "./follow-up.ts";
-import type { AttachedWorker, RunDispatcher } from "./run-dispatcher.ts";
+import type { RunDispatcher } from "./run-dispatcher.ts";
 
 /** How a batch is answered. */
 export type BatchAnswer = Extract<RawAttachResponse["frame"], { readonly case: "accepted" | "refused" }>;

@@ -17,8 +17,9 @@ import { ErrorReason, failure } from "../../kernel/errors.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";
 import type { SessionDeps } from "../session-deps.ts";
 import { appendBatch } from "./append-batch.ts";
+import type { AttachedWorker } from "./attached-workers.ts";
 import { Places } from "./places.ts";
-import type { AttachedWorker, RunDispatcher } from "./run-dispatcher.ts";
+import type { RunDispatcher } from "./run-dispatcher.ts";
 import { renewRunTokens } from "./run-tokens.ts";
 
 type Said = RawAttachRequest["frame"];

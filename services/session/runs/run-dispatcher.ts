@@ -4,72 +4,40 @@
  * Keeps R2: every running run has a lease here, and a lease that ends leads to another worker or to a terminal event.
  * Keeps R3: the store gives out a session's next run only when it has no active one. Keeps L4: see run-lease.ts.
  */
-import type { RawRunOffer } from "../../../gen/atoll/internal/v1/raw_events_pb.ts";
-import type { HeldRun, RunCommand } from "../../../gen/atoll/session/v1/attach_pb.ts";
+import type { HeldRun } from "../../../gen/atoll/session/v1/attach_pb.ts";
 import type { Timer } from "../../kernel/clock.ts";
 import { ErrorReason, failure } from "../../kernel/errors.ts";
-import { encodeEvent } from "../../kernel/event/encode-event.ts";
-import { isExpired, judgeOrphan } from "../rules/judge-lease.ts";
-import { mayRun, runsInReach, type WorkerReach } from "../rules/place-run.ts";
+import { judgeOrphan } from "../rules/judge-lease.ts";
+import { mayRun, runsInReach } from "../rules/place-run.ts";
 import type { SessionDeps } from "../session-deps.ts";
 import type { Claimed, Commanded } from "../store/changes.ts";
 import type { RunRow } from "../store/rows.ts";
+import { type AttachedWorker, AttachedWorkers, addCredits, spendCredits } from "./attached-workers.ts";
 import { endRunHere } from "./end-run-here.ts";
 import { makeOffer } from "./make-offer.ts";
-import {
-  type ClosedCommands,
-  closeCommands,
-  isHeldBy,
-  type LeaseHolder,
-  mayTakeUp,
-  newLease,
-  type RunLease,
-  tellHolder,
-} from "./run-lease.ts";
-import { isTokenDue, maxTokensOfRenewal } from "./run-tokens.ts";
-
-/** An attached worker. */
-export interface AttachedWorker extends LeaseHolder, WorkerReach {
-  /** How many more runs it takes now. */
-  credits: number;
-  /** Whether it works off what it has: nothing more is offered. */
-  isDraining: boolean;
-  readonly offer: (offer: RawRunOffer) => void;
-  /** Asks it to attach elsewhere. */
-  readonly leave: (closesInMs: number) => void;
-}
-
-/** What became of the runs that a worker says it holds. */
-export interface Renewed {
-  readonly lost: readonly HeldRun[];
-  /** What its stream must be told. */
-  readonly commands: readonly RunCommand[];
-  /** Leases whose holder needs the next token of its run. */
-  readonly tokensDue: readonly RunLease[];
-}
+import { type ClosedCommands, closeCommands, type RunLease, tellHolder } from "./run-lease.ts";
+import { type Renewed, RunLeases } from "./run-leases.ts";
+import { takeUpEvent } from "./take-up-event.ts";
 
 /** Runs that one claim takes at the most, so that several workers share a queue. */
 const claimLimit = 8;
-/** The most that a worker can have: what its first frame may bring. */
-const maxCredits = 10_000;
 const reapIntervalMs = 100;
 /** From a failure of the store to the next try. */
 const retryWaitMs = 1_000;
 
 export class RunDispatcher {
   readonly #deps: SessionDeps;
-  readonly #workers = new Set<AttachedWorker>();
-  readonly #leases = new Map<string, RunLease>();
+  readonly #workers = new AttachedWorkers();
+  readonly #leases: RunLeases;
   #reaper: Timer | undefined;
   #dispatching: "idle" | "running" | "again" = "idle";
   /** Whether the store may have a run to claim: a claim is a commit, and an empty one costs the next turn its time. */
   #mayWait = true;
   #closed = false;
-  /** Set while the instance drains; resolves when the last worker has left. */
-  #allLeft: PromiseWithResolvers<void> | undefined;
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
+    this.#leases = new RunLeases(deps);
   }
 
   /** Finds the runs whose holder is gone because this instance was. */
@@ -88,10 +56,8 @@ export class RunDispatcher {
   }
 
   /** Gives out nothing more and asks every worker to attach elsewhere; resolves when they have left. Runs are kept. */
-  async drainInstance(closesInMs: number): Promise<void> {
-    this.#allLeft = Promise.withResolvers();
-    for (const worker of this.#workers) worker.leave(closesInMs);
-    if (this.#workers.size > 0) await this.#allLeft.promise;
+  drainInstance(closesInMs: number): Promise<void> {
+    return this.#workers.askToLeave(closesInMs);
   }
 
   /** Attached workers and the runs that they hold. */
@@ -100,37 +66,30 @@ export class RunDispatcher {
   }
 
   /** The lease of a run that this stream holds under this epoch; undefined for every other. */
-  leaseOf(worker: AttachedWorker, { runId, epoch }: Pick<HeldRun, "runId" | "epoch">): RunLease | undefined {
-    const lease = this.#leases.get(runId);
-    return lease !== undefined && isHeldBy(lease, worker, Number(epoch)) ? lease : undefined;
+  leaseOf(worker: AttachedWorker, held: Pick<HeldRun, "runId" | "epoch">): RunLease | undefined {
+    return this.#leases.heldBy(worker, held);
   }
 
   /** Errors: DRAINING while the instance drains. */
   attach(worker: AttachedWorker, held: readonly HeldRun[]): Renewed {
-    if (this.#allLeft !== undefined) {
+    if (this.#workers.areLeaving) {
       throw failure(ErrorReason.DRAINING, "this instance drains: attach to another one", {
         retryAfterMs: 100,
       });
     }
     this.#workers.add(worker);
-    const renewed = this.#takeUp(worker, held);
+    const renewed = this.#leases.takeUp(worker, held);
     this.runQueued();
     return renewed;
   }
 
   detach(worker: AttachedWorker): void {
-    this.#workers.delete(worker);
-    const sinceMs = this.#deps.clock.monotonicMs();
-    for (const lease of this.#leases.values()) {
-      if (lease.holder !== worker) continue;
-      lease.holder = undefined;
-      if (lease.state.kind === "held") lease.state = { kind: "detached", sinceMs };
-    }
-    if (this.#workers.size === 0) this.#allLeft?.resolve();
+    this.#workers.remove(worker);
+    this.#leases.detach(worker);
   }
 
   addCredits(worker: AttachedWorker, credits: number): void {
-    worker.credits = Math.min(worker.credits + credits, maxCredits);
+    addCredits(worker, credits);
     this.kick();
   }
 
@@ -139,36 +98,9 @@ export class RunDispatcher {
     worker.isDraining = true;
   }
 
-  /** Gives a worker's new stream the leases that it still has, and says which it has lost and what it must be told of the others. */
-  #takeUp(worker: AttachedWorker, held: readonly HeldRun[]): Renewed {
-    const commands: RunCommand[] = [];
-    for (const run of held) {
-      const lease = this.#leases.get(run.runId);
-      if (lease === undefined || !mayTakeUp(lease, worker, Number(run.epoch))) continue;
-      commands.push(...lease.commands);
-      lease.holder = worker;
-      lease.workerId = worker.workerId;
-    }
-    return { ...this.renew(worker, held), commands };
-  }
-
-  /** Renews the leases that this stream holds; says which it has not. */
+  /** Renews the leases that this stream holds; says which it does not. */
   renew(worker: AttachedWorker, held: readonly HeldRun[]): Omit<Renewed, "commands"> {
-    const renewedAtMs = this.#deps.clock.monotonicMs();
-    const nowMs = this.#deps.clock.nowMs();
-    const lost: HeldRun[] = [];
-    const tokensDue: RunLease[] = [];
-    for (const run of held) {
-      const lease = this.leaseOf(worker, run);
-      if (lease === undefined) {
-        lost.push(run);
-        continue;
-      }
-      if (tokensDue.length < maxTokensOfRenewal && isTokenDue(lease, nowMs)) tokensDue.push(lease);
-      lease.isOffered = true;
-      lease.state = { kind: "held", renewedAtMs };
-    }
-    return { lost, tokensDue };
+    return this.#leases.renew(worker, held);
   }
 
   /** A worker gives a run back: it goes to the next one at once. */
@@ -182,7 +114,7 @@ export class RunDispatcher {
 
   /** The run has its terminal event. */
   finished(runId: string, freesNext: boolean): void {
-    this.#leases.delete(runId);
+    this.#leases.removeOf(runId);
     if (freesNext) this.runQueued();
   }
 
@@ -192,23 +124,14 @@ export class RunDispatcher {
     this.kick();
   }
 
-  /**
-   * Tells holders what they must do, at once. A run that has no lease here is claimed in this moment, or held by the
-   * holder of another lease: its commands are read from the store when the lease is made.
-   */
+  /** Tells holders what they must do, at once (see RunLeases.command). */
   command(commanded: readonly Commanded[]): void {
-    for (const { run, command } of commanded) {
-      const lease = this.#leases.get(run.runId);
-      if (lease === undefined || lease.epoch !== run.epoch) continue;
-      const wasCancelled = lease.cancel !== undefined;
-      tellHolder(lease, [command]);
-      if (!wasCancelled) this.#endAfterGrace(lease);
-    }
+    for (const lease of this.#leases.command(commanded)) this.#endAfterGrace(lease);
   }
 
   /** A batch closed commands of the run. */
   acted(runId: string, closed: ClosedCommands): void {
-    const lease = this.#leases.get(runId);
+    const lease = this.#leases.find(runId);
     if (lease !== undefined) closeCommands(lease, closed);
   }
 
@@ -220,13 +143,13 @@ export class RunDispatcher {
 
   /** Tried until the store takes it: a holder that renews and does not stop would keep the run for ever (R2). */
   #endCancelled(lease: RunLease): void {
-    if (this.#closed || this.#leases.get(lease.runId) !== lease) return;
+    if (this.#closed || !this.#leases.has(lease)) return;
     this.#inBackground(this.#finishHere(lease), () => this.#endCancelled(lease));
   }
 
   /** Looks for workers that can take the runs that wait. */
   kick(): void {
-    if (this.#closed || this.#allLeft !== undefined) return;
+    if (this.#closed || this.#workers.areLeaving) return;
     if (this.#dispatching !== "idle") {
       this.#dispatching = "again";
       return;
@@ -247,7 +170,7 @@ export class RunDispatcher {
     };
     do {
       this.#dispatching = "running";
-      for (const lease of [...this.#leases.values()]) {
+      for (const lease of this.#leases.list()) {
         if (lease.state.kind === "orphaned") await attempt(this.#dispatchOrphan(lease));
       }
       await attempt(this.#dispatchQueued());
@@ -265,7 +188,7 @@ export class RunDispatcher {
     this.#mayWait = false;
     const dry = new Set<AttachedWorker>();
     for (;;) {
-      const worker = this.#workerWithCredits((candidate) => !dry.has(candidate));
+      const worker = this.#workers.findWithCredits((candidate) => !dry.has(candidate));
       if (worker === undefined) {
         // What no worker had the capacity to ask for may still be there.
         if (dry.size < this.#workers.size) this.#mayWait = true;
@@ -277,7 +200,7 @@ export class RunDispatcher {
         dry.add(worker);
         continue;
       }
-      const claimed = await spend(worker, limit, () =>
+      const claimed = await spendCredits(worker, limit, () =>
         this.#deps.store.claimRuns({
           reach,
           limit,
@@ -293,25 +216,17 @@ export class RunDispatcher {
     const isCancelled = lease.cancel !== undefined;
     const verdict = judgeOrphan({ isCancelled, attempt: lease.attempt }, this.#deps.settings.maxAttempts);
     if (verdict === "finish") return this.#finishHere(lease);
-    const worker = this.#workerWithCredits((candidate) => mayRun(candidate, lease, this.#deps.settings.agents));
+    const worker = this.#workers.findWithCredits((candidate) => mayRun(candidate, lease, this.#deps.settings.agents));
     if (worker === undefined) return;
-    const [claim] = await spend(worker, 1, async () => {
+    const [claim] = await spendCredits(worker, 1, async () => {
       const events = (run: RunRow) => [takeUpEvent(run, worker.workerId, "worker lost")];
       const taken = await this.#deps.store.takeOverRun(lease, events);
       return taken === undefined ? [] : [taken];
     });
-    if (this.#leases.get(lease.runId) === lease) this.#leases.delete(lease.runId);
+    this.#leases.remove(lease);
     if (claim === undefined) return;
     this.#deps.log.warn({ runId: lease.runId, epoch: claim.run.epoch, workerId: worker.workerId }, "run taken over");
     await this.#handOverAll([claim], worker);
-  }
-
-  #workerWithCredits(accepts: (worker: AttachedWorker) => boolean): AttachedWorker | undefined {
-    let best: AttachedWorker | undefined;
-    for (const worker of this.#workers) {
-      if (!worker.isDraining && worker.credits > (best?.credits ?? 0) && accepts(worker)) best = worker;
-    }
-    return best;
   }
 
   #leaseTo(worker: AttachedWorker, run: RunRow): RunLease {
@@ -353,37 +268,23 @@ export class RunDispatcher {
   }
 
   #addLease(run: RunRow, holder: AttachedWorker | undefined, state: RunLease["state"]): RunLease {
-    const lease = newLease(run, holder, state);
-    this.#leases.set(run.runId, lease);
+    const lease = this.#leases.add(run, holder, state);
     this.#endAfterGrace(lease);
     return lease;
   }
 
   async #finishHere(lease: RunLease): Promise<void> {
     await endRunHere(this.#deps, lease);
-    if (this.#leases.get(lease.runId) === lease) this.#leases.delete(lease.runId);
+    this.#leases.remove(lease);
     this.runQueued();
   }
 
   #armReaper(): void {
     if (this.#closed) return;
     this.#reaper = this.#deps.clock.setTimer(reapIntervalMs, () => {
-      this.#reap();
+      if (this.#leases.reap()) this.kick();
       this.#armReaper();
     });
-  }
-
-  #reap(): void {
-    const nowMs = this.#deps.clock.monotonicMs();
-    let orphans = 0;
-    for (const lease of this.#leases.values()) {
-      if (lease.state.kind !== "orphaned" && isExpired(lease.state, nowMs, this.#deps.settings)) {
-        this.#deps.log.warn({ runId: lease.runId, epoch: lease.epoch, state: lease.state.kind }, "lease ended");
-        lease.state = { kind: "orphaned" };
-      }
-      if (lease.state.kind === "orphaned") orphans += 1;
-    }
-    if (orphans > 0) this.kick();
   }
 
   /** A failure here is one of the store; `again` looks a moment later at what waits. */
@@ -393,34 +294,4 @@ export class RunDispatcher {
       if (!this.#closed) this.#deps.clock.setTimer(retryWaitMs, again);
     });
   }
-}
-
-/** Takes as many credits as are asked for while the store works, and keeps as many as there are claims. */
-async function spend(
-  worker: AttachedWorker,
-  credits: number,
-  claim: () => Promise<readonly Claimed[]>,
-): Promise<readonly Claimed[]> {
-  let used = 0;
-  worker.credits -= credits;
-  try {
-    const claimed = await claim();
-    used = claimed.length;
-    return claimed;
-  } finally {
-    worker.credits += credits - used;
-  }
-}
-
-function takeUpEvent(run: RunRow, workerId: string, reason: string): Uint8Array {
-  const { runId, attempt, agentId } = run;
-  const epoch = BigInt(run.epoch);
-  return encodeEvent({
-    runId,
-    attempt,
-    body:
-      attempt === 1
-        ? { case: "runStarted", value: { workerId, epoch, agentId } }
-        : { case: "runResumed", value: { workerId, epoch, attempt, reason } },
-  });
 }

@@ -18,9 +18,7 @@
  */
 
 import type { Appended } from "../../kernel/event/appended.ts";
-import type { StoredEvent } from "../../kernel/event/stored-event.ts";
 import type { Scope } from "../../kernel/store/scope.ts";
-import type { LogDamaged } from "../../kernel/store/store-errors.ts";
 import type {
   AppendOutcome,
   CancelOutcome,
@@ -40,119 +38,12 @@ import type {
   SessionFork,
   SubmitRefusal,
   Submitted,
-  TrimmedLog,
   WorkerBatch,
 } from "./changes.ts";
-import type { IndexEntry, IndexPlace, RunCommandRow, RunRow, SessionRow, SessionState } from "./rows.ts";
-
-/** A call that must happen once (R1). */
-export interface Request<Outcome> {
-  /** The RPC, for example `atoll.session.v1.SessionService/SubmitMessage`. */
-  readonly method: string;
-  /** 1–128 characters, chosen by the caller. The key is (tenant, principal, method, requestId). */
-  readonly requestId: string;
-  /** A digest of the call without its request id; another one under the same id is refused. */
-  readonly digest: string;
-  /** Encodes the answer that is stored with the change. */
-  readonly answer: (outcome: Outcome) => Uint8Array;
-}
-
-/** The answer of a call that must happen once. */
-export type Answered<Outcome> =
-  | { readonly kind: "done"; readonly answer: Uint8Array; readonly outcome: Outcome }
-  /** The same request came before; nothing was changed. */
-  | { readonly kind: "replayed"; readonly answer: Uint8Array }
-  /** The request id was used with another body. */
-  | { readonly kind: "request-id-reused" };
-
-/** A page of a log. */
-export type LogPage =
-  | {
-      readonly kind: "page";
-      readonly logId: string;
-      /** Dense; the first may begin at or before the cursor, when it is a merged delta (S2). */
-      readonly events: readonly StoredEvent[];
-      readonly headSeq: number;
-      readonly oldestSeq: number;
-    }
-  | { readonly kind: "session-not-found" };
-
-export interface SessionPage {
-  readonly sessions: readonly SessionRow[];
-  /** Empty on the last page. */
-  readonly nextPageToken: string;
-  /** Where the index feed stood when the page was read. */
-  readonly index: IndexPlace;
-}
-
-/** A page of the index feed, and where the feed stood when it was read. */
-export interface IndexPage extends IndexPlace {
-  /** In order of their places. */
-  readonly entries: readonly IndexEntry[];
-}
-
-export interface ListSessionsInput {
-  /** 1–500. */
-  readonly pageSize: number;
-  readonly pageToken: string;
-  /** Empty for all. */
-  readonly states: readonly SessionState[];
-  readonly agentId: string;
-  /** All of them; empty for any. */
-  readonly labels: Readonly<Record<string, string>>;
-  /** Children of this session; empty for any. */
-  readonly parentSessionId: string;
-  /**
-   * What a person typed, any string, at most 256 characters; empty for no search. Found are sessions with a message, or
-   * an answer of one run, that has all the words and "quoted phrases", without regard to case and diacritics; the last
-   * word may be the beginning of one. A query without a letter or digit finds nothing. How new events get searchable:
-   * `indexMessages`.
-   */
-  readonly query: string;
-  readonly order: "updated-desc" | "created-desc" | "created-asc";
-}
-
-/** What is kept of every log; 0 for no bound. */
-export interface LogBounds {
-  /** Events that were committed before this time may go. */
-  readonly keepFromMs: number;
-  /** The newest events that are kept at least; what is before them may go. */
-  readonly maxEvents: number;
-  /** The most bytes that are kept. */
-  readonly maxBytes: number;
-}
-
-/** What one call of `trimLogs` did. */
-export interface Trimming {
-  /** The logs of which something was removed. */
-  readonly trimmed: readonly TrimmedLog[];
-  /** Events that are not what was written: their logs keep them and what is behind them. Every call that meets one names it. */
-  readonly damaged: readonly LogDamaged[];
-  /** Where the next call goes on; empty when all sessions were looked at. Opaque. */
-  readonly cursor: string;
-}
-
-/** What one call of `indexMessages` did. */
-export interface Indexing {
-  /** Events that were read. */
-  readonly events: number;
-  /** Messages and answers that can be found from now on. */
-  readonly documents: number;
-  /** The bound was reached; there may be more to do. */
-  readonly more: boolean;
-  /** Events that were stepped over, each named once: they are not what was written, or can't be decoded. */
-  readonly damaged: readonly LogDamaged[];
-}
-
-/** What one call of `compactLogs` did. */
-export interface Compaction {
-  /** Windows that were replaced; fewer than asked for when no log had another one. */
-  readonly windows: number;
-  readonly eventsBefore: number;
-  readonly eventsAfter: number;
-  /** Windows that were left as they are, because an event of theirs is not what was written. */
-  readonly damaged: readonly LogDamaged[];
-}
+import type { IndexPage, ListSessionsInput, LogPage, SessionPage } from "./pages.ts";
+import type { Answered, Request } from "./request.ts";
+import type { RunCommandRow, RunRow, SessionRow } from "./rows.ts";
+import type { Compaction, Indexing, LogBounds, Trimming } from "./upkeep.ts";
 
 export interface ListRunsInput {
   /** 1–500. */

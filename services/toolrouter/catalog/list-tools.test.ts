@@ -124,10 +124,13 @@ describe("the file server", () => {
     await whenReady(router, "filesystem");
     const { tools } = await router.client.listTools({ server: "filesystem" });
     expect(tools.map(({ name }) => name)).toContain("filesystem.read_text_file");
-    const read = { tool: "filesystem.read_text_file", arguments: { path: path.join(folder, "notes.md") } };
+    const read = {
+      tool: "filesystem.read_text_file",
+      argumentsJson: JSON.stringify({ path: path.join(folder, "notes.md") }),
+    };
     const { result } = await router.client.invokeTool({ call: { callId: "c1", ...read } });
     expect(result?.content[0]?.block.value).toMatchObject({ text: "buy milk" });
-    const wrong = { callId: "c2", tool: read.tool, arguments: { path: 7 } };
+    const wrong = { callId: "c2", tool: read.tool, argumentsJson: '{"path":7}' };
     const error = await router.client.invokeTool({ call: wrong }).catch((thrown: unknown) => thrown);
     if (!(error instanceof ConnectError)) throw new Error("expected a refusal");
     expect(failureFacts(error)).toMatchObject({
@@ -137,7 +140,7 @@ describe("the file server", () => {
     const outside = {
       callId: "c3",
       tool: read.tool,
-      arguments: { path: createRequire(import.meta.url).resolve("vitest") },
+      argumentsJson: JSON.stringify({ path: createRequire(import.meta.url).resolve("vitest") }),
     };
     const denied = await router.client.invokeTool({ call: outside });
     expect(denied.result?.content[0]?.block.value).toMatchObject({ text: expect.stringContaining("denied") });

@@ -1,76 +1,22 @@
 /** The mesh's own way of answering unary calls against the library's: whatever is sent, both answer the same. */
 import { once } from "node:events";
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  createServer,
-  type OutgoingHttpHeaders,
-} from "node:http2";
-import type { AddressInfo } from "node:net";
+import type { OutgoingHttpHeaders } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
-import {
-  Code,
-  ConnectError,
-  createClient,
-  createContextValues,
-  createRouterTransport,
-  type HandlerContext,
-} from "@connectrpc/connect";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import fc from "fast-check";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Scope } from "../../../../gen/atoll/auth/v1/options_pb.ts";
-import {
-  GetSessionRequestSchema,
-  ListEventsRequestSchema,
-} from "../../../../gen/atoll/session/v1/session_service_pb.ts";
+import { ListEventsRequestSchema } from "../../../../gen/atoll/session/v1/session_service_pb.ts";
 import { verifies } from "../../../../test/requirements.ts";
 import { ErrorReason, failure } from "../../errors.ts";
 import { openRawPeer, type RawPeer } from "../edge/edge.fixture.ts";
 import { RawSessionService } from "../hops/raw-session-service.ts";
-import { administrator, localToken, onBehalfOf, served, serveRpcs, traceId } from "../served-rpcs.fixture.ts";
-import { createFastUnary } from "./fast-unary.ts";
+import { administrator, localToken, served, serveRpcs } from "../served-rpcs.fixture.ts";
+import { ask, call, getSession, listEvents, open, openSession } from "./unary-calls.fixture.ts";
 
-const getSession = "/atoll.session.v1.SessionService/GetSession";
 const getRun = "/atoll.session.v1.SessionService/GetRun";
-const listEvents = "/atoll.session.v1.SessionService/ListEvents";
+
 const ways = ["fast", "library"] as const;
-
-interface Answer {
-  readonly headers: OutgoingHttpHeaders;
-  readonly body: string;
-}
-
-function openSession(url: string): ClientHttp2Session {
-  const session = connect(url);
-  session.on("error", () => undefined);
-  onTestFinished(() => session.destroy());
-  return session;
-}
-
-function open(session: ClientHttp2Session, headers: OutgoingHttpHeaders): ClientHttp2Stream {
-  const stream = session.request({
-    ":method": "POST",
-    ":path": getSession,
-    authorization: `Bearer ${localToken}`,
-    traceparent: `00-${traceId}-00f067aa0ba902b7-01`,
-    "connect-protocol-version": "1",
-    "content-type": "application/proto",
-    ...headers,
-  });
-  stream.on("error", () => undefined);
-  return stream;
-}
-
-async function call(session: ClientHttp2Session, headers: OutgoingHttpHeaders, body: Uint8Array): Promise<Answer> {
-  const stream = open(session, headers);
-  const answered = once(stream, "response") as Promise<[OutgoingHttpHeaders]>;
-  stream.end(body);
-  const [{ date: _, ...answer }] = await answered;
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk);
-  return { headers: answer, body: Buffer.concat(chunks).toString("latin1") };
-}
 
 /** The same handlers behind both; `bySession` says what to do by the id that is asked for. */
 async function serveBoth(bySession: Readonly<Record<string, (context: HandlerContext) => unknown>> = {}) {
@@ -109,13 +55,6 @@ async function serveBoth(bySession: Readonly<Record<string, (context: HandlerCon
       return one;
     },
   };
-}
-
-function ask(sessionId: string): Uint8Array {
-  return toBinary(
-    GetSessionRequestSchema,
-    create(GetSessionRequestSchema, { by: { case: "sessionId", value: sessionId } }),
-  );
 }
 
 const handlers = {
@@ -289,43 +228,3 @@ function beginCall(port: number): Buffer {
     frame(1, 4, Buffer.concat(literals)),
   ]);
 }
-
-it("is only taken when it is one of our own services': the library has the rest", async () => {
-  const fast = createFastUnary({});
-  createRouterTransport((router) => {
-    fast.noting(router).rpc(RawSessionService.method.getSession, () => ({}));
-  });
-  const taken: boolean[] = [];
-  const server = createServer((request, response) => {
-    const answering = fast.take(request, response, createContextValues);
-    taken.push(answering !== undefined);
-    if (answering === undefined) response.end();
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => void server.close());
-  const session = openSession(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  const left = [
-    { "content-type": "application/json" },
-    { "content-type": "application/connect+proto" },
-    { "accept-encoding": "gzip" },
-    { "content-encoding": "gzip" },
-    { "connect-protocol-version": [] },
-    { ":path": listEvents },
-    { ":method": "PUT" },
-  ];
-  for (const headers of [{}, ...left]) await call(session, headers, ask("ses_1"));
-  expect(taken).toEqual([true, ...left.map(() => false)]);
-});
-
-it("is what a service of the mesh sends to another one", async () => {
-  const mesh = await serveRpcs([served(RawSessionService, { getSession: () => ({}) })]);
-  const taken = vi.spyOn(AbortController.prototype, "abort");
-  onTestFinished(() => taken.mockRestore());
-  await createClient(RawSessionService, mesh.remote).getSession(
-    { by: { case: "sessionId", value: "ses_1" } },
-    onBehalfOf(administrator),
-  );
-  const reasons = taken.mock.calls.map(([reason]) => (reason instanceof ConnectError ? reason.rawMessage : ""));
-  expect(reasons).toContain("the call has ended");
-});

@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { request } from "../../../../test/contract/session-store-fixture.ts";
+import { request } from "../../../../test/contract/session-store/store-fixture.ts";
 import { verifies } from "../../../../test/requirements.ts";
 import { RequestRows } from "./request-rows.ts";
 import { sessionMigrations } from "./session-schema.ts";

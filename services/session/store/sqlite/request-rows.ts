@@ -4,7 +4,7 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { judgeRequest } from "../../rules/judge-request.ts";
-import type { Answered, Request } from "../session-store.ts";
+import type { Answered, Request } from "../request.ts";
 
 /** How many answers one sweep transaction removes, so that it never holds the event loop for long. */
 const maxSweptAtOnce = 5_000;

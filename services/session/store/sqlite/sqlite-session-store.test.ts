@@ -3,7 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { append, batchOf, delta, readLog, scope, startRun } from "../../../../test/contract/session-store-fixture.ts";
+import {
+  append,
+  batchOf,
+  delta,
+  readLog,
+  scope,
+  startRun,
+} from "../../../../test/contract/session-store/store-fixture.ts";
 import { verifies } from "../../../../test/requirements.ts";
 import { encodeEvent } from "../../../kernel/event/encode-event.ts";
 import type { RunRow } from "../rows.ts";

@@ -13,8 +13,9 @@ import { type Change, GroupCommit } from "../../../kernel/store/sqlite/group-com
 import { openDatabase } from "../../../kernel/store/sqlite/open-database.ts";
 import { isCorrupt, readGuarded, toStoreUnavailable } from "../../../kernel/store/sqlite/sqlite-errors.ts";
 import type { StoreOptions } from "../../../kernel/store/store-errors.ts";
+import type { ListSessionsInput, SessionPage } from "../pages.ts";
 import type { IndexPlace, RunRow, SessionRow } from "../rows.ts";
-import type { ListSessionsInput, SessionPage, SessionStore } from "../session-store.ts";
+import type { SessionStore } from "../session-store.ts";
 import { MessageIndexing } from "./finding/index-messages.ts";
 import { RunLists } from "./finding/list-runs.ts";
 import { readToken, SessionLists } from "./finding/list-sessions.ts";

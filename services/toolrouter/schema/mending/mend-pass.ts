@@ -6,28 +6,19 @@
  */
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { isObject, objectOf, presentEntries, type RawObject } from "../json-parts.ts";
-import { type JudgedPattern, judgePattern } from "../linear-pattern.ts";
+import { Definitions } from "./definitions.ts";
 import { RefTargets } from "./find-target.ts";
+import { LoosenedNodes } from "./loosened-nodes.ts";
+import { MendNotes } from "./mend-notes.ts";
 import { mendValue } from "./mend-value.ts";
 import { type Keywords, moderniseNode } from "./modernise-node.ts";
+import { SchemaPatterns } from "./schema-patterns.ts";
 import { readTypeName } from "./type-names.ts";
+import { Unmendable } from "./unmendable.ts";
 
 const maxDepth = 30;
 const maxSubschemas = 5_000;
 const maxValues = 20_000;
-const maxDefinitions = 500;
-const maxPatterns = 100;
-const maxPatternSizes = 10_000;
-/** So much of a pattern takes as long to compile as a subschema. */
-const patternSizeOfPart = 50;
-const maxNotes = 20;
-const maxDefNameLength = 60;
-
-/** Nothing can be made of the schema; the message is a clause such as "is nested too deep". */
-export class Unmendable extends Error {
-  override readonly name = "Unmendable";
-}
-
 const dependent = "depends on what is not checked";
 
 /** Where `true` and `false` are usual, and stay. */
@@ -58,21 +49,12 @@ export class MendPass {
   readonly #targets: RefTargets;
   /** Raw nodes that the pass before found to have become looser, themselves or by what they refer to. */
   readonly #loosened: ReadonlySet<unknown>;
-  readonly #defNames = new Map<unknown, string>();
-  readonly #dropped = new Set<unknown>();
-  /** Raw node → the targets that it or its parts refer to. */
-  readonly #refs = new Map<unknown, Set<unknown>>();
-  readonly #patterns = new Map<string, JudgedPattern>();
-  readonly #notes: string[] = [];
-  #noteCount = 0;
-  #patternSizes = 0;
+  readonly #definitions = new Definitions();
+  readonly #nodes = new LoosenedNodes();
+  readonly #patterns = new SchemaPatterns();
+  readonly #notes = new MendNotes();
   #subschemas = 0;
   #values = 0;
-  /** Targets that wait for their turn: a chain of references is no recursion. */
-  readonly #wanted: { readonly name: string; readonly target: unknown }[] = [];
-  readonly #taken = new Set<string>();
-  /** The raw nodes from the root, or from a target, to the present one. */
-  readonly #open: unknown[] = [];
 
   constructor(root: RawObject, loosened: ReadonlySet<unknown>) {
     this.#root = root;
@@ -81,18 +63,17 @@ export class MendPass {
   }
 
   get parts(): number {
-    return this.#subschemas + Math.ceil(this.#patternSizes / patternSizeOfPart);
+    return this.#subschemas + this.#patterns.parts;
   }
 
   get notes(): readonly string[] {
-    const more = this.#noteCount - this.#notes.length;
-    return more === 0 ? this.#notes : [...this.#notes, `and ${more} more`];
+    return this.#notes.list();
   }
 
   /** Throws Unmendable. */
   mendRoot(): JsonObject {
     const root = this.#mendNode(this.#root, "", 0);
-    for (let next = this.#wanted.shift(); next !== undefined; next = this.#wanted.shift()) {
+    for (let next = this.#definitions.takeNext(); next !== undefined; next = this.#definitions.takeNext()) {
       this.defs.set(next.name, this.#mend(next.target, `$defs.${next.name}`, 2));
     }
     return root;
@@ -100,18 +81,7 @@ export class MendPass {
 
   /** The raw nodes that this pass made looser, themselves or by what they refer to. */
   loosened(): ReadonlySet<unknown> {
-    const referrers = new Map<unknown, unknown[]>();
-    for (const [node, targets] of this.#refs) {
-      for (const target of targets) {
-        const known = referrers.get(target);
-        if (known === undefined) referrers.set(target, [node]);
-        else known.push(node);
-      }
-    }
-    const all = new Set(this.#dropped);
-    // A set's iterator comes to what is added meanwhile.
-    for (const node of all) for (const referrer of referrers.get(node) ?? []) all.add(referrer);
-    return all;
+    return this.#nodes.all();
   }
 
   #mend(raw: unknown, path: string, depth: number): JsonObject {
@@ -127,7 +97,7 @@ export class MendPass {
   #mendNode(raw: RawObject, path: string, depth: number): JsonObject {
     if (depth > maxDepth) throw new Unmendable("is nested more than 32 levels deep");
     if (++this.#subschemas > maxSubschemas) throw new Unmendable(`has more than ${maxSubschemas} parts`);
-    this.#open.push(raw);
+    this.#nodes.enter(raw);
     try {
       const keywords = moderniseNode(raw);
       this.#dropWhatLooseningTightens(raw, keywords, path);
@@ -135,10 +105,10 @@ export class MendPass {
       const leftovers = new Set<string>();
       for (const [key, value] of keywords) {
         this.#spend(1);
-        const before = this.#noteCount;
+        const before = this.#notes.count;
         const mended = this.#mendKeyword(key, value, join(path, key), depth);
         if (mended !== undefined) written.push([key, mended]);
-        const lostParts = this.#noteCount > before && (mended === undefined || this.#lostEntries);
+        const lostParts = this.#notes.count > before && (mended === undefined || this.#lostEntries);
         if (lostParts) for (const leftover of leftoversOf[key] ?? []) leftovers.add(leftover);
         this.#lostEntries = false;
       }
@@ -146,7 +116,7 @@ export class MendPass {
       for (const leftover of leftovers) if (keywords.has(leftover)) this.#drop(join(path, leftover), dependent);
       return objectOf(kept);
     } finally {
-      this.#open.pop();
+      this.#nodes.leave();
     }
   }
 
@@ -187,7 +157,7 @@ export class MendPass {
     const mended = mendValue(key, value, (count) => this.#spend(count));
     switch (mended.kind) {
       case "value":
-        if (mended.note !== undefined) this.#note(path, mended.note);
+        if (mended.note !== undefined) this.#notes.add(path, mended.note);
         return mended.value;
       case "looser":
         this.#drop(path, mended.note);
@@ -210,22 +180,8 @@ export class MendPass {
       return undefined;
     }
     const { target } = found;
-    for (const node of this.#open) {
-      const targets = this.#refs.get(node) ?? new Set();
-      this.#refs.set(node, targets.add(target));
-    }
-    return target === this.#root ? "#" : `#/$defs/${this.#defNames.get(target) ?? this.#define(target, found.name)}`;
-  }
-
-  #define(target: unknown, wanted: string): string {
-    if (this.#defNames.size >= maxDefinitions) throw new Unmendable(`has more than ${maxDefinitions} definitions`);
-    const plain = wanted.replace(/[^A-Za-z0-9_.-]/g, "_").slice(0, maxDefNameLength) || "schema";
-    let name = plain === "__proto__" ? "proto" : plain;
-    for (let n = 2; this.#taken.has(name); n++) name = `${plain}_${n}`;
-    this.#taken.add(name);
-    this.#defNames.set(target, name);
-    this.#wanted.push({ name, target });
-    return name;
+    this.#nodes.refer(target);
+    return target === this.#root ? "#" : `#/$defs/${this.#definitions.nameOf(target, found.name)}`;
   }
 
   #mendPattern(value: unknown, path: string): string | undefined {
@@ -233,21 +189,10 @@ export class MendPass {
       this.#drop(path, "is no pattern");
       return undefined;
     }
-    const judged = this.#judgePattern(value);
+    const judged = this.#patterns.judge(value);
     if (judged.kind === "usable") return value;
     this.#drop(path, judged.problem);
     return undefined;
-  }
-
-  #judgePattern(pattern: string): JudgedPattern {
-    const known = this.#patterns.get(pattern);
-    if (known !== undefined) return known;
-    const isFull = this.#patterns.size >= maxPatterns || this.#patternSizes >= maxPatternSizes;
-    if (isFull) return { kind: "unusable", problem: "is one pattern too many" };
-    const judged = judgePattern(pattern);
-    this.#patterns.set(pattern, judged);
-    if (judged.kind === "usable") this.#patternSizes += judged.size;
-    return judged;
   }
 
   #mendList(key: string, value: unknown, path: string, depth: number): JsonValue | undefined {
@@ -291,7 +236,7 @@ export class MendPass {
   #findNameProblem(key: string, name: string): string | undefined {
     if (name === "__proto__" || !name.isWellFormed()) return "has a name that can't be used";
     if (key !== "patternProperties") return undefined;
-    const judged = this.#judgePattern(name);
+    const judged = this.#patterns.judge(name);
     return judged.kind === "usable" ? undefined : judged.problem;
   }
 
@@ -302,13 +247,8 @@ export class MendPass {
 
   /** From here on the schema takes more than its server wrote. */
   #drop(path: string, why: string): void {
-    for (const node of this.#open) this.#dropped.add(node);
-    this.#note(path, `${why}; it is not checked`);
-  }
-
-  #note(path: string, note: string): void {
-    this.#noteCount++;
-    if (this.#notes.length < maxNotes) this.#notes.push(`${path}: ${note}`);
+    this.#nodes.loosen();
+    this.#notes.add(path, `${why}; it is not checked`);
   }
 }
 

@@ -10,7 +10,8 @@ import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { findJsonProblem } from "../../check-json.ts";
 import { isObject } from "../json-parts.ts";
 import { weighSchema } from "../weigh-schema.ts";
-import { MendPass, Unmendable } from "./mend-pass.ts";
+import { MendPass } from "./mend-pass.ts";
+import { Unmendable } from "./unmendable.ts";
 
 const maxTextLength = 256 * 1024;
 /** Evaluations of one value in place, which `allOf`, `anyOf` and references multiply. */

@@ -7,27 +7,17 @@
  * of a block that never began means that something is missing: the answer is malformed. Keeps L7: inputs, signatures and
  * texts are bounded. Keeps L9: what is skipped, ignored or dropped is counted, for the log.
  */
-import type { JsonObject } from "@bufbuild/protobuf";
-import type { ModelBlockStop, ModelPart, ModelStopReason } from "../../model.ts";
+import type { ModelPart } from "../../model.ts";
 import { addUsage, noUsage } from "./clean-usage.ts";
+import { type AnswerNames, longestSignatureBytes, type OpenBlock, stopPart, stopReasonPart } from "./end-block.ts";
 import { MalformedAnswer, StreamedError } from "./malformed-answer.ts";
 import { BlockOrder } from "./order-blocks.ts";
-import { longestInputBytes, type ParsedArguments, parseArguments, tooLongArguments } from "./parse-arguments.ts";
+import { longestInputBytes } from "./parse-arguments.ts";
+import { type Fields, fieldsOf, indexOf, shortText, textOf } from "./read-fields.ts";
 
-/** Of one reasoning block's signature (BlockCompleted.signature). */
-const longestSignatureBytes = 65_536;
 /** Of all text and reasoning of an answer, in characters: ten times what a model can put out. */
 const longestTextChars = 8_388_608;
-const longestNameChars = 256;
 const longestDetailChars = 1_024;
-
-/** The tool's own words for what the API calls otherwise. */
-export interface AnswerNames {
-  /** `server.tool` of the API's name of a tool. */
-  toolName(apiName: string): string;
-  /** Arguments by the tool's own names. */
-  toolArguments(apiName: string, args: JsonObject): JsonObject;
-}
 
 export interface EventReader {
   /** The parts that this event makes. Throws MalformedAnswer, and StreamedError for an `error` event. */
@@ -40,16 +30,7 @@ export interface EventReader {
   readonly mendedBlocks: number;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
-type OpenBlock = { readonly index: number } & (
-  | { readonly block: "text"; half: string }
-  | { readonly block: "thinking"; readonly redacted: boolean; half: string; signature: string }
-  | { readonly block: "tool_use"; readonly name: string; readonly given: unknown; input: string; inputBytes: number }
-);
-
 const none: readonly ModelPart[] = [];
-const encoder = new TextEncoder();
 
 export function createEventReader(names: AnswerNames): EventReader {
   const open = new Map<number, OpenBlock | "skipped">();
@@ -242,74 +223,4 @@ export function createEventReader(names: AnswerNames): EventReader {
       }
     },
   };
-}
-
-function fieldsOf(value: unknown): Fields | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : undefined;
-}
-
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
-}
-
-function shortText(value: unknown): string {
-  return textOf(value).slice(0, longestNameChars).toWellFormed();
-}
-
-function indexOf(event: Fields): number {
-  const { index } = event as { readonly index?: unknown };
-  if (typeof index !== "number") throw new MalformedAnswer("an event names no block");
-  return index;
-}
-
-function stopPart(
-  block: OpenBlock,
-  names: AnswerNames,
-  wasCut: boolean,
-): { readonly stop: ModelBlockStop; readonly mended?: ModelPart } {
-  const { index } = block;
-  switch (block.block) {
-    case "text":
-      return { stop: { kind: "block-stop", index, block: "text" } };
-    case "thinking": {
-      const { redacted } = block;
-      const signature = encoder.encode(block.signature);
-      if (signature.length <= longestSignatureBytes) {
-        return { stop: { kind: "block-stop", index, block: "thinking", signature, redacted } };
-      }
-      const reason = `The signature of a block of reasoning is longer than ${longestSignatureBytes} bytes: the block is not sent back to the model.`;
-      return {
-        stop: { kind: "block-stop", index, block: "thinking", signature: new Uint8Array(), redacted },
-        mended: { kind: "mended", reason, mends: [], withoutThinking: false },
-      };
-    }
-    case "tool_use": {
-      const parsed = readInput(block, wasCut);
-      const args = names.toolArguments(block.name, parsed.arguments);
-      return { stop: { kind: "block-stop", index, block: "tool_use", ...parsed, arguments: args } };
-    }
-  }
-}
-
-function readInput(block: Extract<OpenBlock, { block: "tool_use" }>, wasCut: boolean): ParsedArguments {
-  if (block.inputBytes > longestInputBytes) return tooLongArguments();
-  // Nothing says that nothing was to come.
-  if (wasCut && block.input === "")
-    return { arguments: {}, problem: "The call was cut short: its arguments never came." };
-  return parseArguments(block.input, block.given);
-}
-
-function stopReasonPart(reason: string, explanation: string): ModelPart {
-  const known: Readonly<Record<string, ModelStopReason>> = {
-    end_turn: "end",
-    stop_sequence: "end",
-    tool_use: "tool_use",
-    max_tokens: "max_tokens",
-    refusal: "refusal",
-    model_context_window_exceeded: "context_full",
-    pause_turn: "pause",
-  };
-  const ours = Object.hasOwn(known, reason) ? known[reason] : undefined;
-  // A reason that we don't know ends the answer all the same; the detail says which it was.
-  return { kind: "stop", reason: ours ?? "end", detail: ours === undefined ? reason : explanation };
 }

@@ -8,7 +8,7 @@
 import type Anthropic from "@anthropic-ai/sdk";
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { ImageBlock, ModelBlock, ModelMessage, ModelRequest, ModelTool } from "../../model.ts";
-import type { AnswerNames } from "../answer/read-events.ts";
+import type { AnswerNames } from "../answer/end-block.ts";
 import { chooseThinking, type ModelAbilities } from "./choose-thinking.ts";
 import { legalPropertyNames, type PropertyNames } from "./property-names.ts";
 import { repairHistory } from "./repair-history.ts";

@@ -8,7 +8,8 @@
 import { isSearchable, SearchableText } from "../../../../kernel/event/searchable-text.ts";
 import type { StoredEvent } from "../../../../kernel/event/stored-event.ts";
 import { LogDamaged } from "../../../../kernel/store/store-errors.ts";
-import type { Indexing, SessionStore } from "../../session-store.ts";
+import type { SessionStore } from "../../session-store.ts";
+import type { Indexing } from "../../upkeep.ts";
 import type { StoredSession } from "../life/session-columns.ts";
 import { decodeEvent, type EventRows } from "../log/event-rows.ts";
 import type { SessionTables } from "../session-tables.ts";

@@ -7,7 +7,7 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { InvalidPageToken } from "../../../../kernel/store/store-errors.ts";
-import type { ListSessionsInput, SessionPage } from "../../session-store.ts";
+import type { ListSessionsInput, SessionPage } from "../../pages.ts";
 import { type StoredSession, selectSessions, toStoredSession } from "../life/session-columns.ts";
 import { secondOf } from "../life/session-places.ts";
 import { matchExpression } from "./search-rows.ts";

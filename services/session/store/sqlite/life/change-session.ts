@@ -2,7 +2,7 @@
 
 import type { Scope } from "../../../../kernel/store/scope.ts";
 import type { ChangeRefusal, SessionChange, SessionChanged } from "../../changes.ts";
-import type { Answered, Request } from "../../session-store.ts";
+import type { Answered, Request } from "../../request.ts";
 import type { SessionTables } from "../session-tables.ts";
 import type { StoredSession } from "./session-columns.ts";
 

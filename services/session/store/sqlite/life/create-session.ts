@@ -2,8 +2,8 @@
 
 import type { Scope } from "../../../../kernel/store/scope.ts";
 import type { NewSession } from "../../changes.ts";
+import type { Answered, Request } from "../../request.ts";
 import type { SessionRow } from "../../rows.ts";
-import type { Answered, Request } from "../../session-store.ts";
 import type { SessionTables } from "../session-tables.ts";
 
 type Created = { session: SessionRow; created: boolean };

@@ -7,7 +7,7 @@
 
 import type { Scope } from "../../../../kernel/store/scope.ts";
 import type { CancelWish, SessionEnded } from "../../changes.ts";
-import type { Answered, Request } from "../../session-store.ts";
+import type { Answered, Request } from "../../request.ts";
 import { stopSessionWithChildren } from "../runs/command-run.ts";
 import type { SessionTables } from "../session-tables.ts";
 

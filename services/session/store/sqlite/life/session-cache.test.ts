@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { remove } from "../../../../../test/contract/session-life-fixture.ts";
+import { remove } from "../../../../../test/contract/session-store/life-fixture.ts";
 import {
   accept,
   makeSession,
@@ -11,7 +11,7 @@ import {
   readLog,
   request,
   scope,
-} from "../../../../../test/contract/session-store-fixture.ts";
+} from "../../../../../test/contract/session-store/store-fixture.ts";
 import { verifies } from "../../../../../test/requirements.ts";
 import type { Submitted } from "../../changes.ts";
 import type { SessionStore } from "../../session-store.ts";

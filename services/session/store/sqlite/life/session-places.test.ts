@@ -3,7 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, onTestFinished, test } from "vitest";
-import { accept, batchOf, claimOne, delta, makeSession } from "../../../../../test/contract/session-store-fixture.ts";
+import {
+  accept,
+  batchOf,
+  claimOne,
+  delta,
+  makeSession,
+} from "../../../../../test/contract/session-store/store-fixture.ts";
 import { openDatabase } from "../../../../kernel/store/sqlite/open-database.ts";
 import type { SessionStore } from "../../session-store.ts";
 import { sessionMigrations } from "../session-schema.ts";

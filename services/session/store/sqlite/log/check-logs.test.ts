@@ -11,7 +11,7 @@ import {
   lastBatchOf,
   makeSession,
   startRun,
-} from "../../../../../test/contract/session-store-fixture.ts";
+} from "../../../../../test/contract/session-store/store-fixture.ts";
 import { verifies } from "../../../../../test/requirements.ts";
 import type { RunRow } from "../../rows.ts";
 import { openSqliteSessionStore } from "../sqlite-session-store.ts";

@@ -12,7 +12,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { mergeDeltas } from "../../../../kernel/event/merge-deltas.ts";
 import type { StoredEvent } from "../../../../kernel/event/stored-event.ts";
 import { LogDamaged } from "../../../../kernel/store/store-errors.ts";
-import type { Compaction } from "../../session-store.ts";
+import type { Compaction } from "../../upkeep.ts";
 import type { StoredSession } from "../life/session-columns.ts";
 import { windowSeqs } from "../life/session-places.ts";
 import type { SessionRows } from "../life/session-rows.ts";

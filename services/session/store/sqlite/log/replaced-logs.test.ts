@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { append, batchOf, scope, startRun } from "../../../../../test/contract/session-store-fixture.ts";
+import { append, batchOf, scope, startRun } from "../../../../../test/contract/session-store/store-fixture.ts";
 import { verifies } from "../../../../../test/requirements.ts";
 import type { RunRow } from "../../rows.ts";
 import type { SessionStore } from "../../session-store.ts";

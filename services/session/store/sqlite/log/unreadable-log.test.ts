@@ -12,7 +12,7 @@ import {
   lastBatchOf,
   makeSession,
   scope,
-} from "../../../../../test/contract/session-store-fixture.ts";
+} from "../../../../../test/contract/session-store/store-fixture.ts";
 import { verifies } from "../../../../../test/requirements.ts";
 import { encodeEvent } from "../../../../kernel/event/encode-event.ts";
 import { openDatabase } from "../../../../kernel/store/sqlite/open-database.ts";

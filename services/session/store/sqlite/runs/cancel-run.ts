@@ -2,7 +2,7 @@
 
 import type { Scope } from "../../../../kernel/store/scope.ts";
 import type { CancelOutcome, CancelWish } from "../../changes.ts";
-import type { Answered, Request } from "../../session-store.ts";
+import type { Answered, Request } from "../../request.ts";
 import type { SessionTables } from "../session-tables.ts";
 import { stopRun, stopRunWithChildren } from "./command-run.ts";
 import type { StoredRun } from "./run-columns.ts";

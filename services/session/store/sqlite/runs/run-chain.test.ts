@@ -3,8 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, onTestFinished, test } from "vitest";
-import { remove } from "../../../../../test/contract/session-life-fixture.ts";
-import { accept, claimOne, lastBatchOf, makeSession } from "../../../../../test/contract/session-store-fixture.ts";
+import { remove } from "../../../../../test/contract/session-store/life-fixture.ts";
+import {
+  accept,
+  claimOne,
+  lastBatchOf,
+  makeSession,
+} from "../../../../../test/contract/session-store/store-fixture.ts";
 import { openDatabase } from "../../../../kernel/store/sqlite/open-database.ts";
 import { checkSqliteLogs } from "../log/check-logs.ts";
 import { sessionMigrations } from "../session-schema.ts";
