@@ -259,9 +259,9 @@ describe("watching", () => {
       [1, 2, 3],
       [3, 4, 5],
     ]);
-    expect(ended).toContainEqual({ watchId: 3n, reason: "SESSION_NOT_FOUND" });
-    expect(ended).toContainEqual({ watchId: 1n, reason: "FIELD_INVALID" });
-    expect(ended).toContainEqual({ watchId: 1n, reason: "" });
+    expect(ended).toContainEqual({ watchId: 3n, reason: ErrorReason.SESSION_NOT_FOUND });
+    expect(ended).toContainEqual({ watchId: 1n, reason: ErrorReason.FIELD_INVALID });
+    expect(ended).toContainEqual({ watchId: 1n, reason: ErrorReason.UNSPECIFIED });
   });
 });
 

@@ -229,9 +229,7 @@ describe("a running mesh", () => {
       metadata: facts,
     });
     expect(await refusalOf(read({ logId: "log_of_another_day" }))).toMatchObject({
-      code: "OutOfRange",
-      reason: "LOG_REPLACED",
-      metadata: facts,
+      ...{ code: "OutOfRange", reason: "LOG_REPLACED", metadata: facts },
     });
   });
 

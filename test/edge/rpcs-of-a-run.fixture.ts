@@ -22,6 +22,7 @@ export const requests: Readonly<Record<string, Ask>> = {
   "SessionService/GetSession": ({ grant }) => ({ by: { case: "sessionId", value: grant.sessionId } }),
   "SessionService/ListSessions": () => ({}),
   "SessionService/CountSessions": () => ({}),
+  "SessionService/ListRuns": ({ grant }) => ({ sessionId: grant.sessionId }),
   "SessionService/GetRun": ({ grant }) => ({ runId: grant.runId }),
   "SessionService/WaitRun": ({ grant }) => ({ runId: grant.runId, timeoutMs: 1 }),
   "SessionService/ListEvents": ({ grant }) => ({ sessionId: grant.sessionId }),
@@ -31,7 +32,7 @@ export const requests: Readonly<Record<string, Ask>> = {
   }),
   "ToolRouterService/CallTool": ({ grant }) => ({ frame: { case: "call", value: echo(grant) } }),
   "ToolRouterService/InvokeTool": ({ grant }) => ({ call: echo(grant) }),
-  "ToolRouterService/ReattachCall": ({ callId }) => ({ callId }),
+  "ToolRouterService/ReattachCall": ({ grant, callId }) => ({ callId, context: contextOf(grant) }),
   "ToolRouterService/ListTools": ({ grant }) => ({ agentId: grant.agentId }),
   "ToolRouterService/WatchTools": () => ({}),
   "ToolRouterService/ExplainPolicy": ({ grant }) => ({ tool: "probe.echo", context: contextOf(grant) }),
@@ -54,7 +55,9 @@ export const everyRpc = [GatewayService, SessionService, AgentService, ToolRoute
   (service) => service.methods,
 );
 export const nameOf = (method: DescMethod): string => `${method.parent.name}/${method.name}`;
-export const isOpen = (method: DescMethod): boolean => scopes.has(ruleOf(method).scope as never);
+/** The index tells of all sessions: what holds a run's token is refused it, whatever its scopes. */
+export const isOpen = (method: DescMethod): boolean =>
+  scopes.has(ruleOf(method).scope as never) && nameOf(method) !== "GatewayService/SubscribeIndex";
 
 /** Calls an RPC and takes what comes first. */
 export async function callFirst(way: Transport, method: DescMethod, request: object): Promise<unknown> {

@@ -2,6 +2,7 @@
  * What the token of a run opens, on a real split mesh: its own run and nothing of others, as long as the run is at work.
  * Each RPC of every contract is called with one.
  */
+
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DescMethod } from "@bufbuild/protobuf";
@@ -15,6 +16,7 @@ import { openMeshSecrets } from "../../services/kernel/auth/mesh-secrets.ts";
 import { localTenant, type RunGrant } from "../../services/kernel/auth/principal.ts";
 import { createSignedTokens } from "../../services/kernel/auth/signed-tokens.ts";
 import { systemClock } from "../../services/kernel/clock.ts";
+import { ErrorReason } from "../../services/kernel/errors.ts";
 import { ruleOf } from "../../services/kernel/rpc/gate/method-rule.ts";
 import {
   clientOver,
@@ -134,11 +136,17 @@ describe(`the token of a run ${verifies("E4")}`, () => {
       const theirs = { grant: { ...other.grant, agentId }, callId: other.callId };
       const asked = call(token, method, requests[name]?.(theirs) ?? {});
       if (name === "SessionService/Watch") {
-        expect(await asked).toMatchObject({ frame: { case: "cancelled", value: { reason: "SESSION_NOT_FOUND" } } });
+        expect(await asked).toMatchObject({
+          frame: { case: "cancelled", value: { reason: ErrorReason.SESSION_NOT_FOUND } },
+        });
         return;
       }
       if (name === "GatewayService/SubscribeSessions") {
-        expect(await asked).toMatchObject({ ended: true, events: [], error: { reason: "SESSION_NOT_FOUND" } });
+        expect(await asked).toMatchObject({
+          ended: true,
+          events: [],
+          error: { reason: ErrorReason.SESSION_NOT_FOUND },
+        });
         return;
       }
       expect(await refusalOf(asked)).toMatchObject({ code: "NotFound", reason: /_NOT_FOUND$/ });

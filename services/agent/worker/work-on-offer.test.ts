@@ -47,6 +47,7 @@ async function stopWhileReading(reason: Error) {
   const offer = create(RawRunOfferSchema, {
     run: { runId: "run_1", sessionId: "ses_1", agentId: "main", epoch: 1n, attempt: 1 },
     session: { sessionId: "ses_1", logId: "log_1", headSeq: 3n },
+    agent: { agentId: "main" },
   });
   const memory = new SessionMemory(session, { maxSessions: 1, maxRuns: 1 });
   const worker = { deps, tools: new ToolList(deps), memory, left: new AbortController().signal };

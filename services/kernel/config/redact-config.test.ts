@@ -39,7 +39,7 @@ it("shows what is in force, defaults included, without any secret", () => {
   });
   expect(shown.mcpServers.web).toMatchObject({
     url: "https://h/mcp?${kept}",
-    headers: { Authorization: "${kept}" },
+    headers: { Authorization: "Bearer ${KEY}" },
   });
 });
 

@@ -19,7 +19,7 @@ import { newId } from "../../kernel/id.ts";
 import { scopeOf } from "../../kernel/rpc/call-context.ts";
 import { answerOf, requestOf } from "../accepting/request-digest.ts";
 import { routeKey } from "../accepting/route-key.ts";
-import { requireUnbound, sessionNotFound } from "../reading/read-session.ts";
+import { requireOpened, requireUnbound, sessionNotFound } from "../reading/read-session.ts";
 import { toSession } from "../reading/session-message.ts";
 import type { SessionDeps } from "../session-deps.ts";
 import type { Forked, ForkRefusal } from "../store/changes.ts";
@@ -36,6 +36,7 @@ export async function forkSession(
   const { sessionId, title } = message;
   // Without a key the original's agent goes on; a key has one of its own.
   const { key, agentId } = message.key === "" ? { key: "", agentId: "" } : routeKey(deps.settings, message.key, "");
+  requireOpened(sessionId, context);
   requireUnbound(context);
   const scope = scopeOf(context);
   const changedBy = scope.principal;

@@ -149,7 +149,7 @@ describe(`Watch with a filter ${verifies("S6")}`, () => {
     watch.create(2, sessionId);
     expect(await watch.endOf(1)).toMatchObject({
       code: Code.InvalidArgument,
-      reason: "FIELD_INVALID",
+      reason: ErrorReason.FIELD_INVALID,
       metadata: { field: "filter.include[0]" },
     });
     expect(await watch.readThrough(2, headSeq)).toHaveLength(headSeq);

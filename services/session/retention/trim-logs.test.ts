@@ -176,7 +176,7 @@ describe("a log that was trimmed", () => {
     let isTrimmed = false;
     for await (const { frame } of client.watch(watchAll(), as(person))) {
       if (frame.case === "cancelled") {
-        expect(frame.value).toMatchObject({ code: Code.OutOfRange, reason: "HISTORY_TRIMMED" });
+        expect(frame.value).toMatchObject({ code: Code.OutOfRange, reason: ErrorReason.HISTORY_TRIMMED });
         break;
       }
       if (frame.case !== "batch") continue;

@@ -499,9 +499,9 @@ export const SessionsConfigSchema: GenMessage<SessionsConfig> = /*@__PURE__*/
  */
 export type ModelsConfig = Message<"atoll.config.v1.ModelsConfig"> & {
   /**
-   * The model of agents that name none, `provider/model` or an alias. Default: `anthropic/claude-sonnet-5-5` with a key, else
-   * `offline/scripted`. A model that nobody serves stops the start, here and of an agent: served are `offline/scripted`, what
-   * begins with `anthropic/` or `claude`, and what `anthropic.models` lists.
+   * The model of agents that name none, `provider/model` or an alias.
+   * Default: `anthropic/claude-sonnet-5-5` with a key, else `offline/scripted`. A model that nobody serves stops the start, here
+   * and of an agent: served are `offline/scripted`, what begins with `anthropic/` or `claude`, and what `anthropic.models` lists.
    *
    * @generated from field: string default_model = 1;
    */

@@ -37,7 +37,7 @@ describe("a failure", () => {
     on.fake.setScript([apiError(status, { message: `because of ${status} and sk-secret` })]);
     const facts = await failureOfCall(gather(on.model(), requestOf("hi")));
     expect(facts.reason).toBe(reason);
-    expect(facts.metadata).toMatchObject({ model: "claude-haiku-4-5", status: String(status) });
+    expect(facts.metadata).toMatchObject({ model: "anthropic/claude-haiku-4-5", status: String(status) });
     expect(facts.message).toContain(`because of ${status}`);
     expect(facts.message).not.toContain("sk-secret");
     expect(on.fake.requests()).toHaveLength(1);

@@ -18,9 +18,12 @@ export interface FieldRules {
   readonly pattern?: string;
   /** The greatest number. */
   readonly max?: number;
+  readonly minCharacters?: number;
   readonly maxItems?: number;
   /** Rules of a map's keys. */
   readonly keys?: FieldRules;
+  /** Rules of a map's values. */
+  readonly values?: FieldRules;
 }
 
 const fieldOption = findFieldOption();
@@ -56,6 +59,8 @@ function readRule(name: string, value: unknown, where: string): [keyof FieldRule
   switch (name) {
     case "string.max_len":
       return ["maxCharacters", Number(value)];
+    case "string.min_len":
+      return ["minCharacters", Number(value)];
     case "string.max_bytes":
       return ["maxBytes", Number(value)];
     case "string.in":
@@ -66,9 +71,13 @@ function readRule(name: string, value: unknown, where: string): [keyof FieldRule
     case "uint64.lte":
       return ["max", Number(value)];
     case "repeated.max_items":
+    case "map.max_pairs":
       return ["maxItems", Number(value)];
     case "map.keys":
       if (isMessage(value)) return ["keys", readRules(value, where)];
+      break;
+    case "map.values":
+      if (isMessage(value)) return ["values", readRules(value, where)];
       break;
   }
   throw new TypeError(`${where}: the configuration does not know the rule ${name}`);

@@ -159,6 +159,11 @@ function readMap(
   const keyPattern = new RegExp(rules.keys?.pattern ?? "", "u");
   const secret = secretFields.has(`${field.parent.typeName}.${field.name}`);
   const map = into.get(field);
+  if (rules.maxItems !== undefined && entries.length > rules.maxItems) {
+    const source = walk.sources.get(path) ?? { from: "default" };
+    walk.report({ path, found: `${entries.length} entries`, expected: `at most ${rules.maxItems}`, source });
+    return;
+  }
   for (const { key, source, value } of entries) {
     const here = keyPath(path, key);
     if (dangerousKeys.has(key) || !keyPattern.test(key) || unusableKey.test(key)) {
@@ -175,7 +180,7 @@ function readMap(
       if (node.kind === "map") map.set(key, readMessage(field.message, node, here, walk));
       else reportKind(value, "a map", here, secret, walk);
     } else if (field.mapKind === "scalar") {
-      const reading = readScalar(field.scalar, value, {}, field, secret);
+      const reading = readScalar(field.scalar, value, rules.values ?? {}, field, secret);
       if (reading.ok) map.set(key, reading.value);
       else walk.report({ path: here, ...withoutOk(reading), source: value.source });
     } else throw new TypeError(`${String(field)}: the configuration can't read an enum`);

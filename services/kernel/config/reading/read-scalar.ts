@@ -55,6 +55,9 @@ function readText(node: ConfigNode, rules: FieldRules, secret: boolean): ScalarR
   }
   if (text.includes("\0")) return { ok: false, found: "text with a NUL character", expected: "text without one" };
   const characters = Array.from(text).length;
+  if (rules.minCharacters !== undefined && characters < rules.minCharacters) {
+    return { ok: false, found: `${characters} characters`, expected: `at least ${rules.minCharacters}` };
+  }
   if (rules.maxCharacters !== undefined && characters > rules.maxCharacters) {
     return { ok: false, found: `${characters} characters`, expected: `at most ${rules.maxCharacters}` };
   }

@@ -10,6 +10,8 @@ import { createServerOptions } from "../gate/server-options.ts";
 import { defaultListenerLimits } from "../listener/listener-limits.ts";
 import { registerService } from "../register-service.ts";
 
+const part = { isWhole: false };
+
 export async function serveUntilKilled(): Promise<void> {
   const tokens = createSignedTokens(new Uint8Array(32).fill(3), systemClock);
   const authenticate = createAuthenticate({ localToken: "", tokens, clock: systemClock, maxFailedPerMinute: 30 });
@@ -19,13 +21,18 @@ export async function serveUntilKilled(): Promise<void> {
     port: 0,
     limits: defaultListenerLimits,
     routes(router) {
-      registerService(router, SessionService, { getSession: () => new Promise(() => undefined) });
-      registerService(router, GatewayService, {
-        async *subscribe() {
-          yield {};
-          await new Promise(() => undefined);
+      registerService(router, SessionService, { getSession: () => new Promise(() => undefined) }, part);
+      registerService(
+        router,
+        GatewayService,
+        {
+          async *subscribe() {
+            yield {};
+            await new Promise(() => undefined);
+          },
         },
-      });
+        part,
+      );
     },
     server: createServerOptions({ authenticate, clock: systemClock, log, streamIdleTimeoutMs: 900_000 }),
     services: [SessionService, GatewayService],
