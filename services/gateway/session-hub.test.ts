@@ -100,9 +100,7 @@ describe("the gateway's watch of a session", () => {
     batch(streams[0], 0, 4);
     await expect.poll(one.seqs).toEqual([1, 2, 3, 4]);
     streams[0]?.frames.end(new Error("cut"));
-    await expect
-      .poll(() => streams[1]?.asked, { timeout: 5_000 })
-      .toEqual(["create ses_1 after 4", "create ses_2 after 7"]);
+    await expect.poll(() => streams[1]?.asked).toEqual(["create ses_1 after 4", "create ses_2 after 7"]);
     batch(streams[1], 4, 1);
     await expect.poll(one.seqs).toEqual([1, 2, 3, 4, 5]);
     expect(other.seqs()).toEqual([]);
@@ -146,7 +144,7 @@ describe("the gateway's watch of a session", () => {
       for (let times = 0; times < 3; times++) {
         refuse(streams[0], code, reason);
         asked.push("create ses_1 after 4");
-        await expect.poll(() => streams[0]?.asked, { timeout: 5_000 }).toEqual(asked);
+        await expect.poll(() => streams[0]?.asked).toEqual(asked);
       }
       batch(streams[0], 4, 1);
       await expect.poll(reader.seqs).toEqual([4, 5]);
