@@ -102,7 +102,7 @@ describe("listing sessions", () => {
     };
     expect(await list({ labels })).toEqual([labelled.session?.sessionId]);
     expect(await list({ parentSessionId: parent.sessionId })).toEqual([sessionId]);
-    await expect.poll(() => list({ query: "cafe por" }), { timeout: 10_000 }).toEqual([parent.sessionId]);
+    await expect.poll(() => list({ query: "cafe por" })).toEqual([parent.sessionId]);
     expect(await list({ query: "cafe por", parentSessionId: parent.sessionId })).toEqual([]);
   });
 });

@@ -1,10 +1,16 @@
 /** SIGTERM under open calls: each is told UNAVAILABLE with DRAINING and when to try again, in every protocol. */
 import { Code, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
-import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+  Http2SessionManager,
+} from "@connectrpc/connect-node";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { failureFacts, reasonName } from "../../services/kernel/errors.ts";
+import { guardSessions } from "../../services/kernel/rpc/hop-sessions.ts";
 import { verifies } from "../requirements.ts";
 import { type MeshProcess, startMeshProcess } from "../support/mesh-process.ts";
 import { clientOver, say } from "./mesh-client.fixture.ts";
@@ -30,11 +36,12 @@ function transports(url: string, token: string): Readonly<Record<string, Transpo
     return next(call);
   };
   const options = { baseUrl: url, interceptors: [authorize] };
+  const sessions = () => ({ sessionManager: guardSessions(new Http2SessionManager(url)) });
   return {
-    Connect: createConnectTransport({ ...options, httpVersion: "2" }),
+    Connect: createConnectTransport({ ...options, ...sessions(), httpVersion: "2" }),
     "Connect, HTTP/1.1": createConnectTransport({ ...options, httpVersion: "1.1" }),
-    gRPC: createGrpcTransport(options),
-    "gRPC-Web": createGrpcWebTransport({ ...options, httpVersion: "2" }),
+    gRPC: createGrpcTransport({ ...options, ...sessions() }),
+    "gRPC-Web": createGrpcWebTransport({ ...options, ...sessions(), httpVersion: "2" }),
     "gRPC-Web, HTTP/1.1": createGrpcWebTransport({ ...options, httpVersion: "1.1" }),
   };
 }

@@ -60,7 +60,7 @@ function callsOfProbe(): number {
 /** The id of the only worker that is attached so far, as the session service logs it. */
 async function attachedWorkerId(): Promise<string> {
   const read = () => /"workerId":"(\w+)"[^\n]*"worker attached"/.exec(mesh.processOf("session").log())?.[1];
-  await expect.poll(read, { timeout: 15_000 }).toBeDefined();
+  await expect.poll(read).toBeDefined();
   return read() ?? "";
 }
 
@@ -114,7 +114,7 @@ describe("a run whose worker", () => {
   test(`is frozen is taken over when its lease has ended, and what it says when it thaws has no effect ${verifies("L4", "R2", "R4")}`, async () => {
     const { sessionId, runId, events, holder } = await followRun("SIGSTOP");
     holder.child.kill("SIGCONT");
-    await expect.poll(() => holder.log(), { timeout: 15_000 }).toContain("run lost");
+    await expect.poll(() => holder.log()).toContain("run lost");
     await expectOneRun(sessionId, runId, events);
   });
 });

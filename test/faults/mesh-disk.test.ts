@@ -131,7 +131,7 @@ test(`a full disk costs nothing that was accepted, and the mesh goes on when the
   const before = await say(client, "hello");
   await readUntilEnd(client, before);
   const load = new Load(client);
-  await expect.poll(() => load.accepted.length, { timeout: 10_000 }).toBeGreaterThan(writers);
+  await expect.poll(() => load.accepted.length).toBeGreaterThan(writers);
 
   const filler = join(dataDir, "filler");
   fill(filler);
@@ -162,7 +162,7 @@ test(`a disk that fails to write costs nothing that was accepted, and the mesh g
   onTestFinished(() => mesh.stop("SIGKILL"));
   const client = clientOver(mesh.transport());
   const load = new Load(client);
-  await expect.poll(() => load.accepted.length, { timeout: 10_000 }).toBeGreaterThan(writers);
+  await expect.poll(() => load.accepted.length).toBeGreaterThan(writers);
   const strace = failCalls(mesh, "pwrite64:error=EIO:when=5+");
   await expect.poll(() => load.refused.length, { timeout: 20_000 }).toBeGreaterThan(10 * writers);
   for (const error of load.refused) {
@@ -181,7 +181,7 @@ test(`a disk that does not confirm a write ends the process, and the next one ha
   const mesh = await startMeshProcess({ folder, config });
   onTestFinished(() => mesh.stop("SIGKILL"));
   const load = new Load(clientOver(mesh.transport()));
-  await expect.poll(() => load.accepted.length, { timeout: 10_000 }).toBeGreaterThan(writers);
+  await expect.poll(() => load.accepted.length).toBeGreaterThan(writers);
   failCalls(mesh, "fsync,fdatasync:error=EIO:when=5");
   const { child } = mesh.processOf("session");
   await expect.poll(() => child.exitCode, { timeout: 20_000 }).toBe(1);

@@ -1,11 +1,13 @@
 /** Real meshes in processes of their own: embedded (one process) or split (one a service), each with its own folder. */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Interceptor, Transport } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
+import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { freshProgramIn } from "../../bin/program.js";
+import { guardSessions } from "../../services/kernel/rpc/hop-sessions.ts";
 import { repository } from "./source-files.ts";
 
 export type Topology = "embedded" | "split";
@@ -147,7 +149,7 @@ export function transportTo(url: string, token: string | undefined, windowBytes?
   return createConnectTransport({
     ...{ baseUrl: url, httpVersion: "2", useBinaryFormat: true },
     interceptors: [authorize],
-    nodeOptions,
+    sessionManager: guardSessions(new Http2SessionManager(url, undefined, nodeOptions)),
   });
 }
 

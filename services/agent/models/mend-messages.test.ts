@@ -49,7 +49,8 @@ it(`puts a note in the place of each kind of block, wherever it stands, and leav
 it("shortens a text to its beginning and its end, again and again, and splits no character", () => {
   fc.assert(
     fc.property(
-      fc.string({ unit: "grapheme", minLength: 40, maxLength: 200 }),
+      // A text may have the sign of a split character itself.
+      fc.string({ unit: "grapheme", minLength: 40, maxLength: 200 }).filter((words) => !words.includes("\ufffd")),
       fc.integer({ min: 1, max: 30 }),
       (words, keepBytes) => {
         const [once] = mendMessages([user(words)], mendsOf(mendOf(text(words), 30)));

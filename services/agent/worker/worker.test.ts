@@ -241,7 +241,7 @@ describe("a worker whose session service goes away", () => {
     await other.worker.close();
     await second.stop();
     const third = await startSessionService({ folder: first.folder, port: first.port });
-    await expect.poll(() => third.counts().workers, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => third.counts().workers).toBe(1);
     gate.resolve();
     await expect.poll(() => late.logLines.join("")).toContain("run lost");
     const said = (await eventsOf(third, sessionId)).flatMap(({ body }) =>

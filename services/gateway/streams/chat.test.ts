@@ -36,7 +36,7 @@ function openChat({ client }: RunningGateway) {
     error: () => error,
     /** The answer to a request. */
     async answerTo(requestId: string): Promise<Frame> {
-      await expect.poll(() => heard.some((each) => each.requestId === requestId), { timeout: 5_000 }).toBe(true);
+      await expect.poll(() => heard.some((each) => each.requestId === requestId)).toBe(true);
       return heard.find((each) => each.requestId === requestId)?.frame ?? { case: undefined };
     },
     /** The seqs of a session's events so far, with the answers to `open` between them left out. */
@@ -240,7 +240,7 @@ describe(`readers while the session service is away ${verifies("S1", "S2")}`, ()
       { headers: { authorization: `Bearer atl_${"s".repeat(43)}` } },
     );
     for (const chat of chats) {
-      await expect.poll(() => chat.seqs(sessionId).length, { timeout: 15_000 }).toBe(events.length);
+      await expect.poll(() => chat.seqs(sessionId).length).toBe(events.length);
       expect(chat.seqs(sessionId)).toEqual(events.map((_, n) => n + 1));
       expect(chat.error()).toBeUndefined();
     }

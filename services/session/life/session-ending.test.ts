@@ -188,7 +188,7 @@ describe("deleting a session", () => {
     worker.append(offer, 1, textDelta);
     expect(await worker.hear("refused")).toMatchObject({ runId });
     // Nobody holds it any more.
-    await expect.poll(session.counts, { timeout: 5_000 }).toMatchObject({ held: 0 });
+    await expect.poll(session.counts).toMatchObject({ held: 0 });
     worker.renew(offer);
     expect((await worker.hear("renewed")).lost).toMatchObject([{ runId }]);
     const next = await sendWords(session, "another");
@@ -202,7 +202,7 @@ describe("deleting a session", () => {
     await worker.hear("offer");
     worker.cut();
     await remove(session, sessionId);
-    await expect.poll(session.counts, { timeout: 5_000 }).toMatchObject({ held: 0 });
+    await expect.poll(session.counts).toMatchObject({ held: 0 });
     const next = await attachByHand(session.inMemory, "w2");
     const other = await sendWords(session, "another");
     expect((await next.hear("offer")).run?.runId).toBe(other.runId);

@@ -167,7 +167,7 @@ describe("the sweep of idle sessions", () => {
     const worker = await attachByHand(session.inMemory, "w1");
     const { sessionId } = await sendWords(session, "hello");
     worker.append(await worker.hear("offer"), 1, finish);
-    await expect.poll(() => rowOf(session, sessionId), { timeout: 5_000 }).toMatchObject({ state: SessionState.IDLE });
+    await expect.poll(() => rowOf(session, sessionId)).toMatchObject({ state: SessionState.IDLE });
     expect((await updatesOf(session, sessionId)).at(-1)).toEqual(
       told({ fields: ["state"], state: SessionState.IDLE, changedBy: "mesh" }),
     );

@@ -13,7 +13,7 @@ const changed = '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}';
 /** Waits until the server has said all that it says of a call once more: each time ends with `changed`. */
 async function hear({ changes }: Connected): Promise<void> {
   const before = changes();
-  await expect.poll(changes, { timeout: 10_000 }).toBeGreaterThan(before + 1);
+  await expect.poll(changes).toBeGreaterThan(before + 1);
 }
 
 /** How the call ended, or that it has not, after everything that was due has run. */

@@ -15,20 +15,31 @@ export function openHopSessions(baseUrl: string): SessionManager {
     { pingIntervalMs: 20_000, pingTimeoutMs: 10_000, pingIdleConnection: true },
     { settings: { initialWindowSize: hopWindows.streamBytes, enablePush: false } },
   );
-  const widened = new WeakSet<ClientHttp2Session>();
+  // No setting widens the connection's window, and the session is made out of sight: its first stream shows it.
+  return guardSessions(sessions, (session) => session.setLocalWindowSize(hopWindows.connectionBytes));
+}
+
+/**
+ * The same sessions, of which no error ends the process: after a GOAWAY the manager may take its own listener away before node
+ * tells the error (connectrpc/connect-es#1768). What the error means for calls, their streams tell.
+ *
+ * @param onSession Called with each session's first stream.
+ */
+export function guardSessions(
+  sessions: Http2SessionManager,
+  onSession: (session: ClientHttp2Session) => void = () => undefined,
+): SessionManager {
+  const guarded = new WeakSet<ClientHttp2Session>();
   return {
     authority: sessions.authority,
     async request(method, path, headers, options) {
       const stream = await sessions.request(method, path, headers, options);
       // A stream that was closed meanwhile has none.
       const session = stream.session as ClientHttp2Session | undefined;
-      // No setting widens the connection's window, and the session is made out of sight: its first stream shows it.
-      if (session !== undefined && !widened.has(session)) {
-        widened.add(session);
-        session.setLocalWindowSize(hopWindows.connectionBytes);
-        // After a GOAWAY the manager may take its own listener away before node tells the error, which would end the
-        // process (connectrpc/connect-es#1768). What the error means for calls, their streams tell.
+      if (session !== undefined && !guarded.has(session)) {
+        guarded.add(session);
         session.on("error", () => undefined);
+        onSession(session);
       }
       return stream;
     },

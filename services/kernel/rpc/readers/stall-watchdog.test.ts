@@ -113,8 +113,8 @@ describe(`a reader that takes nothing ${verifies("L7", "L9")}`, () => {
     const peer = await openRawPeer(served.edge);
     peer.socket.write("GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n");
     peer.socket.pause();
-    await expect.poll(() => served.released, { timeout: 10_000 }).toEqual(["/endless"]);
-    await expect.poll(() => served.edge.listener.connections(), { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => served.released).toEqual(["/endless"]);
+    await expect.poll(() => served.edge.listener.connections()).toBe(0);
     expect(kindsOf(served.edge.faults)).toEqual(["READER_STALLED"]);
   });
 
@@ -135,7 +135,7 @@ describe(`a reader that takes nothing ${verifies("L7", "L9")}`, () => {
       ]),
     );
     peer.socket.pause();
-    await expect.poll(() => served.released, { timeout: 10_000 }).toEqual(["/endless"]);
+    await expect.poll(() => served.released).toEqual(["/endless"]);
     expect(kindsOf(served.edge.faults)).toEqual(["READER_STALLED"]);
   });
 });
