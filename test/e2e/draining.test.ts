@@ -10,7 +10,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { failureFacts, reasonName } from "../../services/kernel/errors.ts";
-import { guardSessions } from "../../services/kernel/rpc/hop-sessions.ts";
+import { guardSessions } from "../../services/kernel/rpc/hops/hop-sessions.ts";
 import { verifies } from "../requirements.ts";
 import { type MeshProcess, startMeshProcess } from "../support/mesh-process.ts";
 import { clientOver, say } from "./mesh-client.fixture.ts";

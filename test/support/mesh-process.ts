@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { freshProgramIn } from "../../bin/program.js";
-import { guardSessions } from "../../services/kernel/rpc/hop-sessions.ts";
+import { guardSessions } from "../../services/kernel/rpc/hops/hop-sessions.ts";
 import { repository } from "./source-files.ts";
 
 export type Topology = "embedded" | "split";
