@@ -15,7 +15,7 @@ export function configuredAgents({ agents }: Pick<ResolvedConfig, "agents">): Re
   );
 }
 
-export function offeredAgent({ id, maxDurationMs, tools, ...agent }: ResolvedAgent): OfferedAgent {
+function offeredAgent({ id, maxDurationMs, tools, ...agent }: ResolvedAgent): OfferedAgent {
   const { model, instructions, maxSteps, maxOutputTokens, thinkingTokens, historyMessages, parallelTools } = agent;
   const fields: MessageInitShape<typeof OfferedAgentSchema> = {
     ...{ agentId: id, model, instructions, tools: [...tools], maxDurationMs: BigInt(maxDurationMs) },

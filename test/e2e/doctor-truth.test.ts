@@ -122,7 +122,7 @@ describe("doctor and models", () => {
       expect(right.output).toMatch(
         /^✓ model anthropic\/claude-haiku-4-5 \(main\): .* answers, takes the key and has it$/m,
       );
-      expect(right.output).toMatch(/^✗ model made-up \(other\): .* no model of this name$/m);
+      expect(right.output).toMatch(/^✗ model anthropic\/made-up \(other\): .* no model of this name$/m);
       const wrong = await ask("wrong");
       expect(wrong.output).toMatch(/^✗ model anthropic\/claude-haiku-4-5 \(main\): .* refuses the key \(401\)$/m);
       const dead = await ask("right", await closedPort());

@@ -39,7 +39,7 @@ export function createAdminService({
     createLink({ requestId, ttlS, scopes, sessionId }, context) {
       const maker = principalOf(context);
       const key = `${maker.tenant} ${maker.name} ${requestId}`;
-      const body = JSON.stringify([ttlS, sessionId, [...scopes].sort()]);
+      const body = JSON.stringify([ttlS, sessionId, [...scopes].sort((one, other) => one - other)]);
       const grant = linkGrant(maker, { scopes, sessionId });
       const { url, expiresAtMs } = links.create(grant, ttlS === 0 ? linkTtlMs : ttlS * 1000, { key, body });
       return create(CreateLinkResponseSchema, { url, expiresAt: timestampFromMs(expiresAtMs) });

@@ -8,7 +8,7 @@ import { canonicalJson } from "./canonical-json.ts";
 import { isRawNumber, parseExact } from "./exact-json.ts";
 
 /** Of the text, in bytes: 1 MiB and what stands around a text of that size. */
-export const mostArgumentBytes = 1_114_112;
+const mostArgumentBytes = 1_114_112;
 /** Levels of objects and lists, the arguments themselves being the first: what every reader of JSON takes. */
 const deepestArguments = 30;
 /** Values and names of members, in all: what a request may have of elements (atoll.auth.v1.Rule.max_elements). */
