@@ -1,5 +1,4 @@
-/** A conversation as it is folded from a session's log (conversation-fold.ts) and worked on (working-conversation.ts). */
-import type { JsonObject } from "@bufbuild/protobuf";
+
 import type { ContentBlock } from "../../../gen/atoll/content/v1/content_block_pb.ts";
 import { type ToolCallFinished, ToolOutcome } from "../../../gen/atoll/event/v1/tool_events_pb.ts";
 

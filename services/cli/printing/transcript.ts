@@ -5,7 +5,6 @@
  * more, so that only what is not at its end yet is in memory (L7). All words of others are fenced (safe-markdown.ts).
  */
 
-import type { JsonObject } from "@bufbuild/protobuf";
 import type { ContentBlock } from "../../../gen/atoll/content/v1/content_block_pb.ts";
 import type { Event } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { RunStatus, RunStatusSchema } from "../../../gen/atoll/event/v1/run_events_pb.ts";

@@ -29,17 +29,17 @@ it("shows what is in force, defaults included, without any secret", () => {
   expect(shown).toMatchObject({
     listen: "[::1]:0",
     runs: { leaseTtlMs: 5000 },
-    models: { defaultModel: "anthropic/claude-sonnet-5-5", anthropic: { apiKey: "${kept}" } },
+    models: { defaultModel: "anthropic/claude-sonnet-5-5", anthropic: { apiKey: "[kept]" } },
     agents: { main: { tools: ["files.*"], maxDurationMs: 5n } },
     sessions: { directScope: "main", bindings: { "thread:slack:*": "main" } },
   });
   expect(shown.mcpServers.files).toMatchObject({
-    args: ["--api-key=${kept}", "--token", "${kept}", "--verbose", "PASSWORD=${kept}", "http://${kept}@h"],
-    env: { K: "${kept}" },
+    args: ["--api-key=[kept]", "--token", "[kept]", "--verbose", "PASSWORD=[kept]", "http://[kept]@h"],
+    env: { K: "[kept]" },
   });
   expect(shown.mcpServers.web).toMatchObject({
-    url: "https://h/mcp?${kept}",
-    headers: { Authorization: "Bearer ${KEY}" },
+    url: "https://h/mcp?[kept]",
+    headers: { Authorization: `Bearer \${KEY}` },
   });
 });
 

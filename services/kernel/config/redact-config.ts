@@ -13,9 +13,9 @@ import type { ResolvedAgent, ResolvedConfig, ResolvedMcpServer } from "./resolve
 import { formatListen } from "./resolving/addresses.ts";
 
 /** What stands in the place of a secret that is no reference; given back, it means: as it is. */
-const kept = "${kept}";
+const kept = "[kept]";
 
-/** The message with every value in force, defaults included, and `${kept}` in the place of each secret. */
+/** The message with every value in force, defaults included, and `[kept]` in the place of each secret. */
 export function redactConfig(config: ResolvedConfig): MeshConfig {
   const { anthropic } = config.models;
   return create(MeshConfigSchema, {

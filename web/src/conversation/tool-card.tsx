@@ -1,5 +1,4 @@
-/** A tool call: what was asked, how far it is, how it ended and what came back. */
-import type { JsonObject } from "@bufbuild/protobuf";
+
 import type { CallState, ToolCall } from "../../client/conversation.ts";
 import { indentJson, previewJson } from "../../client/show-json.ts";
 import { ChevronIcon, ToolIcon } from "../icons.tsx";

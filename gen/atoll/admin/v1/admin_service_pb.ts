@@ -255,7 +255,7 @@ export const GetConfigRequestSchema: GenMessage<GetConfigRequest> = /*@__PURE__*
 export type GetConfigResponse = Message<"atoll.admin.v1.GetConfigResponse"> & {
   /**
    * The configuration in force. A secret that was written as a reference (`${NAME}`) stands as that reference; one that was written
-   * out stands as `${kept}`, which means: as it is.
+   * out stands as `[kept]`, which means: as it is.
    *
    * @generated from field: atoll.config.v1.MeshConfig config = 1;
    */

@@ -944,7 +944,7 @@ export type GetServerResponse = Message<"atoll.tool.v1.GetServerResponse"> & {
 
   /**
    * How it is started or reached; it goes back into UpdateServer as it is. A secret that was written as a reference (`${NAME}`) stands
-   * as that; any other value of `env` and `headers` that may be one stands as `${kept}`, which means: as it is.
+   * as that; any other value of `env` and `headers` that may be one stands as `[kept]`, which means: as it is.
    *
    * @generated from field: atoll.config.v1.McpServer config = 2;
    */
