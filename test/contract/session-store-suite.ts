@@ -21,6 +21,7 @@ import { sessionModelSuite } from "./session-store/model-suite.ts";
 import { sessionRetentionModelSuite } from "./session-store/retention-model-suite.ts";
 import { sessionRetentionSuite } from "./session-store/retention-suite.ts";
 import { sessionRunEndSuite } from "./session-store/run-end-suite.ts";
+import { sessionRunListSuite } from "./session-store/run-list-suite.ts";
 import { sessionSearchSuite } from "./session-store/search-suite.ts";
 import { sessionSteerSuite } from "./session-store/steer-suite.ts";
 import type { SessionStoreDriver } from "./session-store/store-fixture.ts";
@@ -32,6 +33,7 @@ export function sessionStoreSuite(name: string, driver: SessionStoreDriver): voi
     sessionEndingSuite(driver);
     sessionCallsSuite(driver);
     sessionListSuite(driver);
+    sessionRunListSuite(driver);
     sessionSearchSuite(driver);
     sessionFilterSuite(driver);
     sessionForkSuite(driver);

@@ -139,9 +139,13 @@ function only(processes: readonly ServiceProcess[]): ServiceProcess {
   return first;
 }
 
-/** Connect over HTTP/2, binary, with a bearer token or none; `windowBytes` is how much a stream takes unread. */
-export function transportTo(url: string, token: string | undefined, windowBytes?: number): Transport {
+/**
+ * Connect over HTTP/2, binary, with a bearer token or none; `windowBytes` is how much a stream takes unread, `origin` the web origin
+ * that it calls from.
+ */
+export function transportTo(url: string, token: string | undefined, windowBytes?: number, origin?: string): Transport {
   const authorize: Interceptor = (next) => (request) => {
+    if (origin !== undefined) request.header.set("origin", origin);
     if (token !== undefined) request.header.set("authorization", `Bearer ${token}`);
     return next(request);
   };

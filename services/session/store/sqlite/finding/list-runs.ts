@@ -35,7 +35,7 @@ export class RunLists {
     const rows =
       session === undefined
         ? this.ofTenant.iterate(tenantNo, before, maxLookedAt)
-        : this.ofSession.iterate(session.lastRunNo, before, maxLookedAt);
+        : this.ofSession.iterate(session.sessionNo, before, maxLookedAt);
     const runs: RunPage["runs"][number][] = [];
     let lookedAt = 0;
     for (const columns of rows) {
