@@ -5,6 +5,7 @@ import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import type { ChatEvents, ChatRequest } from "../../gen/atoll/gateway/v1/chat_pb.ts";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
+import { reasonName } from "../../services/kernel/errors.ts";
 import { FrameQueue } from "../../services/kernel/stream/frame-queue.ts";
 import { startMeshProcess, type Topology } from "../support/mesh-process.ts";
 import { endWithBench } from "./end-in-time.ts";
@@ -79,7 +80,7 @@ async function openTalk(url: string, token: string): Promise<Talk> {
   const listen = async (): Promise<void> => {
     for await (const { frame } of client.chat(requests)) {
       if (frame.case === "opened") opened.resolve(frame.value.sessionId);
-      else if (frame.case === "error") throw new Error(`${frame.value.reason}: ${frame.value.message}`);
+      else if (frame.case === "error") throw new Error(`${reasonName(frame.value.reason)}: ${frame.value.message}`);
       else if (frame.case === "events" && turn !== undefined) hear(turn, frame.value);
     }
   };

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { createClient } from "@connectrpc/connect";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { ErrorReason } from "../../gen/atoll/error/v1/error_reason_pb.ts";
 import type { Event } from "../../gen/atoll/event/v1/event_pb.ts";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
@@ -191,7 +192,7 @@ describe.each(topologies)("a conversation, %s", (topology) => {
       const first = await chat.answer(sendId, "accepted");
       const elsewhere = { ...send, sessionId: "ses_00000000000000000000000000" };
       chat.say({ requestId: "wrong", action: { case: "send", value: elsewhere } });
-      expect(await chat.answer("wrong", "error")).toMatchObject({ reason: "SESSION_NOT_FOUND" });
+      expect(await chat.answer("wrong", "error")).toMatchObject({ reason: ErrorReason.SESSION_NOT_FOUND });
       await chat.until((events) => endsOf(events, first.runId).length > 0);
       // The same frame again: the same answer, no second run.
       chat.say({ requestId: sendId, action: { case: "send", value: send } });
@@ -201,7 +202,7 @@ describe.each(topologies)("a conversation, %s", (topology) => {
         action: { case: "open", value: { session: { case: "sessionId", value: sessionId } } },
       });
       expect(await chat.answer("open-again", "error")).toMatchObject({
-        reason: "FIELD_INVALID",
+        reason: ErrorReason.FIELD_INVALID,
         fieldPaths: ["open.session_id"],
       });
       chat.say({ requestId: "close", action: { case: "close", value: { sessionId } } });

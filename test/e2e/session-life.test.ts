@@ -2,6 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { ErrorReason } from "../../gen/atoll/error/v1/error_reason_pb.ts";
 import { SessionState } from "../../gen/atoll/event/v1/log_events_pb.ts";
 import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import type { ChatRequest } from "../../gen/atoll/gateway/v1/chat_pb.ts";
@@ -162,7 +163,7 @@ describe.each(topologies)("a session's life, %s", (topology) => {
     const gone = { code: "NotFound", reason: "SESSION_NOT_FOUND", metadata: { session_id: sessionId } };
     for (const reader of [...readers, untilEnd, subscription(sessionId)]) expect(await reader).toMatchObject(gone);
     expect(await waiter).toMatchObject({ code: "NotFound", reason: "RUN_NOT_FOUND" });
-    expect(await chat).toMatchObject({ reason: "SESSION_NOT_FOUND", sessionId });
+    expect(await chat).toMatchObject({ reason: ErrorReason.SESSION_NOT_FOUND, sessionId });
     requests.end();
     expect(await refusalOf(say(client, "more", inSession(sessionId)))).toMatchObject(gone);
     // The worker of its run is free for others.

@@ -11,9 +11,9 @@ import (
 	"os"
 	"time"
 
-	content "atoll.example/client/gen/atoll/content/v1"
-	event "atoll.example/client/gen/atoll/event/v1"
-	gateway "atoll.example/client/gen/atoll/gateway/v1"
+	content "atoll.example/go/atoll/content/v1"
+	event "atoll.example/go/atoll/event/v1"
+	gateway "atoll.example/go/atoll/gateway/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 )

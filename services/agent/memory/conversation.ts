@@ -1,4 +1,3 @@
-
 import type { ContentBlock } from "../../../gen/atoll/content/v1/content_block_pb.ts";
 import { type ToolCallFinished, ToolOutcome } from "../../../gen/atoll/event/v1/tool_events_pb.ts";
 

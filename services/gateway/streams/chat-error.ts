@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
 import { type ChatError, ChatErrorSchema } from "../../../gen/atoll/gateway/v1/chat_pb.ts";
-import { ErrorReason, failure, failureFacts, } from "../../kernel/errors.ts";
+import { ErrorReason, failure, failureFacts } from "../../kernel/errors.ts";
 import type { Log } from "../../kernel/log.ts";
 
 /** @param sessionId The session whose flow broke; empty when a frame was refused. */

@@ -9,7 +9,7 @@ import { create } from "@bufbuild/protobuf";
 import { ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { type RawWatchResponse, RawWatchResponseSchema } from "../../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { WatchCreate, WatchRequest } from "../../../gen/atoll/session/v1/watch_pb.ts";
-import { ErrorReason, failure, failureFacts, } from "../../kernel/errors.ts";
+import { ErrorReason, failure, failureFacts } from "../../kernel/errors.ts";
 import { scopeOf } from "../../kernel/rpc/call-context.ts";
 import { storeFailure } from "../../kernel/rpc/gate/store-failure.ts";
 import { LogDamaged, StoreUnavailable } from "../../kernel/store/store-errors.ts";

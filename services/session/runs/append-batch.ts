@@ -8,7 +8,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import { RunFailureSchema } from "../../../gen/atoll/event/v1/run_events_pb.ts";
 import type { RawAppendBatch, RawAttachResponse } from "../../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { Clock } from "../../kernel/clock.ts";
-import { ErrorReason, } from "../../kernel/errors.ts";
+import { ErrorReason } from "../../kernel/errors.ts";
 import { checkWorkerEvent } from "../../kernel/event/check-worker-event.ts";
 import { StoreUnavailable } from "../../kernel/store/store-errors.ts";
 import type { SessionDeps } from "../session-deps.ts";

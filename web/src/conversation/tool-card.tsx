@@ -1,4 +1,3 @@
-
 import type { CallState, ToolCall } from "../../client/conversation.ts";
 import { indentJson, previewJson } from "../../client/show-json.ts";
 import { ChevronIcon, ToolIcon } from "../icons.tsx";
