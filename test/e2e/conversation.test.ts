@@ -246,26 +246,6 @@ describe.each(topologies)("a conversation, %s", (topology) => {
     });
   });
 
-  test(`AgentService.Run runs the loop alone, numbered from 1 ${verifies("S1", "R2")}`, async () => {
-    const hold = Promise.withResolvers<void>();
-    async function* requests() {
-      yield {
-        frame: { case: "start" as const, value: { message: textMessage(question), options: { model: "offline" } } },
-      };
-      await hold.promise;
-    }
-    const events: Event[] = [];
-    for await (const response of client.agent.run(requests())) events.push(...response.events);
-    hold.resolve();
-    expectDense(events);
-    const runId = events.at(-1)?.runId ?? "";
-    expect(endsOf(events, runId)).toMatchObject([{ status: RunStatus.COMPLETED }]);
-    expect(answerOf(fold(events), runId)).toContain("Buy a boat.");
-    const kinds = kindsOf(events);
-    expect(kinds.indexOf("toolCallProposed")).toBeLessThan(kinds.indexOf("toolCallStarted"));
-    expect(kinds.indexOf("toolCallStarted")).toBeLessThan(kinds.indexOf("toolCallFinished"));
-  });
-
   test(`health and reflection are served without a token ${verifies("L6")}`, async () => {
     const open = mesh.anonymousTransport();
     const health = createClient(Health, open);

@@ -11,7 +11,7 @@ import {
   RunResponseSchema,
   type RunStart,
 } from "../../../gen/atoll/agent/v1/agent_service_pb.ts";
-import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
+import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { ErrorReason, failure } from "../../kernel/errors.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
 import { encodeEventTime, stampEvent } from "../../kernel/event/wire/stamp-event.ts";
@@ -23,6 +23,7 @@ import { ConversationFold } from "../memory/conversation-fold.ts";
 import type { WorkingConversation } from "../memory/working-conversation.ts";
 import type { ToolList } from "../tools/tool-list.ts";
 import { type EventOutlet, EventWriter } from "./event-writer.ts";
+import { readStart } from "./read-start.ts";
 import { RunCancelled } from "./run-ending.ts";
 import { runLoop } from "./run-loop.ts";
 import { Steering } from "./steering.ts";
@@ -36,13 +37,7 @@ export async function* runAlone(
   context: HandlerContext,
 ): AsyncGenerator<RunResponse> {
   const input = requests[Symbol.asyncIterator]();
-  const first = await input.next();
-  if (first.done === true || first.value.frame.case !== "start") {
-    throw failure(ErrorReason.FIELD_INVALID, "frame: the first one must be start", {
-      fields: [{ path: "frame", problem: "the first one must be start" }],
-    });
-  }
-  const start = first.value.frame.value;
+  const { start, history } = await readStart(input);
   const agentId = start.agentId || deps.defaultAgent;
   const agent = deps.agents.get(agentId);
   if (agent === undefined) {
@@ -64,7 +59,7 @@ export async function* runAlone(
   });
   const steering = new Steering();
   const traceId = traceIdOf(context);
-  const conversation = begin(start, runId, agent.historyMessages + 1);
+  const conversation = begin(start, history, runId, agent.historyMessages + 1);
   // The run's own signal is the loop's: a cancelled tool call still has an outcome to tell.
   const { contextValues } = onward(context);
   const ended = runLoop(
@@ -126,7 +121,10 @@ async function readCommands(
     for (let next = await input.next(); next.done !== true; next = await input.next()) {
       const { frame } = next.value;
       if (frame.case === "cancel") cancel();
-      else
+      else if (frame.case === "start" || frame.case === "history") {
+        const problem = `${frame.case} can't come after start`;
+        throw failure(ErrorReason.FIELD_INVALID, `frame: ${problem}`, { fields: [{ path: "frame", problem }] });
+      } else
         throw failure(ErrorReason.METHOD_NOT_SERVED, `${frame.case}: this build of the mesh does not serve this frame`);
     }
   } catch (error) {
@@ -135,9 +133,9 @@ async function readCommands(
 }
 
 /** The history as a log would tell it, then this run's message. */
-function begin(start: RunStart, runId: string, maxRuns: number): WorkingConversation {
+function begin(start: RunStart, history: readonly Event[], runId: string, maxRuns: number): WorkingConversation {
   const fold = new ConversationFold(maxRuns);
-  for (const event of start.history) fold.applyEvent(event);
+  for (const event of history) fold.applyEvent(event);
   fold.apply(
     encodeEvent({ body: { case: "messageReceived", value: { runId, content: start.message?.content ?? [] } } }),
   );

@@ -24,10 +24,33 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file atoll/agent/v1/agent_service.proto.
  */
 export const file_atoll_agent_v1_agent_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJhdG9sbC9hZ2VudC92MS9hZ2VudF9zZXJ2aWNlLnByb3RvEg5hdG9sbC5hZ2VudC52MSLeAQoIUnVuU3RhcnQSNgoIYWdlbnRfaWQYASABKAlCJLpIIXIfMh1eKFthLXowLTldW2EtejAtOV8tXXswLDYzfSk/JBIyCgdoaXN0b3J5GAIgAygLMhUuYXRvbGwuZXZlbnQudjEuRXZlbnRCCrpIB5IBBBCgjQYSNwoHbWVzc2FnZRgDIAEoCzIeLmF0b2xsLmNvbnRlbnQudjEuTWVzc2FnZUlucHV0Qga6SAPIAQESLQoHb3B0aW9ucxgEIAEoCzIcLmF0b2xsLnNlc3Npb24udjEuUnVuT3B0aW9ucyIlCglSdW5DYW5jZWwSGAoGcmVhc29uGAEgASgJQgi6SAVyAxiACCJDCghSdW5TdGVlchI3CgdtZXNzYWdlGAEgASgLMh4uYXRvbGwuY29udGVudC52MS5NZXNzYWdlSW5wdXRCBrpIA8gBASLaAQoLUnVuRGVjaXNpb24SMgoLYXBwcm92YWxfaWQYASABKAlCHbpIGnIYMhZeW0EtWmEtejAtOV8tXXsxLDEyOH0kEkAKCGRlY2lzaW9uGAIgASgOMiAuYXRvbGwuZXZlbnQudjEuQXBwcm92YWxEZWNpc2lvbkIMukgJggEGGAEYAhgDEiUKBmRpZ2VzdBgDIAEoCUIVukgSchAyDl5bMC05YS1mXXs2NH0kEi4KBWdyYW50GAQgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXy1dezEsNDA5Nn0kIsEBCglSdW5BbnN3ZXISMgoLcXVlc3Rpb25faWQYASABKAlCHbpIGnIYMhZeW0EtWmEtejAtOV8tXXsxLDEyOH0kEjgKBmFjdGlvbhgCIAEoDjIcLmF0b2xsLmV2ZW50LnYxLkFuc3dlckFjdGlvbkIKukgHggEEEAEgABIZCgR0ZXh0GAMgASgJQgm6SAZyBCiAgBBIABIhCgxjb250ZW50X2pzb24YBCABKAlCCbpIBnIEKICAEEgAQggKBmFuc3dlciL9AQoKUnVuUmVxdWVzdBIpCgVzdGFydBgBIAEoCzIYLmF0b2xsLmFnZW50LnYxLlJ1blN0YXJ0SAASKwoGY2FuY2VsGAIgASgLMhkuYXRvbGwuYWdlbnQudjEuUnVuQ2FuY2VsSAASKQoFc3RlZXIYAyABKAsyGC5hdG9sbC5hZ2VudC52MS5SdW5TdGVlckgAEi8KCGRlY2lzaW9uGAQgASgLMhsuYXRvbGwuYWdlbnQudjEuUnVuRGVjaXNpb25IABIrCgZhbnN3ZXIYBSABKAsyGS5hdG9sbC5hZ2VudC52MS5SdW5BbnN3ZXJIAEIOCgVmcmFtZRIFukgCCAEiNAoLUnVuUmVzcG9uc2USJQoGZXZlbnRzGAEgAygLMhUuYXRvbGwuZXZlbnQudjEuRXZlbnQiZAoRTGlzdEFnZW50c1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNQgi6SAUqAxj0AxIyCgpwYWdlX3Rva2VuGAIgASgJQh66SBtyGTIXXltBLVphLXowLTlfPS1dezAsNTEyfSQiVAoSTGlzdEFnZW50c1Jlc3BvbnNlEiUKBmFnZW50cxgBIAMoCzIVLmF0b2xsLmFnZW50LnYxLkFnZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJGCg9HZXRBZ2VudFJlcXVlc3QSMwoIYWdlbnRfaWQYASABKAlCIbpIHnIcMhpeW2EtejAtOV1bYS16MC05Xy1dezAsNjN9JCI4ChBHZXRBZ2VudFJlc3BvbnNlEiQKBWFnZW50GAEgASgLMhUuYXRvbGwuYWdlbnQudjEuQWdlbnQiZAoRTGlzdE1vZGVsc1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNQgi6SAUqAxj0AxIyCgpwYWdlX3Rva2VuGAIgASgJQh66SBtyGTIXXltBLVphLXowLTlfPS1dezAsNTEyfSQiVAoSTGlzdE1vZGVsc1Jlc3BvbnNlEiUKBm1vZGVscxgBIAMoCzIVLmF0b2xsLmFnZW50LnYxLk1vZGVsEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCTL9AgoMQWdlbnRTZXJ2aWNlElMKA1J1bhIaLmF0b2xsLmFnZW50LnYxLlJ1blJlcXVlc3QaGy5hdG9sbC5hZ2VudC52MS5SdW5SZXNwb25zZSIP8u0YCwgGGICAgAIggIAIKAEwARJeCgpMaXN0QWdlbnRzEiEuYXRvbGwuYWdlbnQudjEuTGlzdEFnZW50c1JlcXVlc3QaIi5hdG9sbC5hZ2VudC52MS5MaXN0QWdlbnRzUmVzcG9uc2UiCZACAfLtGAIIBRJYCghHZXRBZ2VudBIfLmF0b2xsLmFnZW50LnYxLkdldEFnZW50UmVxdWVzdBogLmF0b2xsLmFnZW50LnYxLkdldEFnZW50UmVzcG9uc2UiCZACAfLtGAIIBRJeCgpMaXN0TW9kZWxzEiEuYXRvbGwuYWdlbnQudjEuTGlzdE1vZGVsc1JlcXVlc3QaIi5hdG9sbC5hZ2VudC52MS5MaXN0TW9kZWxzUmVzcG9uc2UiCZACAfLtGAIIBUJgCg5hdG9sbC5hZ2VudC52MUIRQWdlbnRTZXJ2aWNlUHJvdG9QAVonYXRvbGwuZXhhbXBsZS9nby9hdG9sbC9hZ2VudC92MTthZ2VudHYxugIPQXRvbGxfQWdlbnRfVjFfYgZwcm90bzM", [file_atoll_agent_v1_agent, file_atoll_auth_v1_options, file_atoll_content_v1_message, file_atoll_event_v1_event, file_atoll_event_v1_tool_events, file_atoll_session_v1_run, file_buf_validate_validate]);
+  fileDesc("CiJhdG9sbC9hZ2VudC92MS9hZ2VudF9zZXJ2aWNlLnByb3RvEg5hdG9sbC5hZ2VudC52MSJACgpSdW5IaXN0b3J5EjIKBmV2ZW50cxgBIAMoCzIVLmF0b2xsLmV2ZW50LnYxLkV2ZW50Qgu6SAiSAQUIARCQTiK5AQoIUnVuU3RhcnQSNgoIYWdlbnRfaWQYASABKAlCJLpIIXIfMh1eKFthLXowLTldW2EtejAtOV8tXXswLDYzfSk/JBI3CgdtZXNzYWdlGAMgASgLMh4uYXRvbGwuY29udGVudC52MS5NZXNzYWdlSW5wdXRCBrpIA8gBARItCgdvcHRpb25zGAQgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5SdW5PcHRpb25zSgQIAhADUgdoaXN0b3J5IiUKCVJ1bkNhbmNlbBIYCgZyZWFzb24YASABKAlCCLpIBXIDGIAIIkMKCFJ1blN0ZWVyEjcKB21lc3NhZ2UYASABKAsyHi5hdG9sbC5jb250ZW50LnYxLk1lc3NhZ2VJbnB1dEIGukgDyAEBItoBCgtSdW5EZWNpc2lvbhIyCgthcHByb3ZhbF9pZBgBIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezEsMTI4fSQSQAoIZGVjaXNpb24YAiABKA4yIC5hdG9sbC5ldmVudC52MS5BcHByb3ZhbERlY2lzaW9uQgy6SAmCAQYYARgCGAMSJQoGZGlnZXN0GAMgASgJQhW6SBJyEDIOXlswLTlhLWZdezY0fSQSLgoFZ3JhbnQYBCABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fLV17MSw0MDk2fSQiwQEKCVJ1bkFuc3dlchIyCgtxdWVzdGlvbl9pZBgBIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezEsMTI4fSQSOAoGYWN0aW9uGAIgASgOMhwuYXRvbGwuZXZlbnQudjEuQW5zd2VyQWN0aW9uQgq6SAeCAQQQASAAEhkKBHRleHQYAyABKAlCCbpIBnIEKICAEEgAEiEKDGNvbnRlbnRfanNvbhgEIAEoCUIJukgGcgQogIAQSABCCAoGYW5zd2VyIqwCCgpSdW5SZXF1ZXN0EikKBXN0YXJ0GAEgASgLMhguYXRvbGwuYWdlbnQudjEuUnVuU3RhcnRIABIrCgZjYW5jZWwYAiABKAsyGS5hdG9sbC5hZ2VudC52MS5SdW5DYW5jZWxIABIpCgVzdGVlchgDIAEoCzIYLmF0b2xsLmFnZW50LnYxLlJ1blN0ZWVySAASLwoIZGVjaXNpb24YBCABKAsyGy5hdG9sbC5hZ2VudC52MS5SdW5EZWNpc2lvbkgAEisKBmFuc3dlchgFIAEoCzIZLmF0b2xsLmFnZW50LnYxLlJ1bkFuc3dlckgAEi0KB2hpc3RvcnkYBiABKAsyGi5hdG9sbC5hZ2VudC52MS5SdW5IaXN0b3J5SABCDgoFZnJhbWUSBbpIAggBIjQKC1J1blJlc3BvbnNlEiUKBmV2ZW50cxgBIAMoCzIVLmF0b2xsLmV2ZW50LnYxLkV2ZW50ImQKEUxpc3RBZ2VudHNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY9AMSMgoKcGFnZV90b2tlbhgCIAEoCUIeukgbchkyF15bQS1aYS16MC05Xz0tXXswLDUxMn0kIlQKEkxpc3RBZ2VudHNSZXNwb25zZRIlCgZhZ2VudHMYASADKAsyFS5hdG9sbC5hZ2VudC52MS5BZ2VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiRgoPR2V0QWdlbnRSZXF1ZXN0EjMKCGFnZW50X2lkGAEgASgJQiG6SB5yHDIaXlthLXowLTldW2EtejAtOV8tXXswLDYzfSQiOAoQR2V0QWdlbnRSZXNwb25zZRIkCgVhZ2VudBgBIAEoCzIVLmF0b2xsLmFnZW50LnYxLkFnZW50ImQKEUxpc3RNb2RlbHNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY9AMSMgoKcGFnZV90b2tlbhgCIAEoCUIeukgbchkyF15bQS1aYS16MC05Xz0tXXswLDUxMn0kIlQKEkxpc3RNb2RlbHNSZXNwb25zZRIlCgZtb2RlbHMYASADKAsyFS5hdG9sbC5hZ2VudC52MS5Nb2RlbBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAky/QIKDEFnZW50U2VydmljZRJTCgNSdW4SGi5hdG9sbC5hZ2VudC52MS5SdW5SZXF1ZXN0GhsuYXRvbGwuYWdlbnQudjEuUnVuUmVzcG9uc2UiD/LtGAsIBhiAgIACIICACCgBMAESXgoKTGlzdEFnZW50cxIhLmF0b2xsLmFnZW50LnYxLkxpc3RBZ2VudHNSZXF1ZXN0GiIuYXRvbGwuYWdlbnQudjEuTGlzdEFnZW50c1Jlc3BvbnNlIgmQAgHy7RgCCAUSWAoIR2V0QWdlbnQSHy5hdG9sbC5hZ2VudC52MS5HZXRBZ2VudFJlcXVlc3QaIC5hdG9sbC5hZ2VudC52MS5HZXRBZ2VudFJlc3BvbnNlIgmQAgHy7RgCCAUSXgoKTGlzdE1vZGVscxIhLmF0b2xsLmFnZW50LnYxLkxpc3RNb2RlbHNSZXF1ZXN0GiIuYXRvbGwuYWdlbnQudjEuTGlzdE1vZGVsc1Jlc3BvbnNlIgmQAgHy7RgCCAVCYAoOYXRvbGwuYWdlbnQudjFCEUFnZW50U2VydmljZVByb3RvUAFaJ2F0b2xsLmV4YW1wbGUvZ28vYXRvbGwvYWdlbnQvdjE7YWdlbnR2MboCD0F0b2xsX0FnZW50X1YxX2IGcHJvdG8z", [file_atoll_agent_v1_agent, file_atoll_auth_v1_options, file_atoll_content_v1_message, file_atoll_event_v1_event, file_atoll_event_v1_tool_events, file_atoll_session_v1_run, file_buf_validate_validate]);
 
 /**
- * Starts the run; the first frame.
+ * Events of earlier runs, which the model is to know of: any number of frames in front of RunStart, because a history may be
+ * larger than a frame.
+ *
+ * @generated from message atoll.agent.v1.RunHistory
+ */
+export type RunHistory = Message<"atoll.agent.v1.RunHistory"> & {
+  /**
+   * The events, as ListEvents, GetSnapshot or Subscribe give them, in order, going on where the frame before ended: 1–10000. All frames
+   * together: at most 100000 events and 67108864 bytes (64 MiB), else MESSAGE_TOO_LARGE.
+   *
+   * @generated from field: repeated atoll.event.v1.Event events = 1;
+   */
+  events: Event[];
+};
+
+/**
+ * Describes the message atoll.agent.v1.RunHistory.
+ * Use `create(RunHistorySchema)` to create a new message.
+ */
+export const RunHistorySchema: GenMessage<RunHistory> = /*@__PURE__*/
+  messageDesc(file_atoll_agent_v1_agent_service, 0);
+
+/**
+ * Starts the run; the first frame, or the first one after the history.
  *
  * @generated from message atoll.agent.v1.RunStart
  */
@@ -38,13 +61,6 @@ export type RunStart = Message<"atoll.agent.v1.RunStart"> & {
    * @generated from field: string agent_id = 1;
    */
   agentId: string;
-
-  /**
-   * Events of earlier runs, as a snapshot gives them. At most 100000.
-   *
-   * @generated from field: repeated atoll.event.v1.Event history = 2;
-   */
-  history: Event[];
 
   /**
    * The message to answer.
@@ -66,7 +82,7 @@ export type RunStart = Message<"atoll.agent.v1.RunStart"> & {
  * Use `create(RunStartSchema)` to create a new message.
  */
 export const RunStartSchema: GenMessage<RunStart> = /*@__PURE__*/
-  messageDesc(file_atoll_agent_v1_agent_service, 0);
+  messageDesc(file_atoll_agent_v1_agent_service, 1);
 
 /**
  * Stops the run.
@@ -87,7 +103,7 @@ export type RunCancel = Message<"atoll.agent.v1.RunCancel"> & {
  * Use `create(RunCancelSchema)` to create a new message.
  */
 export const RunCancelSchema: GenMessage<RunCancel> = /*@__PURE__*/
-  messageDesc(file_atoll_agent_v1_agent_service, 1);
+  messageDesc(file_atoll_agent_v1_agent_service, 2);
 
 /**
  * A message for the running loop.
@@ -108,7 +124,7 @@ export type RunSteer = Message<"atoll.agent.v1.RunSteer"> & {
  * Use `create(RunSteerSchema)` to create a new message.
  */
 export const RunSteerSchema: GenMessage<RunSteer> = /*@__PURE__*/
-  messageDesc(file_atoll_agent_v1_agent_service, 2);
+  messageDesc(file_atoll_agent_v1_agent_service, 3);
 
 /**
  * A decision for the running loop.
@@ -151,7 +167,7 @@ export type RunDecision = Message<"atoll.agent.v1.RunDecision"> & {
  * Use `create(RunDecisionSchema)` to create a new message.
  */
 export const RunDecisionSchema: GenMessage<RunDecision> = /*@__PURE__*/
-  messageDesc(file_atoll_agent_v1_agent_service, 3);
+  messageDesc(file_atoll_agent_v1_agent_service, 4);
 
 /**
  * An answer for the running loop.
@@ -202,7 +218,7 @@ export type RunAnswer = Message<"atoll.agent.v1.RunAnswer"> & {
  * Use `create(RunAnswerSchema)` to create a new message.
  */
 export const RunAnswerSchema: GenMessage<RunAnswer> = /*@__PURE__*/
-  messageDesc(file_atoll_agent_v1_agent_service, 4);
+  messageDesc(file_atoll_agent_v1_agent_service, 5);
 
 /**
  * What the caller says.
@@ -255,6 +271,14 @@ export type RunRequest = Message<"atoll.agent.v1.RunRequest"> & {
      */
     value: RunAnswer;
     case: "answer";
+  } | {
+    /**
+     * What was before; only in front of `start`.
+     *
+     * @generated from field: atoll.agent.v1.RunHistory history = 6;
+     */
+    value: RunHistory;
+    case: "history";
   } | { case: undefined; value?: undefined };
 };
 
@@ -263,7 +287,7 @@ export type RunRequest = Message<"atoll.agent.v1.RunRequest"> & {
  * Use `create(RunRequestSchema)` to create a new message.
  */
 export const RunRequestSchema: GenMessage<RunRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_agent_v1_agent_service, 5);
+  messageDesc(file_atoll_agent_v1_agent_service, 6);
 
 /**
  * What the loop does. The last response carries RunFinished.
@@ -284,7 +308,7 @@ export type RunResponse = Message<"atoll.agent.v1.RunResponse"> & {
  * Use `create(RunResponseSchema)` to create a new message.
  */
 export const RunResponseSchema: GenMessage<RunResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_agent_v1_agent_service, 6);
+  messageDesc(file_atoll_agent_v1_agent_service, 7);
 
 /**
  * See ListAgents.
@@ -312,7 +336,7 @@ export type ListAgentsRequest = Message<"atoll.agent.v1.ListAgentsRequest"> & {
  * Use `create(ListAgentsRequestSchema)` to create a new message.
  */
 export const ListAgentsRequestSchema: GenMessage<ListAgentsRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_agent_v1_agent_service, 7);
+  messageDesc(file_atoll_agent_v1_agent_service, 8);
 
 /**
  * See ListAgents.
@@ -340,7 +364,7 @@ export type ListAgentsResponse = Message<"atoll.agent.v1.ListAgentsResponse"> & 
  * Use `create(ListAgentsResponseSchema)` to create a new message.
  */
 export const ListAgentsResponseSchema: GenMessage<ListAgentsResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_agent_v1_agent_service, 8);
+  messageDesc(file_atoll_agent_v1_agent_service, 9);
 
 /**
  * See GetAgent.
@@ -361,7 +385,7 @@ export type GetAgentRequest = Message<"atoll.agent.v1.GetAgentRequest"> & {
  * Use `create(GetAgentRequestSchema)` to create a new message.
  */
 export const GetAgentRequestSchema: GenMessage<GetAgentRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_agent_v1_agent_service, 9);
+  messageDesc(file_atoll_agent_v1_agent_service, 10);
 
 /**
  * See GetAgent.
@@ -382,7 +406,7 @@ export type GetAgentResponse = Message<"atoll.agent.v1.GetAgentResponse"> & {
  * Use `create(GetAgentResponseSchema)` to create a new message.
  */
 export const GetAgentResponseSchema: GenMessage<GetAgentResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_agent_v1_agent_service, 10);
+  messageDesc(file_atoll_agent_v1_agent_service, 11);
 
 /**
  * See ListModels.
@@ -410,7 +434,7 @@ export type ListModelsRequest = Message<"atoll.agent.v1.ListModelsRequest"> & {
  * Use `create(ListModelsRequestSchema)` to create a new message.
  */
 export const ListModelsRequestSchema: GenMessage<ListModelsRequest> = /*@__PURE__*/
-  messageDesc(file_atoll_agent_v1_agent_service, 11);
+  messageDesc(file_atoll_agent_v1_agent_service, 12);
 
 /**
  * See ListModels.
@@ -438,7 +462,7 @@ export type ListModelsResponse = Message<"atoll.agent.v1.ListModelsResponse"> & 
  * Use `create(ListModelsResponseSchema)` to create a new message.
  */
 export const ListModelsResponseSchema: GenMessage<ListModelsResponse> = /*@__PURE__*/
-  messageDesc(file_atoll_agent_v1_agent_service, 12);
+  messageDesc(file_atoll_agent_v1_agent_service, 13);
 
 /**
  * Runs agents. Inside the mesh its workers dial the session service (Attach); `Run` is the same loop for other backends.
