@@ -164,7 +164,7 @@ export const ErrorReason = {
   HISTORY_TRIMMED: 18,
 
   /**
-   * FAILED_PRECONDITION: a newer epoch owns the run (L4). Metadata: {"run_id": "…", "epoch": "3"}.
+   * FAILED_PRECONDITION: a newer epoch owns the run: another worker took it up, or the mesh ended it. Metadata: {"run_id": "…", "epoch": "3"}.
    *
    * @generated from enum value: ERROR_REASON_EPOCH_FENCED = 19;
    */
@@ -237,7 +237,7 @@ export const ErrorReason = {
   TOOL_TIMEOUT: 28,
 
   /**
-   * UNKNOWN: the call may or may not have had its effect (T1). Metadata: {"call_id": "…", "tool": "…"}.
+   * UNKNOWN: the call may or may not have had its effect, and it is not made again. Metadata: {"call_id": "…", "tool": "…"}.
    *
    * @generated from enum value: ERROR_REASON_TOOL_OUTCOME_UNKNOWN = 29;
    */
@@ -251,7 +251,7 @@ export const ErrorReason = {
   TOOL_DENIED: 30,
 
   /**
-   * FAILED_PRECONDITION: the tool's definition changed since it was approved (T5). Metadata: {"tool": "…"}.
+   * FAILED_PRECONDITION: the tool's definition changed since it was approved. Metadata: {"tool": "…"}.
    *
    * @generated from enum value: ERROR_REASON_TOOL_QUARANTINED = 31;
    */
@@ -279,7 +279,7 @@ export const ErrorReason = {
   APPROVAL_REQUIRED: 34,
 
   /**
-   * FAILED_PRECONDITION: the approval was decided, expired or is bound to something else (T4).
+   * FAILED_PRECONDITION: the approval was decided, expired or is bound to something else.
    * Metadata: {"approval_id": "…"}.
    *
    * @generated from enum value: ERROR_REASON_APPROVAL_VOID = 35;
@@ -287,7 +287,7 @@ export const ErrorReason = {
   APPROVAL_VOID: 35,
 
   /**
-   * FAILED_PRECONDITION: the call id is tombstoned (T2). Metadata: {"call_id": "…"}.
+   * FAILED_PRECONDITION: the call id was given up before the call was made, and can't be used any more. Metadata: {"call_id": "…"}.
    *
    * @generated from enum value: ERROR_REASON_CALL_TOMBSTONED = 36;
    */
@@ -428,7 +428,7 @@ export const ErrorReason = {
   COMPRESSION_REFUSED: 54,
 
   /**
-   * NOT_FOUND: the caller's run made no call of this id, and will make none (T2): who reattaches to it gives it up. The same for
+   * NOT_FOUND: the caller's run made no call of this id, and will make none: who reattaches to it gives it up. The same for
    * a call of another run. Metadata: {"call_id": "…"}.
    *
    * @generated from enum value: ERROR_REASON_CALL_NOT_FOUND = 55;

@@ -1,4 +1,4 @@
-// The events of a session: one durable sequence (S1–S8).
+// The events of a session: one durable sequence.
 //
 // `seq` starts at 1 and is dense. An event covers the closed range `first_seq..seq`, usually one number. For two
 // consecutive events a, b of any stream of one session `b.first_seq == a.seq + 1`: one comparison proves that nothing
@@ -80,7 +80,7 @@ export type Event = Message<"atoll.event.v1.Event"> & {
   attempt: number;
 
   /**
-   * What happened; `writer` says who may write it. A reader that meets an unknown body keeps counting seq and goes on (S7).
+   * What happened; `writer` says who may write it. A reader that meets an unknown body keeps counting seq and goes on.
    *
    * @generated from oneof atoll.event.v1.Event.body
    */
@@ -278,7 +278,7 @@ export type Event = Message<"atoll.event.v1.Event"> & {
     case: "subagentFinished";
   } | {
     /**
-     * The run ended; exactly one per run (R2).
+     * The run ended; exactly one per run.
      *
      * @generated from field: atoll.event.v1.RunFinished run_finished = 37;
      */
@@ -302,7 +302,7 @@ export type Event = Message<"atoll.event.v1.Event"> & {
     case: "omitted";
   } | {
     /**
-     * Events of this range were lost with a store that had not made them durable (S4).
+     * Events of this range were lost with a store that had not made them durable.
      *
      * @generated from field: atoll.event.v1.LogTruncated log_truncated = 40;
      */

@@ -64,7 +64,7 @@ export const SessionUpdatedSchema: GenMessage<SessionUpdated> = /*@__PURE__*/
   messageDesc(file_atoll_event_v1_log_events, 0);
 
 /**
- * A filter hides the bodies of this range, so that the stream stays dense (S6).
+ * A filter hides the bodies of this range, so that the stream stays dense.
  *
  * @generated from message atoll.event.v1.Omitted
  */
@@ -85,7 +85,7 @@ export const OmittedSchema: GenMessage<Omitted> = /*@__PURE__*/
   messageDesc(file_atoll_event_v1_log_events, 1);
 
 /**
- * Events of this range were lost with a store that had not made them durable (S4). Their numbers are never used again.
+ * Events of this range were lost with a store that had not made them durable. Their numbers are never used again.
  *
  * @generated from message atoll.event.v1.LogTruncated
  */

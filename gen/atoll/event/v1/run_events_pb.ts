@@ -141,7 +141,7 @@ export type RunStarted = Message<"atoll.event.v1.RunStarted"> & {
   workerId: string;
 
   /**
-   * The fencing epoch of this attempt (L4), from 1.
+   * The fencing epoch of this attempt, from 1: a later taking has a higher one, and only the highest may write.
    *
    * @generated from field: uint64 epoch = 2;
    */
@@ -176,7 +176,7 @@ export type RunResumed = Message<"atoll.event.v1.RunResumed"> & {
   workerId: string;
 
   /**
-   * The fencing epoch of this attempt (L4).
+   * The fencing epoch of this attempt.
    *
    * @generated from field: uint64 epoch = 2;
    */
@@ -331,7 +331,7 @@ export const RunFailureSchema: GenMessage<RunFailure> = /*@__PURE__*/
   messageDesc(file_atoll_event_v1_run_events, 7);
 
 /**
- * The run ended. Exactly one per run (R2).
+ * The run ended. Exactly one per run.
  *
  * @generated from message atoll.event.v1.RunFinished
  */
@@ -465,7 +465,7 @@ export const SubagentFinishedSchema: GenMessage<SubagentFinished> = /*@__PURE__*
   messageDesc(file_atoll_event_v1_run_events, 10);
 
 /**
- * How a message enters a session that is busy (R3).
+ * How a message enters a session that is busy. A session has one run at work at a time; the others wait in its queue.
  *
  * @generated from enum atoll.event.v1.QueueMode
  */
@@ -515,7 +515,7 @@ export const QueueMode = {
 } as const;
 
 /**
- * How a message enters a session that is busy (R3).
+ * How a message enters a session that is busy. A session has one run at work at a time; the others wait in its queue.
  *
  * @generated from enum atoll.event.v1.QueueMode
  */

@@ -322,7 +322,9 @@ export const ChatAnswerSchema: GenMessage<ChatAnswer> = /*@__PURE__*/
  */
 export type ChatRequest = Message<"atoll.gateway.v1.ChatRequest"> & {
   /**
-   * Names the frame in its answer, and makes what changes something repeatable (R1). 1–128 characters.
+   * Names the frame in its answer, and makes what changes something repeatable, as SendMessage's does: on this stream, on another
+   * one or by the unary call of the same name (`send` and `steer` are SendMessage, `cancel` is CancelRun). An `open` that makes a
+   * session is repeatable in the same way, and its ids are apart from theirs. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */

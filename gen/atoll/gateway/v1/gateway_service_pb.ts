@@ -260,7 +260,9 @@ export const SubscribeIndexResponseSchema: GenMessage<SubscribeIndexResponse> = 
  */
 export type SendMessageRequest = Message<"atoll.gateway.v1.SendMessageRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable: the same id with the same request gives the first answer again for a week, and nothing happens
+   * twice; with another request it is REQUEST_ID_REUSED. `send` and `steer` of Chat and SessionService.SubmitMessage count as the
+   * same method: an id of theirs is used here, too. See atoll/auth/v1/options.proto. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -390,7 +392,7 @@ export const SendMessageResponseSchema: GenMessage<SendMessageResponse> = /*@__P
  */
 export type CancelRunRequest = Message<"atoll.gateway.v1.CancelRunRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as SendMessage's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -495,7 +497,7 @@ export const WaitRunResponseSchema: GenMessage<WaitRunResponse> = /*@__PURE__*/
  */
 export type ResolveApprovalRequest = Message<"atoll.gateway.v1.ResolveApprovalRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as SendMessage's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -559,7 +561,7 @@ export const ResolveApprovalResponseSchema: GenMessage<ResolveApprovalResponse> 
  */
 export type AnswerQuestionRequest = Message<"atoll.gateway.v1.AnswerQuestionRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as SendMessage's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */

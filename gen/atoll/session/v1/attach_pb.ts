@@ -165,7 +165,7 @@ export const AddCreditsSchema: GenMessage<AddCredits> = /*@__PURE__*/
   messageDesc(file_atoll_session_v1_attach, 2);
 
 /**
- * Events to append, all or none (L4).
+ * Events to append, all or none.
  *
  * @generated from message atoll.session.v1.AppendBatch
  */

@@ -139,7 +139,7 @@ export type Session = Message<"atoll.session.v1.Session"> & {
   labels: { [key: string]: string };
 
   /**
-   * The log's name; it changes only when history was replaced (S5).
+   * The log's name; it changes only when history was replaced.
    *
    * @generated from field: string log_id = 7;
    */

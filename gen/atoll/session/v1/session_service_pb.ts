@@ -43,7 +43,8 @@ export const file_atoll_session_v1_session_service: GenFile = /*@__PURE__*/
  */
 export type CreateSessionRequest = Message<"atoll.session.v1.CreateSessionRequest"> & {
   /**
-   * Makes the call repeatable (R1): the same id with the same body gives the same answer. 1–128 characters.
+   * Makes the call repeatable: the same id with the same request gives the first answer again for a week, and nothing happens
+   * twice; with another request it is REQUEST_ID_REUSED. See atoll/auth/v1/options.proto. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -355,7 +356,7 @@ export const CountSessionsResponseSchema: GenMessage<CountSessionsResponse> = /*
  */
 export type UpdateSessionRequest = Message<"atoll.session.v1.UpdateSessionRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -426,7 +427,7 @@ export const UpdateSessionResponseSchema: GenMessage<UpdateSessionResponse> = /*
  */
 export type ResetSessionRequest = Message<"atoll.session.v1.ResetSessionRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -482,7 +483,7 @@ export const ResetSessionResponseSchema: GenMessage<ResetSessionResponse> = /*@_
  */
 export type ForkSessionRequest = Message<"atoll.session.v1.ForkSessionRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -553,7 +554,7 @@ export const ForkSessionResponseSchema: GenMessage<ForkSessionResponse> = /*@__P
  */
 export type CloseSessionRequest = Message<"atoll.session.v1.CloseSessionRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -602,7 +603,7 @@ export const CloseSessionResponseSchema: GenMessage<CloseSessionResponse> = /*@_
  */
 export type DeleteSessionRequest = Message<"atoll.session.v1.DeleteSessionRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -645,7 +646,7 @@ export const DeleteSessionResponseSchema: GenMessage<DeleteSessionResponse> = /*
  */
 export type SubmitMessageRequest = Message<"atoll.session.v1.SubmitMessageRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -886,7 +887,7 @@ export const ListRunsResponseSchema: GenMessage<ListRunsResponse> = /*@__PURE__*
  */
 export type CancelRunRequest = Message<"atoll.session.v1.CancelRunRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -991,7 +992,7 @@ export const WaitRunResponseSchema: GenMessage<WaitRunResponse> = /*@__PURE__*/
  */
 export type ResolveApprovalRequest = Message<"atoll.session.v1.ResolveApprovalRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -1323,7 +1324,7 @@ export const ListQuestionsResponseSchema: GenMessage<ListQuestionsResponse> = /*
  */
 export type SignDecisionRequest = Message<"atoll.session.v1.SignDecisionRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -1393,7 +1394,7 @@ export const SignDecisionResponseSchema: GenMessage<SignDecisionResponse> = /*@_
  */
 export type AnswerQuestionRequest = Message<"atoll.session.v1.AnswerQuestionRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -1699,7 +1700,7 @@ export const SessionOrderSchema: GenEnum<SessionOrder> = /*@__PURE__*/
   enumDesc(file_atoll_session_v1_session_service, 0);
 
 /**
- * Owns sessions, their queues and their logs. Everything that a client may see is an event in a session's log (L3).
+ * Owns sessions, their queues and their logs. Everything that a client may see is an event in a session's log.
  *
  * @generated from service atoll.session.v1.SessionService
  */
@@ -1799,7 +1800,7 @@ export const SessionService: GenService<{
     output: typeof DeleteSessionResponseSchema;
   },
   /**
-   * Accepts a message and queues, steers or joins a run; both are durable when it answers (R1). A message is 4124672 bytes at
+   * Accepts a message and queues, steers or joins a run; both are durable when it answers. A message is 4124672 bytes at
    * most: its event can be read by clients whose limit is 4 MiB a message.
    *
    * @generated from rpc atoll.session.v1.SessionService.SubmitMessage
@@ -1830,7 +1831,7 @@ export const SessionService: GenService<{
     output: typeof ListRunsResponseSchema;
   },
   /**
-   * Asks a run to stop (R5), and with a running one the runs of the sessions that its session started, 8 generations deep:
+   * Asks a run to stop, and with a running one the runs of the sessions that its session started, 8 generations deep:
    * of at most 1000 sessions that have any, the newest first. It answers when the request is durable, not when the run has
    * stopped.
    *
@@ -1914,7 +1915,8 @@ export const SessionService: GenService<{
     output: typeof ListEventsResponseSchema;
   },
   /**
-   * Returns a page of the session as a merged list of events from 1 to a fixed seq that satisfies S1 (S5).
+   * Returns a page of the session as a merged list of events from 1 to a fixed seq, with no gap: the same as reading the log, with
+   * fewer events.
    *
    * @generated from rpc atoll.session.v1.SessionService.GetSnapshot
    */
