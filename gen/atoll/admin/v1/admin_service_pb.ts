@@ -951,6 +951,10 @@ export const HealthSchema: GenEnum<Health> = /*@__PURE__*/
 /**
  * Operates a mesh.
  *
+ * For operators and their programs: each call carries `authorization: Bearer <token>`, in every protocol, with the token of local
+ * programs or a key. atoll/auth/v1/options.proto says where tokens come from; each RPC names the scope that its token must hold.
+ * RedeemLink and ProveIdentity (SCOPE_PUBLIC) need none.
+ *
  * @generated from service atoll.admin.v1.AdminService
  */
 export const AdminService: GenService<{

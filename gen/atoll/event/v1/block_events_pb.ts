@@ -19,11 +19,19 @@ export const file_atoll_event_v1_block_events: GenFile = /*@__PURE__*/
  * A piece of a text block. To apply it, truncate the block to `offset`, then append `text`. An offset past the known
  * length is an error. No delta splits a code point. Adjacent deltas of one block may be merged into one.
  *
+ * The mesh's worker writes each delta where the one before it ended. So `offset` is below the known length only in the first event
+ * after a cursor, which may have been merged with what the reader has; wherever it is, truncating is right, and an offset inside a
+ * code point is an error. `offset` is past the known length where a reader lacks text and knows why: behind the block's last delta
+ * that it has came an Omitted, LogTruncated or HistoryTrimmed range, or it began to read in the middle of the log. It goes on at
+ * `offset`, with a hole in the text. Without such a reason it reads the log once more from 0; when the same event is wrong again, the
+ * log is at fault and reading it again does not help.
+ *
  * @generated from message atoll.event.v1.TextDelta
  */
 export type TextDelta = Message<"atoll.event.v1.TextDelta"> & {
   /**
-   * The block, unique within its run: `<attempt>.<step>.<index>`.
+   * The block, unique within its run among what is not void: `<attempt>.<step>.<index>`. The index rises in a step; tool calls take
+   * some of its numbers. After StepDiscarded the same id can come again, for another block that begins at offset 0.
    *
    * @generated from field: string block_id = 1;
    */
@@ -58,7 +66,7 @@ export const TextDeltaSchema: GenMessage<TextDelta> = /*@__PURE__*/
  */
 export type ThinkingDelta = Message<"atoll.event.v1.ThinkingDelta"> & {
   /**
-   * The block, unique within its run: `<attempt>.<step>.<index>`.
+   * The block, named as TextDelta's.
    *
    * @generated from field: string block_id = 1;
    */
@@ -87,7 +95,11 @@ export const ThinkingDeltaSchema: GenMessage<ThinkingDelta> = /*@__PURE__*/
   messageDesc(file_atoll_event_v1_block_events, 1);
 
 /**
- * A block is whole. It carries length and checksum, not the content again.
+ * A block is whole. It carries length and checksum, not the content again: what does not fit is an error, as a wrong offset is. A
+ * reader with a hole in the text compares the length alone.
+ *
+ * A block may have no delta, as reasoning that was withheld has none: this is then the first that is heard of it, and its length is 0.
+ * A block whose step was cut short has deltas and never this.
  *
  * @generated from message atoll.event.v1.BlockCompleted
  */
@@ -144,7 +156,12 @@ export const BlockCompletedSchema: GenMessage<BlockCompleted> = /*@__PURE__*/
 
 /**
  * What a step had shown is void: the fold removes its blocks and proposed calls. A worker appends it in one batch with
- * the StepStarted that takes its place, which reads again what the void step had read.
+ * the StepStarted that takes its place, which reads again what the void step had read. A call with a ToolCallStarted or
+ * an outcome stays, because it may have had its effect; so does what the step's Usage counts.
+ *
+ * The step is made again under its number, and under the same attempt unless another worker took the run over. So ids of blocks and
+ * calls that were void can come again for other ones: a reader removes the old ones here, or it would add to them. A run that
+ * ends in mid-step has no StepDiscarded for it: what was shown of that step stays.
  *
  * @generated from message atoll.event.v1.StepDiscarded
  */

@@ -28,7 +28,8 @@ export const file_atoll_event_v1_tool_events: GenFile = /*@__PURE__*/
  */
 export type ToolCallProposed = Message<"atoll.event.v1.ToolCallProposed"> & {
   /**
-   * The call's id, unique in its run. Where the log has several runs, (run_id, call_id) names a call.
+   * The call's id, unique in its run among what is not void: after StepDiscarded it can come again for another call. Where the log
+   * has several runs, (run_id, call_id) names a call.
    *
    * @generated from field: string call_id = 1;
    */
@@ -65,7 +66,9 @@ export const ToolCallProposedSchema: GenMessage<ToolCallProposed> = /*@__PURE__*
   messageDesc(file_atoll_event_v1_tool_events, 0);
 
 /**
- * The tool router recorded the call and let it through.
+ * The tool router recorded the call and let it through. A call has none when it was refused or cancelled before that, or when its
+ * worker heard no more of it than its outcome, or not even that (UNKNOWN): only the outcome says whether the tool was called. It comes
+ * again when the call was sent again, under its id, after the way to the router broke; the tool is not called again for that.
  *
  * @generated from message atoll.event.v1.ToolCallStarted
  */
@@ -136,7 +139,8 @@ export const ToolProgressSchema: GenMessage<ToolProgress> = /*@__PURE__*/
   messageDesc(file_atoll_event_v1_tool_events, 2);
 
 /**
- * The call has its outcome.
+ * The call has its outcome. Each proposed call that is not void (StepDiscarded) has one in front of its run's RunFinished, however the
+ * run ended, also without a ToolCallStarted.
  *
  * @generated from message atoll.event.v1.ToolCallFinished
  */

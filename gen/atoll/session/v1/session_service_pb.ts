@@ -497,7 +497,9 @@ export type ForkSessionRequest = Message<"atoll.session.v1.ForkSessionRequest"> 
   sessionId: string;
 
   /**
-   * The last seq to copy; 0 for the head. It must be the last one of an event: what was merged into one can't be divided.
+   * The last seq to copy; 0 for the head. It must be the last one of an event: what was merged into one can't be divided. Inside of
+   * one it is FIELD_INVALID, with the seqs beside it as metadata (`before_seq`, 0 for none, and `after_seq`); past the head it is
+   * CURSOR_AHEAD, before the oldest kept event HISTORY_TRIMMED.
    *
    * @generated from field: uint64 at_seq = 3;
    */
@@ -1481,7 +1483,8 @@ export type ListEventsRequest = Message<"atoll.session.v1.ListEventsRequest"> & 
   sessionId: string;
 
   /**
-   * From where. Default: from the beginning, where one HistoryTrimmed stands for what retention removed.
+   * From where. Default: from the beginning, where one HistoryTrimmed stands for what retention removed. The first event of the first
+   * page may begin at or before it; over the pages nothing overlaps.
    *
    * @generated from field: atoll.session.v1.Cursor cursor = 2;
    */
@@ -1552,7 +1555,7 @@ export type ListEventsResponse = Message<"atoll.session.v1.ListEventsResponse"> 
   oldestSeq: bigint;
 
   /**
-   * For the next page; empty when the page reached the head.
+   * For the next page; empty when the page reached the head. To go on later, begin at the last event's seq.
    *
    * @generated from field: string next_page_token = 5;
    */
@@ -1702,6 +1705,11 @@ export const SessionOrderSchema: GenEnum<SessionOrder> = /*@__PURE__*/
 /**
  * Owns sessions, their queues and their logs. Everything that a client may see is an event in a session's log.
  *
+ * For programs, which find it at the gateway's address, and for workers, which attach to it. Each call carries `authorization: Bearer
+ * <token>`, in every protocol: programs the token of local programs or a key, a worker for Attach its worker token and for what it
+ * reads in a run the run's token (RunOffer.run_token). atoll/auth/v1/options.proto says where tokens come from; each RPC names the
+ * scope that its token must hold.
+ *
  * @generated from service atoll.session.v1.SessionService
  */
 export const SessionService: GenService<{
@@ -1768,7 +1776,8 @@ export const SessionService: GenService<{
   },
   /**
    * Makes a new session whose log begins as a copy of this one up to a seq: the same events under the same numbers, in a
-   * log of its own. Runs that have not ended there end as cancelled behind the copy; their ids name the original's runs.
+   * log of its own. Runs that have not ended there end as cancelled behind the copy; their ids name the original's runs. At most
+   * 16777216 bytes (16 MiB) of the log, as it is stored, are copied; beyond that it is LIMIT_EXCEEDED: fork at an earlier seq.
    *
    * @generated from rpc atoll.session.v1.SessionService.ForkSession
    */
@@ -1905,7 +1914,7 @@ export const SessionService: GenService<{
     output: typeof AnswerQuestionResponseSchema;
   },
   /**
-   * Returns a page of a session's log.
+   * Returns a page of a session's log. A page that is shorter than asked for may have more behind it.
    *
    * @generated from rpc atoll.session.v1.SessionService.ListEvents
    */
@@ -1926,7 +1935,7 @@ export const SessionService: GenService<{
     output: typeof GetSnapshotResponseSchema;
   },
   /**
-   * Watches many sessions on one stream.
+   * Watches many sessions on one stream. It ends with its last watcher once the client has ended its side.
    *
    * @generated from rpc atoll.session.v1.SessionService.Watch
    */

@@ -1258,6 +1258,10 @@ export const PolicyVerdictSchema: GenEnum<PolicyVerdict> = /*@__PURE__*/
  * Routes tool calls to MCP servers. It records each call before it is made: one call id is one call, made at
  * most once whatever crashes.
  *
+ * For programs, with the token of local programs or a key, and for workers, which call with the token of the run that they hold
+ * (RunOffer.run_token): `authorization: Bearer <token>` with each call, in every protocol. atoll/auth/v1/options.proto says where
+ * tokens come from; each RPC names the scope that its token must hold.
+ *
  * @generated from service atoll.tool.v1.ToolRouterService
  */
 export const ToolRouterService: GenService<{
