@@ -283,7 +283,7 @@ export const GetConfigResponseSchema: GenMessage<GetConfigResponse> = /*@__PURE_
  */
 export type UpdateConfigRequest = Message<"atoll.admin.v1.UpdateConfigRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable: see `request_id` in atoll/auth/v1/options.proto. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -424,7 +424,7 @@ export const KeySchema: GenMessage<Key> = /*@__PURE__*/
  */
 export type CreateKeyRequest = Message<"atoll.admin.v1.CreateKeyRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as UpdateConfig's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -550,7 +550,7 @@ export const ListKeysResponseSchema: GenMessage<ListKeysResponse> = /*@__PURE__*
  */
 export type RevokeKeyRequest = Message<"atoll.admin.v1.RevokeKeyRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as UpdateConfig's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -600,7 +600,8 @@ export type CreateLinkRequest = Message<"atoll.admin.v1.CreateLinkRequest"> & {
   ttlS: number;
 
   /**
-   * Makes the call repeatable (R1): the same link, as long as it can be used. 1–128 characters.
+   * Makes the call repeatable: the same id with the same request gives the same link, as long as that can be used and the gateway
+   * that made it runs; with another request it is REQUEST_ID_REUSED. 1–128 characters.
    *
    * @generated from field: string request_id = 2;
    */
@@ -949,6 +950,10 @@ export const HealthSchema: GenEnum<Health> = /*@__PURE__*/
 
 /**
  * Operates a mesh.
+ *
+ * For operators and their programs: each call carries `authorization: Bearer <token>`, in every protocol, with the token of local
+ * programs or a key. atoll/auth/v1/options.proto says where tokens come from; each RPC names the scope that its token must hold.
+ * RedeemLink and ProveIdentity (SCOPE_PUBLIC) need none.
  *
  * @generated from service atoll.admin.v1.AdminService
  */

@@ -296,7 +296,8 @@ export const RunRequestSchema: GenMessage<RunRequest> = /*@__PURE__*/
  */
 export type RunResponse = Message<"atoll.agent.v1.RunResponse"> & {
   /**
-   * The events, in order, numbered from 1.
+   * The events of one moment, in order, numbered from 1. Several large ones, such as answers of tools, may be more than 4 MiB
+   * together: a client allows 33554432 bytes (32 MiB) a message.
    *
    * @generated from field: repeated atoll.event.v1.Event events = 1;
    */
@@ -467,11 +468,15 @@ export const ListModelsResponseSchema: GenMessage<ListModelsResponse> = /*@__PUR
 /**
  * Runs agents. Inside the mesh its workers dial the session service (Attach); `Run` is the same loop for other backends.
  *
+ * For programs: each call carries `authorization: Bearer <token>`, in every protocol, with the token of local programs or a key.
+ * atoll/auth/v1/options.proto says where tokens come from; each RPC names the scope that its token must hold.
+ *
  * @generated from service atoll.agent.v1.AgentService
  */
 export const AgentService: GenService<{
   /**
-   * Runs the loop once: history in, events out. Nothing is stored; events are numbered from 1. Needs HTTP/2.
+   * Runs the loop once: history in, events out. Nothing is stored; events are numbered from 1. Needs HTTP/2. It has no
+   * `request_id`: a call that is made again runs again. A caller that goes away cancels the run.
    *
    * @generated from rpc atoll.agent.v1.AgentService.Run
    */

@@ -111,8 +111,8 @@ export type McpServer = Message<"atoll.config.v1.McpServer"> & {
   callTimeoutMs: number;
 
   /**
-   * Tools that may be repeated after a crash, because the operator knows that they change nothing or the same twice
-   * (T1), as names without the server, or `*`.
+   * Tools that may be repeated after a crash, because the operator knows that they change nothing or the same twice,
+   * as names without the server, or `*`. A call of any other tool is made at most once.
    *
    * @generated from field: repeated string repeatable_tools = 11;
    */

@@ -161,7 +161,7 @@ export const MessageInputSchema: GenMessage<MessageInput> = /*@__PURE__*/
   messageDesc(file_atoll_content_v1_message, 1);
 
 /**
- * How urgent a message is. It orders a session's queue (R3).
+ * How urgent a message is. It orders a session's queue: the more urgent first, then in order of arrival.
  *
  * @generated from enum atoll.content.v1.Priority
  */
@@ -203,7 +203,7 @@ export const Priority = {
 } as const;
 
 /**
- * How urgent a message is. It orders a session's queue (R3).
+ * How urgent a message is. It orders a session's queue: the more urgent first, then in order of arrival.
  *
  * @generated from enum atoll.content.v1.Priority
  */

@@ -35,14 +35,17 @@ export type SessionUpdated = Message<"atoll.event.v1.SessionUpdated"> & {
   title: string;
 
   /**
-   * The state from now on, when it changed; else unspecified.
+   * The state from now on, when it changed; else unspecified. Told are: from ACTIVE to IDLE; from IDLE to ACTIVE, with the message
+   * that wakes it; CLOSED, which is the last; and in a fork, behind the copied part, ACTIVE or CREATED where that part says
+   * otherwise. Not told is the first: a session is CREATED until its first MessageReceived, and ACTIVE from then on.
    *
    * @generated from field: atoll.event.v1.SessionState state = 6;
    */
   state: SessionState;
 
   /**
-   * Who changed it; `mesh` for the mesh itself.
+   * Who changed it; `mesh` for the mesh itself; empty for what came with the message in front of it (the first title, a reset by the
+   * session's policy, ACTIVE again).
    *
    * @generated from field: string changed_by = 4;
    */
@@ -64,13 +67,14 @@ export const SessionUpdatedSchema: GenMessage<SessionUpdated> = /*@__PURE__*/
   messageDesc(file_atoll_event_v1_log_events, 0);
 
 /**
- * A filter hides the bodies of this range, so that the stream stays dense (S6).
+ * A filter hides the bodies of this range, so that the stream stays dense. It covers what follows the event before it; only as the
+ * first event after a cursor may it begin at or before that, when a hidden delta was merged over it. One may follow another.
  *
  * @generated from message atoll.event.v1.Omitted
  */
 export type Omitted = Message<"atoll.event.v1.Omitted"> & {
   /**
-   * How many events are hidden.
+   * How many sequence numbers are hidden: `seq − first_seq + 1`.
    *
    * @generated from field: uint64 count = 1;
    */
@@ -85,7 +89,7 @@ export const OmittedSchema: GenMessage<Omitted> = /*@__PURE__*/
   messageDesc(file_atoll_event_v1_log_events, 1);
 
 /**
- * Events of this range were lost with a store that had not made them durable (S4). Their numbers are never used again.
+ * Events of this range were lost with a store that had not made them durable. Their numbers are never used again.
  *
  * @generated from message atoll.event.v1.LogTruncated
  */
@@ -106,13 +110,14 @@ export const LogTruncatedSchema: GenMessage<LogTruncated> = /*@__PURE__*/
   messageDesc(file_atoll_event_v1_log_events, 2);
 
 /**
- * Events of this range were removed by retention. Only the first event of a log can be one: it covers all that is gone.
+ * Events of this range were removed by retention. Only the first event of a log can be one: it covers all that is gone,
+ * from 1 on. It comes to who reads from 0; another cursor before the oldest kept event is refused (HISTORY_TRIMMED).
  *
  * @generated from message atoll.event.v1.HistoryTrimmed
  */
 export type HistoryTrimmed = Message<"atoll.event.v1.HistoryTrimmed"> & {
   /**
-   * How many events are gone.
+   * How many sequence numbers are gone.
    *
    * @generated from field: uint64 count = 1;
    */

@@ -71,14 +71,15 @@ export type MessageReceived = Message<"atoll.event.v1.MessageReceived"> & {
   metadata: { [key: string]: string };
 
   /**
-   * The run that will answer it, or that it steers.
+   * The run that will answer it, or that it steers: queued by the RunQueued that follows, or, for COLLECT and STEER, one of which
+   * the log has told before. A later RunQueued that names the message moves it to another run.
    *
    * @generated from field: string run_id = 7;
    */
   runId: string;
 
   /**
-   * How it entered the session.
+   * How it entered the session: the mode that was asked for, else the agent's. FOLLOWUP for a STEER that found no run to steer.
    *
    * @generated from field: atoll.event.v1.QueueMode queue_mode = 8;
    */
@@ -99,7 +100,8 @@ export const MessageReceivedSchema: GenMessage<MessageReceived> = /*@__PURE__*/
  */
 export type RunQueued = Message<"atoll.event.v1.RunQueued"> & {
   /**
-   * The messages that it will answer. One that steered an earlier run which ended without having read it moves here.
+   * The messages that it will answer, as far as they are known now; those that join it while it waits (COLLECT) say so themselves,
+   * in MessageReceived.run_id. One that steered an earlier run which ended without having read it moves here.
    *
    * @generated from field: repeated string message_ids = 1;
    */
@@ -141,7 +143,7 @@ export type RunStarted = Message<"atoll.event.v1.RunStarted"> & {
   workerId: string;
 
   /**
-   * The fencing epoch of this attempt (L4), from 1.
+   * The fencing epoch of this attempt, from 1: a later taking has a higher one, and only the highest may write.
    *
    * @generated from field: uint64 epoch = 2;
    */
@@ -176,7 +178,7 @@ export type RunResumed = Message<"atoll.event.v1.RunResumed"> & {
   workerId: string;
 
   /**
-   * The fencing epoch of this attempt (L4).
+   * The fencing epoch of this attempt.
    *
    * @generated from field: uint64 epoch = 2;
    */
@@ -331,7 +333,12 @@ export const RunFailureSchema: GenMessage<RunFailure> = /*@__PURE__*/
   messageDesc(file_atoll_event_v1_run_events, 7);
 
 /**
- * The run ended. Exactly one per run (R2).
+ * The run ended. Exactly one per run; nothing of the run follows.
+ *
+ * A log can have it without a RunQueued or RunStarted of the run: one that was cancelled while it waited was never started; the
+ * beginning may be in an Omitted or HistoryTrimmed range; and in a fork (ForkSession) each run that had not ended in the copied
+ * part ends as CANCELLED right behind that, even one of which only the MessageReceived was copied. A reader makes the run here, as
+ * ended. Such runs of a fork have the ids of the original's runs, which may have ended there in another way.
  *
  * @generated from message atoll.event.v1.RunFinished
  */
@@ -465,7 +472,7 @@ export const SubagentFinishedSchema: GenMessage<SubagentFinished> = /*@__PURE__*
   messageDesc(file_atoll_event_v1_run_events, 10);
 
 /**
- * How a message enters a session that is busy (R3).
+ * How a message enters a session that is busy. A session has one run at work at a time; the others wait in its queue.
  *
  * @generated from enum atoll.event.v1.QueueMode
  */
@@ -493,7 +500,9 @@ export const QueueMode = {
   STEER: 2,
 
   /**
-   * Wait; then start one run with all messages that the sender had collected meanwhile, at most 100.
+   * Wait; then start one run with all messages that the sender had collected meanwhile, at most 100. The first makes the run
+   * (RunQueued). The others join it: their MessageReceived.run_id names it, and no RunQueued follows. Messages of another sender,
+   * for another agent or with other options make another run.
    *
    * @generated from enum value: QUEUE_MODE_COLLECT = 3;
    */
@@ -515,7 +524,7 @@ export const QueueMode = {
 } as const;
 
 /**
- * How a message enters a session that is busy (R3).
+ * How a message enters a session that is busy. A session has one run at work at a time; the others wait in its queue.
  *
  * @generated from enum atoll.event.v1.QueueMode
  */

@@ -30,7 +30,8 @@ export const file_atoll_gateway_v1_chat: GenFile = /*@__PURE__*/
   fileDesc("ChthdG9sbC9nYXRld2F5L3YxL2NoYXQucHJvdG8SEGF0b2xsLmdhdGV3YXkudjEilgIKCENoYXRPcGVuEjQKCnNlc3Npb25faWQYASABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JEgAEjgKC3Nlc3Npb25fa2V5GAIgASgJQiG6SB5yHDIaXltBLVphLXowLTkuX0ArOi1dezEsMjU2fSRIABIoCgZjdXJzb3IYAyABKAsyGC5hdG9sbC5zZXNzaW9uLnYxLkN1cnNvchItCgZmaWx0ZXIYBCABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLkV2ZW50RmlsdGVyEjYKCGFnZW50X2lkGAUgASgJQiS6SCFyHzIdXihbYS16MC05XVthLXowLTlfLV17MCw2M30pPyRCCQoHc2Vzc2lvbiI/CglDaGF0Q2xvc2USMgoKc2Vzc2lvbl9pZBgBIAEoCUIeukgbchkyF15zZXNfWzAtOUEtWmEtel17MSw2NH0kIokCCghDaGF0U2VuZBIyCgpzZXNzaW9uX2lkGAEgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSNwoHbWVzc2FnZRgCIAEoCzIeLmF0b2xsLmNvbnRlbnQudjEuTWVzc2FnZUlucHV0Qga6SAPIAQESNwoKcXVldWVfbW9kZRgDIAEoDjIZLmF0b2xsLmV2ZW50LnYxLlF1ZXVlTW9kZUIIukgFggECEAESLQoHb3B0aW9ucxgEIAEoCzIcLmF0b2xsLnNlc3Npb24udjEuUnVuT3B0aW9ucxIYCgtpZl9oZWFkX3NlcRgFIAEoBEgAiAEBQg4KDF9pZl9oZWFkX3NlcSJ4CglDaGF0U3RlZXISMgoKc2Vzc2lvbl9pZBgBIAEoCUIeukgbchkyF15zZXNfWzAtOUEtWmEtel17MSw2NH0kEjcKB21lc3NhZ2UYAiABKAsyHi5hdG9sbC5jb250ZW50LnYxLk1lc3NhZ2VJbnB1dEIGukgDyAEBIlYKCkNoYXRDYW5jZWwSLgoGcnVuX2lkGAEgASgJQh66SBtyGTIXXnJ1bl9bMC05QS1aYS16XXsxLDY0fSQSGAoGcmVhc29uGAIgASgJQgi6SAVyAxiACCLdAQoKQ2hhdERlY2lkZRIyCgpzZXNzaW9uX2lkGAEgASgJQh66SBtyGTIXXnNlc19bMC05QS1aYS16XXsxLDY0fSQSMgoLYXBwcm92YWxfaWQYAiABKAlCHbpIGnIYMhZeW0EtWmEtejAtOV8tXXsxLDEyOH0kEkAKCGRlY2lzaW9uGAMgASgOMiAuYXRvbGwuZXZlbnQudjEuQXBwcm92YWxEZWNpc2lvbkIMukgJggEGGAEYAhgDEiUKBmRpZ2VzdBgEIAEoCUIVukgSchAyDl5bMC05YS1mXXs2NH0kIvYBCgpDaGF0QW5zd2VyEjIKCnNlc3Npb25faWQYASABKAlCHrpIG3IZMhdec2VzX1swLTlBLVphLXpdezEsNjR9JBIyCgtxdWVzdGlvbl9pZBgCIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezEsMTI4fSQSOAoGYWN0aW9uGAMgASgOMhwuYXRvbGwuZXZlbnQudjEuQW5zd2VyQWN0aW9uQgq6SAeCAQQQASAAEhkKBHRleHQYBCABKAlCCbpIBnIEKICAEEgAEiEKDGNvbnRlbnRfanNvbhgFIAEoCUIJukgGcgQogIAQSABCCAoGYW5zd2VyIpcDCgtDaGF0UmVxdWVzdBIzCgpyZXF1ZXN0X2lkGAEgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXsxLDEyOH0kEioKBG9wZW4YAiABKAsyGi5hdG9sbC5nYXRld2F5LnYxLkNoYXRPcGVuSAASLAoFY2xvc2UYAyABKAsyGy5hdG9sbC5nYXRld2F5LnYxLkNoYXRDbG9zZUgAEioKBHNlbmQYBCABKAsyGi5hdG9sbC5nYXRld2F5LnYxLkNoYXRTZW5kSAASLAoFc3RlZXIYBSABKAsyGy5hdG9sbC5nYXRld2F5LnYxLkNoYXRTdGVlckgAEi4KBmNhbmNlbBgGIAEoCzIcLmF0b2xsLmdhdGV3YXkudjEuQ2hhdENhbmNlbEgAEi4KBmRlY2lkZRgHIAEoCzIcLmF0b2xsLmdhdGV3YXkudjEuQ2hhdERlY2lkZUgAEi4KBmFuc3dlchgIIAEoCzIcLmF0b2xsLmdhdGV3YXkudjEuQ2hhdEFuc3dlckgAQg8KBmFjdGlvbhIFukgCCAEiQgoKQ2hhdE9wZW5lZBISCgpzZXNzaW9uX2lkGAEgASgJEg4KBmxvZ19pZBgCIAEoCRIQCghoZWFkX3NlcRgDIAEoBCJpCgpDaGF0RXZlbnRzEiUKBmV2ZW50cxgBIAMoCzIVLmF0b2xsLmV2ZW50LnYxLkV2ZW50EhIKCnNlc3Npb25faWQYAiABKAkSDgoGbG9nX2lkGAMgASgJEhAKCGhlYWRfc2VxGAQgASgEIlMKDENoYXRBY2NlcHRlZBISCgpzZXNzaW9uX2lkGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkSDgoGcnVuX2lkGAMgASgJEgsKA3NlcRgEIAEoBCKGAgoJQ2hhdEVycm9yEgwKBGNvZGUYASABKA0SKwoGcmVhc29uGAIgASgOMhsuYXRvbGwuZXJyb3IudjEuRXJyb3JSZWFzb24SDwoHbWVzc2FnZRgDIAEoCRI7CghtZXRhZGF0YRgEIAMoCzIpLmF0b2xsLmdhdGV3YXkudjEuQ2hhdEVycm9yLk1ldGFkYXRhRW50cnkSEwoLZmllbGRfcGF0aHMYBSADKAkSFgoOcmV0cnlfYWZ0ZXJfbXMYBiABKA0SEgoKc2Vzc2lvbl9pZBgHIAEoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiJAoMQ2hhdFByb2dyZXNzEhQKDHRpbWVfdW5peF9tcxgBIAEoBCKhAgoMQ2hhdFJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAkSLgoGb3BlbmVkGAIgASgLMhwuYXRvbGwuZ2F0ZXdheS52MS5DaGF0T3BlbmVkSAASLgoGZXZlbnRzGAMgASgLMhwuYXRvbGwuZ2F0ZXdheS52MS5DaGF0RXZlbnRzSAASMgoIYWNjZXB0ZWQYBCABKAsyHi5hdG9sbC5nYXRld2F5LnYxLkNoYXRBY2NlcHRlZEgAEiwKBWVycm9yGAUgASgLMhsuYXRvbGwuZ2F0ZXdheS52MS5DaGF0RXJyb3JIABIyCghwcm9ncmVzcxgGIAEoCzIeLmF0b2xsLmdhdGV3YXkudjEuQ2hhdFByb2dyZXNzSABCBwoFZnJhbWVCYAoQYXRvbGwuZ2F0ZXdheS52MUIJQ2hhdFByb3RvUAFaK2F0b2xsLmV4YW1wbGUvZ28vYXRvbGwvZ2F0ZXdheS92MTtnYXRld2F5djG6AhFBdG9sbF9HYXRld2F5X1YxX2IGcHJvdG8z", [file_atoll_content_v1_message, file_atoll_error_v1_error_reason, file_atoll_event_v1_event, file_atoll_event_v1_run_events, file_atoll_event_v1_tool_events, file_atoll_session_v1_run, file_atoll_session_v1_watch, file_buf_validate_validate]);
 
 /**
- * Starts the flow of a session's events on this stream. A session may be open once on a stream.
+ * Starts the flow of a session's events on this stream. A session may be open once on a stream, and at most 100 of them
+ * (LIMIT_EXCEEDED). It is not needed to send, steer, cancel or answer.
  *
  * @generated from message atoll.gateway.v1.ChatOpen
  */
@@ -89,7 +90,7 @@ export const ChatOpenSchema: GenMessage<ChatOpen> = /*@__PURE__*/
   messageDesc(file_atoll_gateway_v1_chat, 0);
 
 /**
- * Ends the flow of a session's events.
+ * Ends the flow of a session's events. When it is accepted nothing more of the session comes, and it can be opened again.
  *
  * @generated from message atoll.gateway.v1.ChatClose
  */
@@ -322,7 +323,9 @@ export const ChatAnswerSchema: GenMessage<ChatAnswer> = /*@__PURE__*/
  */
 export type ChatRequest = Message<"atoll.gateway.v1.ChatRequest"> & {
   /**
-   * Names the frame in its answer, and makes what changes something repeatable (R1). 1–128 characters.
+   * Names the frame in its answer, and makes what changes something repeatable, as SendMessage's does: on this stream, on another
+   * one or by the unary call of the same name (`send` and `steer` are SendMessage, `cancel` is CancelRun). An `open` that makes a
+   * session is repeatable in the same way, and its ids are apart from theirs. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -441,7 +444,7 @@ export const ChatOpenedSchema: GenMessage<ChatOpened> = /*@__PURE__*/
  */
 export type ChatEvents = Message<"atoll.gateway.v1.ChatEvents"> & {
   /**
-   * The events.
+   * The events: about 64 KiB, or one that is larger.
    *
    * @generated from field: repeated atoll.event.v1.Event events = 1;
    */
@@ -519,7 +522,8 @@ export const ChatAcceptedSchema: GenMessage<ChatAccepted> = /*@__PURE__*/
   messageDesc(file_atoll_gateway_v1_chat, 10);
 
 /**
- * A frame was refused, or an open session's flow broke; the stream goes on.
+ * A frame was refused, or an open session's flow broke; the stream goes on. A session whose flow broke is not open any more: open it
+ * again, from the cursor that was reached.
  *
  * @generated from message atoll.gateway.v1.ChatError
  */
@@ -582,7 +586,7 @@ export const ChatErrorSchema: GenMessage<ChatError> = /*@__PURE__*/
   messageDesc(file_atoll_gateway_v1_chat, 11);
 
 /**
- * A sign of life on an idle stream. Default every 15 s.
+ * A sign of life of the stream, whatever else is on it. Default every 15 s. It says nothing of any session.
  *
  * @generated from message atoll.gateway.v1.ChatProgress
  */

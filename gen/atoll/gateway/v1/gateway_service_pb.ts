@@ -51,7 +51,7 @@ export type SubscribeRequest = Message<"atoll.gateway.v1.SubscribeRequest"> & {
   afterSeq: bigint;
 
   /**
-   * The log that `after_seq` belongs to; empty for the session's present one.
+   * The log that `after_seq` belongs to; empty for the session's present one. LOG_REPLACED when the session has another one now.
    *
    * @generated from field: string log_id = 3;
    */
@@ -69,6 +69,8 @@ export type SubscribeRequest = Message<"atoll.gateway.v1.SubscribeRequest"> & {
    * for that event, and, with nothing more to give, when that event is at or before `after_seq`. In a fork the runs of the
    * copied part end where the fork's own log has their ends, whatever became of them in the original. NOT_FOUND
    * RUN_NOT_FOUND: the run is none of this session's, or one that the fork copied and whose end its log no longer has.
+   * The end comes without an error, also where the filter hides that event, and nothing behind the event is sent. Who opens a broken
+   * stream again names the run again.
    *
    * @generated from field: string until_run_id = 5;
    */
@@ -83,13 +85,15 @@ export const SubscribeRequestSchema: GenMessage<SubscribeRequest> = /*@__PURE__*
   messageDesc(file_atoll_gateway_v1_gateway_service, 0);
 
 /**
- * See Subscribe. A response without events is a sign of life: everything up to `head_seq` was delivered.
+ * See Subscribe. A response without events is a sign of life: everything up to `head_seq` was delivered. It comes at once when nothing
+ * is behind the cursor, and then by default after every 15 s of silence (`limits.progressIntervalMs`): a stream that is silent for
+ * three times as long is broken, whatever its connection says.
  *
  * @generated from message atoll.gateway.v1.SubscribeResponse
  */
 export type SubscribeResponse = Message<"atoll.gateway.v1.SubscribeResponse"> & {
   /**
-   * Events, in order.
+   * Events, in order: about 64 KiB, or one event that is larger.
    *
    * @generated from field: repeated atoll.event.v1.Event events = 1;
    */
@@ -145,7 +149,7 @@ export const SubscribeSessionsRequestSchema: GenMessage<SubscribeSessionsRequest
  */
 export type SubscribeSessionsResponse = Message<"atoll.gateway.v1.SubscribeSessionsResponse"> & {
   /**
-   * Events of one subscription, in order.
+   * Events of one subscription, in order: about 64 KiB, or one event that is larger.
    *
    * @generated from field: repeated atoll.event.v1.Event events = 1;
    */
@@ -219,7 +223,8 @@ export const SubscribeIndexRequestSchema: GenMessage<SubscribeIndexRequest> = /*
   messageDesc(file_atoll_gateway_v1_gateway_service, 4);
 
 /**
- * See SubscribeIndex. A response without entries is a sign of life: everything up to `head_seq` was delivered.
+ * See SubscribeIndex. The first response has no entries: it says which feed this is, and where its head is. A later one without
+ * entries is a sign of life: everything up to `head_seq` was delivered. With entries, go on from the `seq` of the last one.
  *
  * @generated from message atoll.gateway.v1.SubscribeIndexResponse
  */
@@ -260,7 +265,9 @@ export const SubscribeIndexResponseSchema: GenMessage<SubscribeIndexResponse> = 
  */
 export type SendMessageRequest = Message<"atoll.gateway.v1.SendMessageRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable: the same id with the same request gives the first answer again for a week, and nothing happens
+   * twice; with another request it is REQUEST_ID_REUSED. `send` and `steer` of Chat and SessionService.SubmitMessage count as the
+   * same method: an id of theirs is used here, too. See atoll/auth/v1/options.proto. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -390,7 +397,7 @@ export const SendMessageResponseSchema: GenMessage<SendMessageResponse> = /*@__P
  */
 export type CancelRunRequest = Message<"atoll.gateway.v1.CancelRunRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as SendMessage's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -495,7 +502,7 @@ export const WaitRunResponseSchema: GenMessage<WaitRunResponse> = /*@__PURE__*/
  */
 export type ResolveApprovalRequest = Message<"atoll.gateway.v1.ResolveApprovalRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as SendMessage's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -559,7 +566,7 @@ export const ResolveApprovalResponseSchema: GenMessage<ResolveApprovalResponse> 
  */
 export type AnswerQuestionRequest = Message<"atoll.gateway.v1.AnswerQuestionRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as SendMessage's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -636,6 +643,10 @@ export const AnswerQuestionResponseSchema: GenMessage<AnswerQuestionResponse> = 
  * The door for people and programs: one stream for everything (Chat), or a server stream and unary calls for browsers
  * and command lines that can't stream both ways.
  *
+ * Each call carries `authorization: Bearer <token>`, in every protocol: a program the token of local programs or a key, a web page
+ * what AdminService.RedeemLink gave it, which is good from its own origin alone. atoll/auth/v1/options.proto says where tokens come
+ * from; each RPC names the scope that its token must hold.
+ *
  * @generated from service atoll.gateway.v1.GatewayService
  */
 export const GatewayService: GenService<{
@@ -651,7 +662,8 @@ export const GatewayService: GenService<{
     output: typeof ChatResponseSchema;
   },
   /**
-   * Streams a session's events from a cursor, then live; the same events that Chat gives.
+   * Streams a session's events from a cursor, then live; the same events that Chat gives. A stream that breaks is opened again with
+   * `after_seq` and `log_id` of the last event that was applied; atoll/event/v1/event.proto says what the first event may be then.
    *
    * @generated from rpc atoll.gateway.v1.GatewayService.Subscribe
    */

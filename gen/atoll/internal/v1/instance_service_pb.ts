@@ -54,7 +54,8 @@ export const GetInstanceResponseSchema: GenMessage<GetInstanceResponse> = /*@__P
   messageDesc(file_atoll_internal_v1_instance_service, 1);
 
 /**
- * Served by every process of the mesh that has a port and no gateway, for the gateways.
+ * Served by every process of the mesh that has a port and no gateway, for the gateways: not for other clients. A gateway sends
+ * `authorization: Bearer <token>`, as every caller does (atoll/auth/v1/options.proto), with a token that it signs itself.
  *
  * @generated from service atoll.internal.v1.InstanceService
  */

@@ -165,7 +165,8 @@ export const AddCreditsSchema: GenMessage<AddCredits> = /*@__PURE__*/
   messageDesc(file_atoll_session_v1_attach, 2);
 
 /**
- * Events to append, all or none (L4).
+ * Events to append, all or none. The batch that ends a run has, in front of RunFinished, a ToolCallFinished for each call of it that
+ * was proposed, is not void and has none yet.
  *
  * @generated from message atoll.session.v1.AppendBatch
  */

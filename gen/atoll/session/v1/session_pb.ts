@@ -139,7 +139,8 @@ export type Session = Message<"atoll.session.v1.Session"> & {
   labels: { [key: string]: string };
 
   /**
-   * The log's name; it changes only when history was replaced (S5).
+   * The log's name; it changes only when history was replaced, by a store that was restored from a copy. What a client made of the
+   * log before is void then, and it reads the new one from 0.
    *
    * @generated from field: string log_id = 7;
    */

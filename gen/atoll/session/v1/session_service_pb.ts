@@ -43,7 +43,8 @@ export const file_atoll_session_v1_session_service: GenFile = /*@__PURE__*/
  */
 export type CreateSessionRequest = Message<"atoll.session.v1.CreateSessionRequest"> & {
   /**
-   * Makes the call repeatable (R1): the same id with the same body gives the same answer. 1–128 characters.
+   * Makes the call repeatable: the same id with the same request gives the first answer again for a week, and nothing happens
+   * twice; with another request it is REQUEST_ID_REUSED. See atoll/auth/v1/options.proto. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -355,7 +356,7 @@ export const CountSessionsResponseSchema: GenMessage<CountSessionsResponse> = /*
  */
 export type UpdateSessionRequest = Message<"atoll.session.v1.UpdateSessionRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -426,7 +427,7 @@ export const UpdateSessionResponseSchema: GenMessage<UpdateSessionResponse> = /*
  */
 export type ResetSessionRequest = Message<"atoll.session.v1.ResetSessionRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -482,7 +483,7 @@ export const ResetSessionResponseSchema: GenMessage<ResetSessionResponse> = /*@_
  */
 export type ForkSessionRequest = Message<"atoll.session.v1.ForkSessionRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -496,7 +497,9 @@ export type ForkSessionRequest = Message<"atoll.session.v1.ForkSessionRequest"> 
   sessionId: string;
 
   /**
-   * The last seq to copy; 0 for the head. It must be the last one of an event: what was merged into one can't be divided.
+   * The last seq to copy; 0 for the head. It must be the last one of an event: what was merged into one can't be divided. Inside of
+   * one it is FIELD_INVALID, with the seqs beside it as metadata (`before_seq`, 0 for none, and `after_seq`); past the head it is
+   * CURSOR_AHEAD, before the oldest kept event HISTORY_TRIMMED.
    *
    * @generated from field: uint64 at_seq = 3;
    */
@@ -553,7 +556,7 @@ export const ForkSessionResponseSchema: GenMessage<ForkSessionResponse> = /*@__P
  */
 export type CloseSessionRequest = Message<"atoll.session.v1.CloseSessionRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -602,7 +605,7 @@ export const CloseSessionResponseSchema: GenMessage<CloseSessionResponse> = /*@_
  */
 export type DeleteSessionRequest = Message<"atoll.session.v1.DeleteSessionRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -645,7 +648,7 @@ export const DeleteSessionResponseSchema: GenMessage<DeleteSessionResponse> = /*
  */
 export type SubmitMessageRequest = Message<"atoll.session.v1.SubmitMessageRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -886,7 +889,7 @@ export const ListRunsResponseSchema: GenMessage<ListRunsResponse> = /*@__PURE__*
  */
 export type CancelRunRequest = Message<"atoll.session.v1.CancelRunRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -991,7 +994,7 @@ export const WaitRunResponseSchema: GenMessage<WaitRunResponse> = /*@__PURE__*/
  */
 export type ResolveApprovalRequest = Message<"atoll.session.v1.ResolveApprovalRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -1323,7 +1326,7 @@ export const ListQuestionsResponseSchema: GenMessage<ListQuestionsResponse> = /*
  */
 export type SignDecisionRequest = Message<"atoll.session.v1.SignDecisionRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -1393,7 +1396,7 @@ export const SignDecisionResponseSchema: GenMessage<SignDecisionResponse> = /*@_
  */
 export type AnswerQuestionRequest = Message<"atoll.session.v1.AnswerQuestionRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as CreateSession's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -1480,7 +1483,8 @@ export type ListEventsRequest = Message<"atoll.session.v1.ListEventsRequest"> & 
   sessionId: string;
 
   /**
-   * From where. Default: from the beginning, where one HistoryTrimmed stands for what retention removed.
+   * From where. Default: from the beginning, where one HistoryTrimmed stands for what retention removed. The first event of the first
+   * page may begin at or before it; over the pages nothing overlaps.
    *
    * @generated from field: atoll.session.v1.Cursor cursor = 2;
    */
@@ -1551,7 +1555,7 @@ export type ListEventsResponse = Message<"atoll.session.v1.ListEventsResponse"> 
   oldestSeq: bigint;
 
   /**
-   * For the next page; empty when the page reached the head.
+   * For the next page; empty when the page reached the head. To go on later, begin at the last event's seq.
    *
    * @generated from field: string next_page_token = 5;
    */
@@ -1699,7 +1703,12 @@ export const SessionOrderSchema: GenEnum<SessionOrder> = /*@__PURE__*/
   enumDesc(file_atoll_session_v1_session_service, 0);
 
 /**
- * Owns sessions, their queues and their logs. Everything that a client may see is an event in a session's log (L3).
+ * Owns sessions, their queues and their logs. Everything that a client may see is an event in a session's log.
+ *
+ * For programs, which find it at the gateway's address, and for workers, which attach to it. Each call carries `authorization: Bearer
+ * <token>`, in every protocol: programs the token of local programs or a key, a worker for Attach its worker token and for what it
+ * reads in a run the run's token (RunOffer.run_token). atoll/auth/v1/options.proto says where tokens come from; each RPC names the
+ * scope that its token must hold.
  *
  * @generated from service atoll.session.v1.SessionService
  */
@@ -1767,7 +1776,8 @@ export const SessionService: GenService<{
   },
   /**
    * Makes a new session whose log begins as a copy of this one up to a seq: the same events under the same numbers, in a
-   * log of its own. Runs that have not ended there end as cancelled behind the copy; their ids name the original's runs.
+   * log of its own. Runs that have not ended there end as cancelled behind the copy; their ids name the original's runs. At most
+   * 16777216 bytes (16 MiB) of the log, as it is stored, are copied; beyond that it is LIMIT_EXCEEDED: fork at an earlier seq.
    *
    * @generated from rpc atoll.session.v1.SessionService.ForkSession
    */
@@ -1799,7 +1809,7 @@ export const SessionService: GenService<{
     output: typeof DeleteSessionResponseSchema;
   },
   /**
-   * Accepts a message and queues, steers or joins a run; both are durable when it answers (R1). A message is 4124672 bytes at
+   * Accepts a message and queues, steers or joins a run; both are durable when it answers. A message is 4124672 bytes at
    * most: its event can be read by clients whose limit is 4 MiB a message.
    *
    * @generated from rpc atoll.session.v1.SessionService.SubmitMessage
@@ -1830,7 +1840,7 @@ export const SessionService: GenService<{
     output: typeof ListRunsResponseSchema;
   },
   /**
-   * Asks a run to stop (R5), and with a running one the runs of the sessions that its session started, 8 generations deep:
+   * Asks a run to stop, and with a running one the runs of the sessions that its session started, 8 generations deep:
    * of at most 1000 sessions that have any, the newest first. It answers when the request is durable, not when the run has
    * stopped.
    *
@@ -1904,7 +1914,7 @@ export const SessionService: GenService<{
     output: typeof AnswerQuestionResponseSchema;
   },
   /**
-   * Returns a page of a session's log.
+   * Returns a page of a session's log. A page that is shorter than asked for may have more behind it.
    *
    * @generated from rpc atoll.session.v1.SessionService.ListEvents
    */
@@ -1914,7 +1924,8 @@ export const SessionService: GenService<{
     output: typeof ListEventsResponseSchema;
   },
   /**
-   * Returns a page of the session as a merged list of events from 1 to a fixed seq that satisfies S1 (S5).
+   * Returns a page of the session as a merged list of events from 1 to a fixed seq, with no gap: the same as reading the log, with
+   * fewer events.
    *
    * @generated from rpc atoll.session.v1.SessionService.GetSnapshot
    */
@@ -1924,7 +1935,7 @@ export const SessionService: GenService<{
     output: typeof GetSnapshotResponseSchema;
   },
   /**
-   * Watches many sessions on one stream.
+   * Watches many sessions on one stream. It ends with its last watcher once the client has ended its side.
    *
    * @generated from rpc atoll.session.v1.SessionService.Watch
    */

@@ -24,20 +24,20 @@ export const file_atoll_session_v1_watch: GenFile = /*@__PURE__*/
   fileDesc("ChxhdG9sbC9zZXNzaW9uL3YxL3dhdGNoLnByb3RvEhBhdG9sbC5zZXNzaW9uLnYxIlgKBkN1cnNvchIrCgZsb2dfaWQYASABKAlCG7pIGHIWMhReW0EtWmEtejAtOV9dezAsNjR9JBIhCglhZnRlcl9zZXEYAiABKARCDrpICzIJGP////////8PIncKC0V2ZW50RmlsdGVyEjMKB2luY2x1ZGUYASADKAlCIrpIH5IBHBAgIhhyFjIUXltBLVphLXowLTlfXXsxLDY0fSQSMwoHZXhjbHVkZRgCIAMoCUIiukgfkgEcECAiGHIWMhReW0EtWmEtejAtOV9dezEsNjR9JCLQAQoLV2F0Y2hDcmVhdGUSGQoId2F0Y2hfaWQYASABKANCB7pIBCICIAASMgoKc2Vzc2lvbl9pZBgCIAEoCUIcukgZchcyFV5bQS1aYS16MC05X117MCwxMjh9JEgAEg8KBWluZGV4GAMgASgISAASKAoGY3Vyc29yGAQgASgLMhguYXRvbGwuc2Vzc2lvbi52MS5DdXJzb3ISLQoGZmlsdGVyGAUgASgLMh0uYXRvbGwuc2Vzc2lvbi52MS5FdmVudEZpbHRlckIICgZ0YXJnZXQiHwoLV2F0Y2hDYW5jZWwSEAoId2F0Y2hfaWQYASABKAMieQoMV2F0Y2hSZXF1ZXN0Ei8KBmNyZWF0ZRgBIAEoCzIdLmF0b2xsLnNlc3Npb24udjEuV2F0Y2hDcmVhdGVIABIvCgZjYW5jZWwYAiABKAsyHS5hdG9sbC5zZXNzaW9uLnYxLldhdGNoQ2FuY2VsSABCBwoFZnJhbWUiVgoMV2F0Y2hDcmVhdGVkEhAKCHdhdGNoX2lkGAEgASgDEg4KBmxvZ19pZBgCIAEoCRIQCghoZWFkX3NlcRgDIAEoBBISCgpvbGRlc3Rfc2VxGAQgASgEIuEBCg5XYXRjaENhbmNlbGxlZBIQCgh3YXRjaF9pZBgBIAEoAxIMCgRjb2RlGAIgASgNEisKBnJlYXNvbhgDIAEoDjIbLmF0b2xsLmVycm9yLnYxLkVycm9yUmVhc29uEg8KB21lc3NhZ2UYBCABKAkSQAoIbWV0YWRhdGEYBSADKAsyLi5hdG9sbC5zZXNzaW9uLnYxLldhdGNoQ2FuY2VsbGVkLk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjMKDVdhdGNoUHJvZ3Jlc3MSEAoId2F0Y2hfaWQYASABKAMSEAoIaGVhZF9zZXEYAiABKAQiZwoKRXZlbnRCYXRjaBIlCgZldmVudHMYASADKAsyFS5hdG9sbC5ldmVudC52MS5FdmVudBIQCgh3YXRjaF9pZBgCIAEoAxIOCgZsb2dfaWQYAyABKAkSEAoIaGVhZF9zZXEYBCABKAQizwEKCkluZGV4RW50cnkSCwoDc2VxGAEgASgEEhIKCnNlc3Npb25faWQYAiABKAkSEAoIaGVhZF9zZXEYAyABKAQSKwoFc3RhdGUYBCABKA4yHC5hdG9sbC5ldmVudC52MS5TZXNzaW9uU3RhdGUSDQoFdGl0bGUYBSABKAkSFQoNYWN0aXZlX3J1bl9pZBgGIAEoCRIPCgdkZWxldGVkGAcgASgIEioKB3Nlc3Npb24YCCABKAsyGS5hdG9sbC5zZXNzaW9uLnYxLlNlc3Npb24icQoMSW5kZXhFbnRyaWVzEhAKCHdhdGNoX2lkGAEgASgDEi0KB2VudHJpZXMYAiADKAsyHC5hdG9sbC5zZXNzaW9uLnYxLkluZGV4RW50cnkSDgoGbG9nX2lkGAMgASgJEhAKCGhlYWRfc2VxGAQgASgEIpcCCg1XYXRjaFJlc3BvbnNlEi0KBWJhdGNoGAEgASgLMhwuYXRvbGwuc2Vzc2lvbi52MS5FdmVudEJhdGNoSAASMQoHY3JlYXRlZBgCIAEoCzIeLmF0b2xsLnNlc3Npb24udjEuV2F0Y2hDcmVhdGVkSAASNQoJY2FuY2VsbGVkGAMgASgLMiAuYXRvbGwuc2Vzc2lvbi52MS5XYXRjaENhbmNlbGxlZEgAEjMKCHByb2dyZXNzGAQgASgLMh8uYXRvbGwuc2Vzc2lvbi52MS5XYXRjaFByb2dyZXNzSAASLwoFaW5kZXgYBSABKAsyHi5hdG9sbC5zZXNzaW9uLnYxLkluZGV4RW50cmllc0gAQgcKBWZyYW1lQmEKEGF0b2xsLnNlc3Npb24udjFCCldhdGNoUHJvdG9QAVorYXRvbGwuZXhhbXBsZS9nby9hdG9sbC9zZXNzaW9uL3YxO3Nlc3Npb252MboCEUF0b2xsX1Nlc3Npb25fVjFfYgZwcm90bzM", [file_atoll_error_v1_error_reason, file_atoll_event_v1_event, file_atoll_event_v1_log_events, file_atoll_session_v1_session, file_buf_validate_validate]);
 
 /**
- * A place in a log (S2, S5).
+ * A place in a log. One that can't be served is OUT_OF_RANGE: LOG_REPLACED, CURSOR_AHEAD or HISTORY_TRIMMED.
  *
  * @generated from message atoll.session.v1.Cursor
  */
 export type Cursor = Message<"atoll.session.v1.Cursor"> & {
   /**
-   * The log; empty for the session's present one.
+   * The log; empty for the session's present one. Beside an `after_seq` it is how a client hears that the log is another one now.
    *
    * @generated from field: string log_id = 1;
    */
   logId: string;
 
   /**
-   * Everything after this seq is wanted; 0 for all.
+   * Everything after this seq is wanted; 0 for all. A client gives the `seq` of the last event that it applied.
    *
    * @generated from field: uint64 after_seq = 2;
    */
@@ -52,7 +52,7 @@ export const CursorSchema: GenMessage<Cursor> = /*@__PURE__*/
   messageDesc(file_atoll_session_v1_watch, 0);
 
 /**
- * Which bodies a reader wants; the rest arrives as Omitted ranges, so that the stream stays dense (S6). What says that
+ * Which bodies a reader wants; the rest arrives as Omitted ranges, so that the stream stays dense. What says that
  * events are missing (LogTruncated, HistoryTrimmed, Omitted) always arrives. FIELD_INVALID: a name is no body, or
  * `exclude` names one of those three.
  *
@@ -294,7 +294,8 @@ export const WatchCancelledSchema: GenMessage<WatchCancelled> = /*@__PURE__*/
   messageDesc(file_atoll_session_v1_watch, 6);
 
 /**
- * Nothing new; sent on an idle stream so that both sides know that the other lives. Default every 15 s.
+ * Nothing new; sent for an idle watcher so that both sides know that the other lives. Default every 15 s
+ * (`limits.progressIntervalMs`); for a session also at once, when there is nothing behind the cursor.
  *
  * @generated from message atoll.session.v1.WatchProgress
  */
@@ -322,7 +323,7 @@ export const WatchProgressSchema: GenMessage<WatchProgress> = /*@__PURE__*/
   messageDesc(file_atoll_session_v1_watch, 7);
 
 /**
- * Events of one watcher, in order.
+ * Events of one watcher, in order: about 256 KiB, or one event that is larger.
  *
  * @generated from message atoll.session.v1.EventBatch
  */
@@ -461,7 +462,7 @@ export type IndexEntries = Message<"atoll.session.v1.IndexEntries"> & {
   logId: string;
 
   /**
-   * The feed's head when the entries were read.
+   * The feed's head when the entries were read. Go on from the `seq` of the last entry, or from a later progress.
    *
    * @generated from field: uint64 head_seq = 4;
    */

@@ -17,7 +17,7 @@ export const file_atoll_tool_v1_tool: GenFile = /*@__PURE__*/
   fileDesc("ChhhdG9sbC90b29sL3YxL3Rvb2wucHJvdG8SDWF0b2xsLnRvb2wudjEiWwoJVG9vbEhpbnRzEhEKCXJlYWRfb25seRgBIAEoCBITCgtkZXN0cnVjdGl2ZRgCIAEoCBISCgppZGVtcG90ZW50GAMgASgIEhIKCm9wZW5fd29ybGQYBCABKAgizwIKBFRvb2wSDAoEbmFtZRgBIAEoCRIOCgZzZXJ2ZXIYAiABKAkSDQoFdGl0bGUYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkSLQoMaW5wdXRfc2NoZW1hGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIuCg1vdXRwdXRfc2NoZW1hGAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBInCgVoaW50cxgHIAEoCzIYLmF0b2xsLnRvb2wudjEuVG9vbEhpbnRzEicKBXN0YXRlGAggASgOMhguYXRvbGwudG9vbC52MS5Ub29sU3RhdGUSFwoPZGVmaW5pdGlvbl9oYXNoGAkgASgJEhIKCnJlcGVhdGFibGUYCiABKAgSDwoHcHJvYmxlbRgLIAEoCRIWCg5uYW1lX2F0X3NlcnZlchgMIAEoCSK7AgoGU2VydmVyEgwKBG5hbWUYASABKAkSMQoJdHJhbnNwb3J0GAIgASgOMh4uYXRvbGwudG9vbC52MS5TZXJ2ZXJUcmFuc3BvcnQSKQoFc3RhdGUYAyABKA4yGi5hdG9sbC50b29sLnYxLlNlcnZlclN0YXRlEg8KB3Byb2JsZW0YBCABKAkSEgoKdG9vbF9jb3VudBgFIAEoDRIUCgxzZXJ2ZXJfdGl0bGUYBiABKAkSFgoOc2VydmVyX3ZlcnNpb24YByABKAkSLwoLcmVhZHlfc2luY2UYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJlc3RhcnRzGAkgASgNEi8KC25leHRfdHJ5X2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqKAQoJVG9vbFN0YXRlEhoKFlRPT0xfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBUT09MX1NUQVRFX1JFQURZEAESFgoSVE9PTF9TVEFURV9QRU5ESU5HEAISGgoWVE9PTF9TVEFURV9RVUFSQU5USU5FRBADEhcKE1RPT0xfU1RBVEVfVU5VU0FCTEUQBCpqCg9TZXJ2ZXJUcmFuc3BvcnQSIAocU0VSVkVSX1RSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhoKFlNFUlZFUl9UUkFOU1BPUlRfU1RESU8QARIZChVTRVJWRVJfVFJBTlNQT1JUX0hUVFAQAiqWAQoLU2VydmVyU3RhdGUSHAoYU0VSVkVSX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVU0VSVkVSX1NUQVRFX1NUQVJUSU5HEAESFgoSU0VSVkVSX1NUQVRFX1JFQURZEAISHAoYU0VSVkVSX1NUQVRFX0JBQ0tJTkdfT0ZGEAMSGAoUU0VSVkVSX1NUQVRFX1NUT1BQRUQQBEJUCg1hdG9sbC50b29sLnYxQglUb29sUHJvdG9QAVolYXRvbGwuZXhhbXBsZS9nby9hdG9sbC90b29sL3YxO3Rvb2x2MboCDkF0b2xsX1Rvb2xfVjFfYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
- * What a tool's own server says of it. These are hints; only the operator's word counts (T1).
+ * What a tool's own server says of it. These are hints; whether a call may be made twice is only the operator's word (`repeatable`).
  *
  * @generated from message atoll.tool.v1.ToolHints
  */
@@ -130,7 +130,7 @@ export type Tool = Message<"atoll.tool.v1.Tool"> & {
   definitionHash: string;
 
   /**
-   * Whether the operator marked it read-only or idempotent, so that it may be repeated (T1).
+   * Whether the operator marked it read-only or idempotent, so that a call of which nobody knows how it ended may be made again.
    *
    * @generated from field: bool repeatable = 10;
    */
@@ -272,7 +272,7 @@ export const ToolState = {
   PENDING: 2,
 
   /**
-   * Its definition changed since it was approved (T5).
+   * Its definition changed since it was approved.
    *
    * @generated from enum value: TOOL_STATE_QUARANTINED = 3;
    */

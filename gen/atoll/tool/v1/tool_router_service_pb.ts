@@ -162,7 +162,7 @@ export type ToolCall = Message<"atoll.tool.v1.ToolCall"> & {
 
   /**
    * Whether the caller was told before that the call had started. If the router's ledger does not know it, it is not made:
-   * its outcome is unknown (T1), unless the operator marked the tool as repeatable.
+   * its outcome is unknown, unless the operator marked the tool as repeatable.
    *
    * @generated from field: bool has_started = 6;
    */
@@ -491,7 +491,8 @@ export const CallToolResponseSchema: GenMessage<CallToolResponse> = /*@__PURE__*
  */
 export type InvokeToolRequest = Message<"atoll.tool.v1.InvokeToolRequest"> & {
   /**
-   * The call; its `call_id` makes it repeatable (R1, T1).
+   * The call; its `call_id` makes it repeatable: the same id with the same call gives the same outcome, and the tool is called at
+   * most once. With another call it is REQUEST_ID_REUSED.
    *
    * @generated from field: atoll.tool.v1.ToolCall call = 1;
    */
@@ -733,7 +734,7 @@ export const WatchToolsResponseSchema: GenMessage<WatchToolsResponse> = /*@__PUR
  */
 export type ApproveToolRequest = Message<"atoll.tool.v1.ApproveToolRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable: see `request_id` in atoll/auth/v1/options.proto. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -972,7 +973,7 @@ export const GetServerResponseSchema: GenMessage<GetServerResponse> = /*@__PURE_
  */
 export type CreateServerRequest = Message<"atoll.tool.v1.CreateServerRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as ApproveTool's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -1028,7 +1029,7 @@ export const CreateServerResponseSchema: GenMessage<CreateServerResponse> = /*@_
  */
 export type UpdateServerRequest = Message<"atoll.tool.v1.UpdateServerRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as ApproveTool's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -1119,7 +1120,7 @@ export const UpdateServerResponseSchema: GenMessage<UpdateServerResponse> = /*@_
  */
 export type DeleteServerRequest = Message<"atoll.tool.v1.DeleteServerRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable, as ApproveTool's does. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -1162,7 +1163,8 @@ export const DeleteServerResponseSchema: GenMessage<DeleteServerResponse> = /*@_
  */
 export type RestartServerRequest = Message<"atoll.tool.v1.RestartServerRequest"> & {
   /**
-   * Makes the call repeatable (R1). 1–128 characters.
+   * Makes the call repeatable: the same id with the same server restarts it once, with another one it is REQUEST_ID_REUSED. The
+   * tool router remembers the last 1000 ids, until it stops. 1–128 characters.
    *
    * @generated from field: string request_id = 1;
    */
@@ -1253,7 +1255,12 @@ export const PolicyVerdictSchema: GenEnum<PolicyVerdict> = /*@__PURE__*/
   enumDesc(file_atoll_tool_v1_tool_router_service, 0);
 
 /**
- * Routes tool calls to MCP servers. Its ledger is the gate: intent before effect (L5), at most once (T1).
+ * Routes tool calls to MCP servers. It records each call before it is made: one call id is one call, made at
+ * most once whatever crashes.
+ *
+ * For programs, with the token of local programs or a key, and for workers, which call with the token of the run that they hold
+ * (RunOffer.run_token): `authorization: Bearer <token>` with each call, in every protocol. atoll/auth/v1/options.proto says where
+ * tokens come from; each RPC names the scope that its token must hold.
  *
  * @generated from service atoll.tool.v1.ToolRouterService
  */
@@ -1280,7 +1287,7 @@ export const ToolRouterService: GenService<{
   },
   /**
    * Waits for the outcome of a call that was made before, by the same run or, outside of runs, the same caller. Another id is
-   * CALL_NOT_FOUND, and given up: a call that comes later under it is refused (T2).
+   * CALL_NOT_FOUND, and given up: a call that comes later under it is refused (CALL_TOMBSTONED).
    *
    * @generated from rpc atoll.tool.v1.ToolRouterService.ReattachCall
    */
@@ -1310,7 +1317,7 @@ export const ToolRouterService: GenService<{
     output: typeof WatchToolsResponseSchema;
   },
   /**
-   * Approves the present definition of a tool (T5).
+   * Approves the present definition of a tool.
    *
    * @generated from rpc atoll.tool.v1.ToolRouterService.ApproveTool
    */
@@ -1320,7 +1327,7 @@ export const ToolRouterService: GenService<{
     output: typeof ApproveToolResponseSchema;
   },
   /**
-   * Says whether a call would be allowed, and by which rule (T3).
+   * Says whether a call would be allowed, and by which rule.
    *
    * @generated from rpc atoll.tool.v1.ToolRouterService.ExplainPolicy
    */
