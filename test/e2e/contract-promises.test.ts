@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { AdminService } from "../../gen/atoll/admin/v1/admin_service_pb.ts";
 import { Scope } from "../../gen/atoll/auth/v1/options_pb.ts";
 import { RunState } from "../../gen/atoll/session/v1/run_pb.ts";
-import type { IndexEntry } from "../../gen/atoll/session/v1/watch_pb.ts";
+import type { Cursor, IndexEntry } from "../../gen/atoll/session/v1/watch_pb.ts";
 import { ServerTransport } from "../../gen/atoll/tool/v1/tool_pb.ts";
 import { ruleOf } from "../../services/kernel/rpc/gate/method-rule.ts";
 import { callFirst, everyRpc, nameOf } from "../edge/rpcs-of-a-run.fixture.ts";
@@ -85,11 +85,13 @@ describe.each(topologies)("the contract, %s", (topology) => {
     const { sessionId: old } = listed;
     const { indexCursor } = await client.session.listSessions({});
     const seen: IndexEntry[] = [];
+    let reached = indexCursor;
     const control = new AbortController();
     const reading = (async () => {
       const request = indexCursor === undefined ? {} : { cursor: indexCursor };
-      for await (const { entries } of client.gateway.subscribeIndex(request, { signal: control.signal })) {
+      for await (const { entries, cursor } of client.gateway.subscribeIndex(request, { signal: control.signal })) {
         seen.push(...entries);
+        reached = cursor;
       }
     })().catch((error: unknown) => error);
     const fresh = await say(client, "tokens=3");
@@ -104,6 +106,12 @@ describe.each(topologies)("the contract, %s", (topology) => {
     );
     control.abort();
     await reading;
+    // From the place that was reached, nothing comes again.
+    expect(reached).toMatchObject({ logId: indexCursor?.logId, afterSeq: seen.at(-1)?.seq });
+    for await (const { entries, cursor } of client.gateway.subscribeIndex({ cursor: reached as Cursor })) {
+      expect([entries, cursor]).toEqual([[], reached]);
+      break;
+    }
     const ahead = { logId: indexCursor?.logId ?? "", afterSeq: 9_999_999n };
     const wrong = async () => {
       for await (const _ of client.gateway.subscribeIndex({ cursor: ahead }));

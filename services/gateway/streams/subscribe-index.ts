@@ -10,8 +10,12 @@ import {
   type SubscribeIndexResponse,
   SubscribeIndexResponseSchema,
 } from "../../../gen/atoll/gateway/v1/gateway_service_pb.ts";
-import type { RawWatchResponse } from "../../../gen/atoll/internal/v1/raw_events_pb.ts";
-import type { WatchCancelled } from "../../../gen/atoll/session/v1/watch_pb.ts";
+import {
+  type Cursor,
+  CursorSchema,
+  type IndexEntry,
+  type WatchCancelled,
+} from "../../../gen/atoll/session/v1/watch_pb.ts";
 import { ErrorReason, failure } from "../../kernel/errors.ts";
 import { onward } from "../../kernel/rpc/call-context.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
@@ -34,37 +38,33 @@ export async function* subscribeIndex(
     // The stream stays open for as long as there is a reader.
     await over.promise;
   }
-  let place = { logId: "", headSeq: 0n };
+  const reached: Cursor = create(CursorSchema, { afterSeq: cursor?.afterSeq ?? 0n });
+  let headSeq = 0n;
   try {
     for await (const { frame } of session.watch(ask(), onward(context))) {
-      const heard = hear(frame, place);
-      if (heard === undefined) continue;
-      place = heard.place;
-      yield create(SubscribeIndexResponseSchema, { ...heard.place, entries: heard.entries });
+      let entries: readonly IndexEntry[] = [];
+      switch (frame.case) {
+        case "created":
+          ({ headSeq } = frame.value);
+          reached.logId = frame.value.logId;
+          break;
+        case "index":
+          ({ headSeq, entries } = frame.value);
+          reached.afterSeq = entries.at(-1)?.seq ?? reached.afterSeq;
+          break;
+        case "progress":
+          ({ headSeq } = frame.value);
+          reached.afterSeq = headSeq;
+          break;
+        case "cancelled":
+          throw endOf(frame.value);
+        default:
+          continue;
+      }
+      yield create(SubscribeIndexResponseSchema, { entries: [...entries], cursor: { ...reached }, headSeq });
     }
   } finally {
     over.resolve();
-  }
-}
-
-interface Place {
-  readonly logId: string;
-  readonly headSeq: bigint;
-}
-
-/** Undefined for a frame that tells a reader nothing. */
-function hear(frame: RawWatchResponse["frame"], place: Place) {
-  switch (frame.case) {
-    case "created":
-      return { place: { logId: frame.value.logId, headSeq: frame.value.headSeq }, entries: [] };
-    case "index":
-      return { place: { logId: frame.value.logId, headSeq: frame.value.headSeq }, entries: frame.value.entries };
-    case "progress":
-      return { place: { ...place, headSeq: frame.value.headSeq }, entries: [] };
-    case "cancelled":
-      throw endOf(frame.value);
-    default:
-      return undefined;
   }
 }
 

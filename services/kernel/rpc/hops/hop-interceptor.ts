@@ -116,8 +116,11 @@ const lostCodes: ReadonlySet<Code> = new Set([Code.Unavailable, Code.Aborted, Co
 /** And how it names what broke on this side of the wire: a write that failed, an answer that ended in the middle. */
 const brokenCodes: ReadonlySet<Code> = new Set([Code.Internal, Code.Unknown, Code.InvalidArgument]);
 
-function isLost(error: unknown): error is ConnectError {
-  if (!(error instanceof ConnectError) || failureFacts(error).reason !== undefined) return false;
+function isLost(error: unknown): boolean {
+  // A failure of node's streams that the library has not given a name yet.
+  if (!(error instanceof ConnectError))
+    return error instanceof Error && "code" in error && typeof error.code === "string";
+  if (failureFacts(error).reason !== undefined) return false;
   return lostCodes.has(error.code) || (!error.isWireError && brokenCodes.has(error.code));
 }
 

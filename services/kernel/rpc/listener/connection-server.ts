@@ -84,7 +84,7 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
         cutOff(request, constants.NGHTTP2_ENHANCE_YOUR_CALM);
       },
     });
-    endWithAnswer(request, response);
+    endWithAnswer(request, response, () => draining || connection.exchanges.size > limits.maxConcurrentStreams / 2);
     if (options.isClientStreaming(path)) {
       connection.firstRequest = "arrived";
     } else {

@@ -42,13 +42,16 @@ export function cutOffRequest(request: EdgeRequest, code: number = constants.NGH
 }
 
 /** After an answer, what a peer still owes of its request is waited for no longer than this. */
-const lingerMs = 1_000;
+const lingerMs = 3_000;
 
 /**
  * Once an answer is written, nothing is waited for that the peer still owes of the request: the stream is ended (NO_ERROR,
- * RFC 9113 §8.1), and the connection of HTTP/1.1, whose next request could not be told from the rest of this one.
+ * RFC 9113 §8.1), and the connection of HTTP/1.1, whose next request could not be told from the rest of this one. Not at
+ * once: node's client takes a stream that is reset before it was read to its end for broken, also by NO_ERROR.
+ *
+ * @param isCrowded Asked when an answer is written: whether its stream is needed for others.
  */
-export function endWithAnswer(request: EdgeRequest, response: EdgeResponse): void {
+export function endWithAnswer(request: EdgeRequest, response: EdgeResponse, isCrowded: () => boolean): void {
   if (!("stream" in request)) {
     response.once("finish", () => {
       if (!isRequestReceived(request)) endLater(() => request.socket.destroy(), request);
@@ -60,9 +63,14 @@ export function endWithAnswer(request: EdgeRequest, response: EdgeResponse): voi
     if (!stream.closed && !isRequestReceived(request)) stream.close(constants.NGHTTP2_NO_ERROR);
   };
   // The response has handed its trailers to the session by then; they are sent before the stream is reset.
-  stream.once("wantTrailers", () => setImmediate(end));
-  // An answer of headers alone asks for none.
-  stream.once("finish", () => endLater(end, request));
+  stream.once("wantTrailers", () => {
+    if (isCrowded()) setImmediate(end);
+  });
+  stream.prependOnceListener("finish", () => {
+    // Nobody reads the rest. Node itself would reset a request of which nothing was read, and keep one that is paused.
+    stream.resume();
+    endLater(end, request);
+  });
 }
 
 function endLater(end: () => void, request: EdgeRequest): void {
