@@ -121,7 +121,7 @@ describe("a hop", () => {
     // The pages of the first ones wait to be sent while the next ones are asked for.
     const readPages = async () => {
       for (let pageNo = 0; pageNo < 3; pageNo += 1) {
-        const { events } = await client.getSnapshot({ sessionId: "ses_1" }, { ...asSomebody, timeoutMs: 20_000 });
+        const { events } = await client.getSnapshot({ sessionId: "ses_1" }, { ...asSomebody, timeoutMs: 55_000 });
         expect(events[0]).toHaveLength(1_000_000);
       }
     };
