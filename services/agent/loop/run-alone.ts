@@ -26,6 +26,7 @@ import { type EventOutlet, EventWriter } from "./event-writer.ts";
 import { readStart } from "./read-start.ts";
 import { RunCancelled } from "./run-ending.ts";
 import { runLoop } from "./run-loop.ts";
+import { splitEvents } from "./split-events.ts";
 import { Steering } from "./steering.ts";
 
 const maxWaitingBatches = 64;
@@ -87,11 +88,13 @@ export async function* runAlone(
   try {
     for await (const events of queue) {
       const time = encodeEventTime(deps.clock.nowMs());
-      const stamped = events.map((event) => {
-        seq += 1;
-        return fromBinary(EventSchema, stampEvent(event, seq, seq, time));
-      });
-      yield create(RunResponseSchema, { events: stamped });
+      for (const those of splitEvents(events)) {
+        const stamped = those.map((event) => {
+          seq += 1;
+          return fromBinary(EventSchema, stampEvent(event, seq, seq, time));
+        });
+        yield create(RunResponseSchema, { events: stamped });
+      }
     }
   } finally {
     context.signal.removeEventListener("abort", cancel);

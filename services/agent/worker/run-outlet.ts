@@ -10,11 +10,10 @@ import { type RawAppendBatch, RawAppendBatchSchema } from "../../../gen/atoll/in
 import type { BatchAccepted, BatchRefused, HeldRun } from "../../../gen/atoll/session/v1/attach_pb.ts";
 import { ErrorReason } from "../../kernel/errors.ts";
 import type { EventOutlet } from "../loop/event-writer.ts";
+import { splitEvents } from "../loop/split-events.ts";
 
 const maxUnackedBatches = 128;
 const maxUnackedBytes = 2_097_152;
-/** A batch is sent when it has grown so large, so that no frame is refused for its size. */
-const maxBatchBytes = 1_048_576;
 
 export interface HeldRunKey {
   readonly sessionId: string;
@@ -45,20 +44,12 @@ export class RunOutlet implements EventOutlet {
   }
 
   readonly deliver = (events: readonly Uint8Array[], actedCommandId = this.#actedCommandId): void => {
-    let part: Uint8Array[] = [];
-    let bytes = 0;
-    for (const event of events) {
-      if (part.length > 0 && bytes + event.length > maxBatchBytes) {
-        this.#number(part, bytes);
-        part = [];
-        bytes = 0;
-      }
-      part.push(event);
-      bytes += event.length;
-    }
+    const parts = splitEvents(events);
+    for (const part of parts.slice(0, -1)) this.#number(part);
     // With the last part: what a command was acted on by is in none that goes before.
     this.#actedCommandId = actedCommandId;
-    if (part.length > 0) this.#number(part, bytes);
+    const last = parts.at(-1);
+    if (last !== undefined) this.#number(last);
   };
 
   readonly ready = async (): Promise<void> => {
@@ -148,12 +139,13 @@ export class RunOutlet implements EventOutlet {
     return { sessionId, runId, epoch: BigInt(epoch), ackedBatchNo: BigInt(this.#ackedBatchNo) };
   }
 
-  #number(events: Uint8Array[], bytes: number): void {
+  #number(events: readonly Uint8Array[]): void {
     if (this.#failure !== undefined) return;
+    const bytes = events.reduce((sum, { length }) => sum + length, 0);
     this.#lastBatchNo += 1;
     const { sessionId, runId, epoch } = this.key;
     const batch = create(RawAppendBatchSchema, {
-      events,
+      events: events as Uint8Array[],
       sessionId,
       runId,
       epoch: BigInt(epoch),

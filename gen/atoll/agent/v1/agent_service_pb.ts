@@ -296,8 +296,7 @@ export const RunRequestSchema: GenMessage<RunRequest> = /*@__PURE__*/
  */
 export type RunResponse = Message<"atoll.agent.v1.RunResponse"> & {
   /**
-   * The events of one moment, in order, numbered from 1. Several large ones, such as answers of tools, may be more than 4 MiB
-   * together: a client allows 33554432 bytes (32 MiB) a message.
+   * The events, in order, numbered from 1: at most 1 MiB, or one that is larger.
    *
    * @generated from field: repeated atoll.event.v1.Event events = 1;
    */
