@@ -61,7 +61,8 @@ describe("a message that steers", () => {
   });
 
   it(`is told although several of them are larger than a frame ${verifies("R3")}`, async () => {
-    const session = await startSessionService();
+    // Nobody renews until all was told, however slow the machine is.
+    const session = await startSessionService({ settings: { leaseTtlMs: 60_000 } });
     const worker = await attachByHand(session.inMemory, "w1");
     const { sessionId } = await sendWords(session, "hello");
     const offer = await worker.hear("offer");

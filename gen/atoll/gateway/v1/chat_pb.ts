@@ -620,7 +620,7 @@ export type ChatResponse = Message<"atoll.gateway.v1.ChatResponse"> & {
   requestId: string;
 
   /**
-   * The frame.
+   * The frame, always one of these; a client passes over one that it does not know.
    *
    * @generated from oneof atoll.gateway.v1.ChatResponse.frame
    */
