@@ -59,6 +59,7 @@ describe("the tools of an agent", () => {
     ["{}", ["*"]],
     ["{tools: }", ["*"]],
     ["{tools: []}", []],
+    ["{tools: [none]}", []],
     ["{tools: [files.*]}", ["files.*"]],
     ['{tools: [""]}', [""]],
   ])(`%s are %j: an empty list is not a missing one ${verifies("E13")}`, async (written, tools) => {

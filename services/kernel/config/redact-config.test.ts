@@ -43,9 +43,31 @@ it("shows what is in force, defaults included, without any secret", () => {
   });
 });
 
-it("is a configuration that can be read again", () => {
-  writeFileSync(path.join(cwd, "atoll.yaml"), "");
-  const shown = redactConfig(loadConfig({ cwd, env: {} }));
-  writeFileSync(path.join(cwd, "atoll.yaml"), toJsonString(MeshConfigSchema, shown));
-  expect(() => loadConfig({ cwd, env: {} })).not.toThrow();
+it.each([
+  "",
+  "agents: {main: {tools: []}, other: {tools: [files.read], maxSteps: 3, thinkingTokens: 9, queueMode: steer}}",
+  "runs: {deltaWindowMs: 0, reattachGraceMs: 0, workerCapacity: 0, cancelGraceMs: 0}\nlifecycle: {drainTimeoutMs: 0}",
+  "models: {anthropic: {maxRetries: 0}, offline: {tokenDelayMs: 0}, aliases: {quick: offline/scripted}}",
+  "sessions: {retentionDays: 3, maxLogBytes: 9000, timeZone: Europe/Vienna, bindings: {'group:*': main}}",
+])("is a configuration that says the same when it is read again: %s", (written) => {
+  const load = (text: string) => {
+    writeFileSync(path.join(cwd, "atoll.yaml"), text);
+    return loadConfig({ cwd, env: {} });
+  };
+  const config = load(written);
+  const again = load(toJsonString(MeshConfigSchema, redactConfig(config)));
+  for (const part of ["agents", "runs", "limits", "sessions", "models", "lifecycle", "worker"] as const) {
+    expect([part, again[part]]).toEqual([part, config[part]]);
+  }
+});
+
+it("takes 0 where it means something, and nowhere else", () => {
+  const load = (text: string) => {
+    writeFileSync(path.join(cwd, "atoll.yaml"), text);
+    return loadConfig({ cwd, env: {} });
+  };
+  const config = load("runs: {deltaWindowMs: 0}\nlifecycle: {drainTimeoutMs: 0}");
+  expect(config.runs).toMatchObject({ deltaWindowMs: 0, reattachGraceMs: 500 });
+  expect(config.lifecycle).toEqual({ drainTimeoutMs: 0 });
+  expect(() => load("runs: {leaseTtlMs: 0}")).toThrow("a whole number from 1");
 });

@@ -11,6 +11,7 @@ import { type MeshConfig, MeshConfigSchema } from "../../../gen/atoll/config/v1/
 import { isSecretName } from "../secret-names.ts";
 import type { ResolvedAgent, ResolvedConfig, ResolvedMcpServer } from "./resolved-config.ts";
 import { formatListen } from "./resolving/addresses.ts";
+import { noTools } from "./settings.ts";
 
 /** What stands in the place of a secret that is no reference; given back, it means: as it is. */
 const kept = "[kept]";
@@ -63,7 +64,8 @@ export function redactConfig(config: ResolvedConfig): MeshConfig {
 }
 
 function showAgent({ id: _, ...agent }: ResolvedAgent) {
-  return { ...agent, tools: [...agent.tools], maxDurationMs: BigInt(agent.maxDurationMs) };
+  const tools = agent.tools.length === 0 ? [noTools] : [...agent.tools];
+  return { ...agent, tools, maxDurationMs: BigInt(agent.maxDurationMs) };
 }
 
 /** One server as its message, without its secrets. */

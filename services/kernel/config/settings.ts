@@ -115,3 +115,6 @@ function defaultOf(path: string): string {
       return "default in this process";
   }
 }
+
+/** The one pattern of an agent's `tools` that stands for none: an empty list can't be told from one that was not given. */
+export const noTools = "none";

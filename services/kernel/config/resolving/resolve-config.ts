@@ -6,11 +6,15 @@
  */
 
 import path from "node:path";
-import { create } from "@bufbuild/protobuf";
+import { create, type DescMessage, isFieldSet, type Message } from "@bufbuild/protobuf";
 import {
   type AgentConfig,
   AgentConfigSchema,
+  LifecycleConfigSchema,
+  LimitsConfigSchema,
   type MeshConfig,
+  RunsConfigSchema,
+  SessionsConfigSchema,
 } from "../../../../gen/atoll/config/v1/mesh_config_pb.ts";
 import type { LogFormat, LogLevel } from "../../log.ts";
 import { fullModelName } from "../../model-names.ts";
@@ -29,7 +33,7 @@ import type {
   ResolvedModels,
   ResolvedSessions,
 } from "../resolved-config.ts";
-import { defaults, describeWays, type Environment } from "../settings.ts";
+import { defaults, describeWays, type Environment, noTools } from "../settings.ts";
 import { type Parsed, parseHost, parseListen, parseOrigin, parseUrl } from "./addresses.ts";
 import { checkModels } from "./check-models.ts";
 import { inheritedEnv } from "./inherited-env.ts";
@@ -58,7 +62,7 @@ export function resolveConfig(reading: ConfigReading, context: ResolveContext): 
   const listen = check("listen", message.listen || defaults.listen, parseListen);
   const models = resolveModels(message, check);
   const agents = resolveAgents(reading, models);
-  const runs = withDefaults(message.runs, defaults.runs);
+  const runs = withDefaults(RunsConfigSchema, message.runs, defaults.runs);
   checkRules(message, runs, agents, reading, context.report);
   checkModels(models, agents, reading, context.report);
   return {
@@ -72,7 +76,7 @@ export function resolveConfig(reading: ConfigReading, context: ResolveContext): 
       allowedOrigins: checkAll("access.allowedOrigins", message.access?.allowedOrigins, parseOrigin, check),
       publicUrl: check("access.publicUrl", message.access?.publicUrl, parseUrl),
     },
-    limits: withDefaults(message.limits, defaults.limits),
+    limits: withDefaults(LimitsConfigSchema, message.limits, defaults.limits),
     runs,
     worker: { pool: message.runs?.workerPool ?? "", labels: { ...message.runs?.workerLabels } },
     sessions: resolveSessions(reading, agents, check, context.report),
@@ -92,7 +96,7 @@ export function resolveConfig(reading: ConfigReading, context: ResolveContext): 
       toolrouter: check("peers.toolrouter", message.peers?.toolrouter, parseUrl),
     },
     rpc: { unary: (message.rpc?.unary || defaults.rpcUnary) as "fast" | "library" },
-    lifecycle: withDefaults(message.lifecycle, defaults.lifecycle),
+    lifecycle: withDefaults(LifecycleConfigSchema, message.lifecycle, defaults.lifecycle),
   };
 }
 
@@ -129,12 +133,18 @@ function checkAll<T>(
   return parsed.filter((value) => value !== undefined);
 }
 
-/** The numbers of a message; 0 stands for "not given". */
+/** The numbers of a message; 0 stands for "not given", unless the contract tells the two apart. */
 function withDefaults<D extends Readonly<Record<string, number>>>(
-  given: { readonly [K in keyof D]: number } | undefined,
+  schema: DescMessage,
+  given: Message | undefined,
   fallback: D,
 ): { readonly [K in keyof D]: number } {
-  const entries = Object.entries(fallback).map(([key, value]) => [key, given?.[key] || value]);
+  const numbers = given as unknown as Readonly<Record<string, number>> | undefined;
+  const entries = Object.entries(fallback).map(([key, value]) => {
+    const field = schema.field[key];
+    const isGiven = given !== undefined && field !== undefined && isFieldSet(given, field);
+    return [key, isGiven ? numbers?.[key] : value];
+  });
   return Object.fromEntries(entries) as { readonly [K in keyof D]: number };
 }
 
@@ -169,7 +179,7 @@ function resolveSessions(
   const { sessions } = reading.message;
   const machineZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   return {
-    ...withDefaults(sessions, defaults.sessions),
+    ...withDefaults(SessionsConfigSchema, sessions, defaults.sessions),
     timeZone: check("sessions.timeZone", sessions?.timeZone, parseTimeZone) ?? machineZone,
     maxLogBytes: Number(sessions?.maxLogBytes ?? 0n) || defaults.sessionsMaxLogBytes,
     directScope: (sessions?.directScope || defaults.sessionsDirectScope) as DirectScope,
@@ -213,13 +223,18 @@ function resolveAgent(id: string, agent: AgentConfig, models: ResolvedModels, na
     description: agent.description,
     model: fullModelName(agent.model || models.defaultModel, names) ?? agent.model,
     instructions: agent.instructions,
-    tools: namesTools ? [...agent.tools] : [...defaults.agentTools],
-    ...withDefaults(agent, defaults.agent),
+    tools: toolsOf(agent, namesTools),
+    ...withDefaults(AgentConfigSchema, agent, defaults.agent),
     maxDurationMs: Number(agent.maxDurationMs) || defaults.agentMaxDurationMs,
     queueMode: (agent.queueMode || defaults.agentQueueMode) as QueueMode,
     pool: agent.pool,
     workerLabels: { ...agent.workerLabels },
   };
+}
+
+function toolsOf({ tools }: AgentConfig, namesTools: boolean): readonly string[] {
+  if (tools.length === 1 && tools[0] === noTools) return [];
+  return namesTools ? [...tools] : [...defaults.agentTools];
 }
 
 /** Rules between settings. */
