@@ -26,8 +26,10 @@ def arguments():
     """The command line."""
     parser = argparse.ArgumentParser(description="Checks the promises of a mesh's streams.")
     parser.add_argument("--session", help="check this session, reading only")
+    parser.add_argument("--long", metavar="TEXT", help="a message whose answer takes a second or more; default: one for the built-in model")
+    parser.add_argument("--say", metavar="TEXT", action="append", help="a message to say, may be repeated; default: two that call tools")
     parser.add_argument("--seed", type=int, default=0, help="for the random cuts and cursors; default: the time")
-    parser.add_argument("--every", action="store_true", help="read from every cursor, not from a random 40")
+    parser.add_argument("--every", action="store_true", help="read from every cursor, not from 24 of them")
     parser.add_argument("--selftest", action="store_true", help="check the checks")
     return parser.parse_args()
 
@@ -36,21 +38,24 @@ def check_existing(mesh, report, options):
     """Checks a session that exists."""
     from ways import Reading
 
-    Reading(mesh, report, options.session, options.seed).check_all(some=0 if options.every else 40)
+    Reading(mesh, report, options.session, options.seed).check_all(some=0 if options.every else 24)
 
 
 def check_own(mesh, report, options):
     """Holds a conversation, checks it, forks it, and closes what it made."""
     from forks import check_forks
+    from idle import IdleSession
     from sequence import canonical, check_same, check_stream
-    from talk import Talk
+    from talk import LONG, SAY, Talk
     from ways import Reading
 
-    talk = Talk(mesh, report, options.seed)
+    idle = IdleSession(mesh, report)
+    talk = Talk(mesh, report, options.seed, options.long or LONG, options.say or SAY)
     followers = talk.hold()
+    report.note(f"the conversation is session {talk.session_id}")
     reading = Reading(mesh, report, talk.session_id, options.seed)
     live = followers[0]
-    reading.check_all(live.seqs, 0 if options.every else 40)
+    reading.check_all(live.seqs, 0 if options.every else 24)
     talk.check_sent(reading.judge)
     for follower in followers:
         check_same(report, reading.log, follower.events, 0, f"{follower.name} in {follower.pieces} pieces")
@@ -59,6 +64,7 @@ def check_own(mesh, report, options):
     check_same(report, reading.log, talk.chat_events, 0, "the conversation's own stream")
     report.check(canonical(live.events) == canonical(reading.events), "every way of reading gives the same log", "the live reader, exactly")
     check_forks(mesh, report, reading, options.seed)
+    idle.check()
 
 
 def main():

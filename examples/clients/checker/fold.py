@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import dataclass, field
+from functools import partial
 
 from sequence import GAPS, body
 
@@ -76,8 +77,8 @@ class Fold:
 
     def _delta(self, event, delta, kind):
         block = self._block(event, delta.block_id)
-        at = self._at(event, f"block {delta.block_id} has {len(block.data)} bytes, offset {delta.offset}")
         known, text = len(block.data), delta.text.encode()
+        at = partial(self._at, event, f"block {delta.block_id} has {known} bytes, offset {delta.offset}")
         self.report.check(block.kind in ("", kind), "a block is of one kind", at)
         self.report.check(block.completed is None or self.resumed, "a whole block has no more deltas", at)
         if delta.offset > known:

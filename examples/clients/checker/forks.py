@@ -13,8 +13,8 @@ from ways import Reading, fold_of
 def check_forks(mesh, report, reading, seed):
     """Forks a quiet session at places of every kind; writes to nothing but its forks."""
     chooser = random.Random(seed)
-    places = {0, reading.events[0].seq}
-    for name in ("text_delta", "tool_call_proposed", "step_started", "message_received", "run_finished"):
+    places = {reading.events[0].seq}
+    for name in ("text_delta", "tool_call_proposed", "run_queued"):
         seqs = [event.seq for event in reading.events if body(event) == name]
         places.update(chooser.sample(seqs, min(1, len(seqs))))
     steers = [event.seq for event in reading.events if body(event) == "message_received" and event.message_received.queue_mode == 2]
@@ -49,7 +49,7 @@ def _check_fork(mesh, report, reading, place):
     report.check(folds[0] == folds[1], "a fork is a copy", f"at {end}: folds to something else")
     behind = {body(event) for event in fork.events if event.seq > end}
     report.check(behind <= {"tool_call_finished", "run_finished", "session_updated"}, "a fork ends what had not ended, and no more", behind)
-    fork.check_all(some=6)
+    fork.check_all(some=6, pages=(29,))
 
 
 def _first_difference(copied, original):
@@ -72,6 +72,22 @@ def _check_inside(mesh, report, reading):
     check_refused(report, mesh.refused(mesh.sessions.ForkSession, request), "CURSOR_AHEAD", "a fork past the head", head_seq=reading.head)
 
 
+def _check_changes(mesh, report, session_id):
+    """A change is in the log as SessionUpdated, and in the session; a reset hides all that was there."""
+    update = sessions.UpdateSessionRequest(request_id=new_id(), session_id=session_id)
+    update.session.title = "Another title"
+    update.session.labels["kind"] = "checked"
+    update.update_mask.paths.extend(["title", "labels"])
+    session = mesh.call(mesh.sessions.UpdateSession, update).session
+    report.check(session.title == "Another title", "a session is changed as it was asked", session.title)
+    reset = sessions.ResetSessionRequest(request_id=new_id(), session_id=session_id, if_head_seq=session.head_seq)
+    after = mesh.call(mesh.sessions.ResetSession, reset).session
+    report.check(after.context_floor_seq >= session.head_seq, "a reset hides what was before it", f"{after.context_floor_seq} of {session.head_seq}")
+    events, _ = list_events(mesh, report, session_id, session.head_seq - 1)
+    told = [name for event in events if body(event) == "session_updated" for name in event.session_updated.fields]
+    report.check({"title", "labels", "context_floor_seq"} <= set(told), "a change is in the log as SessionUpdated", told)
+
+
 def _check_closing(mesh, report, reading):
     """A fork is written to as any session; closed it is read and forked, and not written; a fork of it is open again."""
     session = _fork(mesh, reading, 0)
@@ -79,11 +95,12 @@ def _check_closing(mesh, report, reading):
     answer = mesh.call(mesh.sessions.SubmitMessage, submit)
     wait = sessions.WaitRunRequest(run_id=answer.run_id, timeout_ms=60000)
     report.check(mesh.call(mesh.sessions.WaitRun, wait).run.state == 4, "a run ends, and WaitRun says so", "in a fork")
+    _check_changes(mesh, report, session.session_id)
     close = sessions.CloseSessionRequest(request_id=new_id(), session_id=session.session_id)
     report.check(mesh.call(mesh.sessions.CloseSession, close).session.state == 4, "a session closes")
     submit.request_id = new_id()
     error = mesh.refused(mesh.sessions.SubmitMessage, submit)
     check_refused(report, error, "SESSION_CLOSED", "a message to a closed session", session_id=session.session_id)
     closed = Reading(mesh, report, session.session_id)
-    closed.check_all(some=6)
+    closed.check_all(some=6, pages=(29,))
     _check_fork(mesh, report, closed, 0)

@@ -63,7 +63,7 @@ class Judge:
         return self
 
     def _check(self, held, promise, detail=""):
-        return self.report.check(held, promise, f"{self.at} {detail}")
+        return self.report.check(held, promise, lambda: f"{self.at} {detail}")
 
     def _run(self, run_id):
         return self.runs.setdefault(run_id, Run())
@@ -120,18 +120,20 @@ class Judge:
             self._check(not run.started, "a message joins a run that waits", message.run_id)
             if known:
                 run.messages.append(message.message_id)
+                run.rank = min(run.rank, RANK.get(message.priority, 2))
         elif not self.lossy:
             self._check(not known, "a message has a run of its own", message.run_id)
-        if not known:
-            run.rank = RANK.get(message.priority, 2)
-        self.messages[message.message_id] = {"runs": [message.run_id], "mode": message.queue_mode, "seq": event.seq}
+        rank = RANK.get(message.priority, 2)
+        self.messages[message.message_id] = {"runs": [message.run_id], "mode": message.queue_mode, "seq": event.seq, "rank": rank}
 
     def _run_queued(self, event, queued):
         run = self._run(event.run_id)
+        run.rank = min([self.messages[message_id]["rank"] for message_id in queued.message_ids if message_id in self.messages] or [run.rank])
         self._check(run.queued == 0, "a run is queued once", event.run_id)
         self._check(bool(queued.message_ids), "a run has a message", event.run_id)
         if not self.lossy:
-            waiting = sum(1 for other in self.runs.values() if other.queued and not other.finished and other.rank <= run.rank)
+            before = [other for other in self.runs.values() if other.queued and not other.finished]
+            waiting = sum(1 for other in before if other.started or other.rank <= run.rank)
             self._check(queued.position == waiting, "a queued run has its position", f"{queued.position} for {waiting}")
         run.queued, run.messages = event.seq, list(queued.message_ids)
         for message_id in queued.message_ids:
@@ -234,12 +236,20 @@ class Judge:
             check_metadata(self.report, error_reason_pb2.ErrorReason.Name(finished.failure.reason), finished.failure.metadata, self.at)
         self._check(not finished.cancelled_by or finished.status == CANCELLED, "only a cancelled run was cancelled by somebody")
         if finished.steps and not self.lossy:
-            self._check(finished.steps == len(run.steps), "an end counts the steps", f"{finished.steps} for {len(run.steps)}")
+            # The last one does not count when its model call was cut short.
+            cut = 0 if finished.status == COMPLETED else 1
+            held = len(run.steps) - cut <= finished.steps <= len(run.steps)
+            self._check(held, "an end counts the steps", f"{finished.steps} for {len(run.steps)}")
         self._check(finished.HasField("duration") or not finished.steps, "an end that tells the steps tells the time")
         self._check(run.discarded is None, "a void step is made again", event.run_id)
         if finished.status == COMPLETED and not self.lossy:
             self._check(run.started > 0 and bool(run.steps), "a completed run was at work", event.run_id)
         run.finished, run.status = event.seq, finished.status
+
+    def messages_of(self, run_id):
+        """The messages that a run answers: those that it was queued for and that joined it, and the steers that stayed with it."""
+        steers = {message_id for message_id, message in self.messages.items() if message["mode"] == STEER and message["runs"][-1] == run_id}
+        return set(self.runs[run_id].messages) | steers
 
     def check_end(self, closed=False):
         """What holds once the session is quiet: every run has ended, every message is answered by one run. For forks the copied

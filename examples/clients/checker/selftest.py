@@ -171,6 +171,8 @@ BROKEN = [
     ("a run that is queued twice", inserted(17, good()[16]), "a run is queued once"),
     ("a wrong position", changed(16, "run_queued", position=4), "a queued run has its position"),
     ("a void step that is not made again", lambda events: numbered(events[:8] + [finished(RUN, 3)]), "a void step is made again"),
+    ("a queue out of order", lambda events: numbered(events[:21] + [received("m8", "run_8"), place("run_queued", "run_8", message_ids=["m8"], position=1),
+     place("run_started", "run_8", 0, 1, epoch=1)]), "the queue is in order"),
     ("a step without a beginning", without(8), "steps count from 1, a void one is made again"),
     ("a step that jumps", changed(19, "", step=3), "steps count from 1, a void one is made again"),
     ("another attempt", changed(9, "", attempt=2), "events have the attempt of their run"),

@@ -1,6 +1,7 @@
 """The dense sequence: what a stream may look like, and when two ways of reading have read the same (event.proto, log_events.proto)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 DELTAS = ("text_delta", "thinking_delta")
 # What tells of missing events: no filter hides it.
@@ -19,23 +20,27 @@ def check_stream(report, events, cursor, where):
     before = None
     for event in events:
         name = body(event)
-        span = f"{where}: {name} {event.first_seq}..{event.seq}"
+        span = partial(_span, where, event)
         report.check(1 <= event.first_seq <= event.seq < 2**53, "an event covers a range of numbers from 1 on", span)
         report.check(event.first_seq == event.seq or name in WIDE, "only deltas and gaps cover several numbers", span)
         report.check(event.HasField("time"), "each event says when it was committed", span)
         if before is None:
             held = event.first_seq <= cursor + 1 <= event.seq
-            report.check(held, "the sequence is dense", f"{span} is the first behind cursor {cursor}")
+            report.check(held, "the sequence is dense", lambda: f"{span()} is the first behind cursor {cursor}")
             if event.first_seq <= cursor:
                 report.check(name in DELTAS + ("omitted",), "only a delta or an Omitted range begins at or before the cursor", span)
         else:
-            report.check(event.first_seq == before + 1, "the sequence is dense", f"{span} follows {before}")
+            report.check(event.first_seq == before + 1, "the sequence is dense", lambda: f"{span()} follows {before}")
         if name == "omitted":
             report.check(event.omitted.count == event.seq - event.first_seq + 1, "Omitted says how many it hides", span)
         if name == "history_trimmed":
             right = event.history_trimmed.count == event.seq - event.first_seq + 1
             report.check(right and event.first_seq == 1, "HistoryTrimmed stands at the beginning for all that is gone", span)
         before = event.seq
+
+
+def _span(where, event):
+    return f"{where}: {body(event)} {event.first_seq}..{event.seq}"
 
 
 @dataclass

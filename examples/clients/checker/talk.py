@@ -12,8 +12,10 @@ from readers import Follower
 from sequence import body
 
 FOLLOWUP, STEER, COLLECT, INTERRUPT, REJECT = 1, 2, 3, 4, 5
-# The built-in model says again what it is asked, so a long question has a long answer; with letters of 1 to 4 bytes.
+# What Talk says beside short questions. The built-in model says again what it is asked, so a long question has a long answer, here
+# with letters of 1 to 4 bytes; and it reads a file that is named.
 LONG = "Say this again, please: " + " ".join(f"{number} Löwen 漢字 🐚" for number in range(40))
+SAY = ("what does notes.md say?", "what does no/such/file.md say?")
 
 
 def message(text):
@@ -94,10 +96,11 @@ class Conversation:
 
 
 class Talk:
-    """One conversation in a session of its own."""
+    """One conversation in a session of its own. `long_question` is one whose answer takes a second or more; `say`: more to say."""
 
-    def __init__(self, mesh, report, seed=0):
+    def __init__(self, mesh, report, seed=0, long_question=LONG, say=SAY):
         self.mesh, self.report, self.seed = mesh, report, seed
+        self.long_question, self.say = long_question, say
         self.session_id, self.runs, self.sent = "", [], {}
 
     def send(self, text, mode=FOLLOWUP, request_id="", **more):
@@ -107,9 +110,11 @@ class Talk:
             request.session_id = self.session_id
         return request
 
-    def frame(self, text, mode=FOLLOWUP):
+    def frame(self, text, mode=FOLLOWUP, priority=0):
         """A `send` of Chat."""
-        return chat_pb2.ChatSend(session_id=self.session_id, message=message(text), queue_mode=mode)
+        frame = chat_pb2.ChatSend(session_id=self.session_id, message=message(text), queue_mode=mode)
+        frame.message.priority = priority
+        return frame
 
     def accepted(self, answer):
         """Keeps what an answer promises: the log must have the message there."""
@@ -131,7 +136,7 @@ class Talk:
             self.queue(chat, followers[0])
             self.stop(chat, followers[0])
             self.wait(first.run_id)
-            self.tools(chat)
+            self.speak(chat)
             for run_id in dict.fromkeys(self.runs):
                 self.wait(run_id)
             self.reuse(chat)
@@ -170,7 +175,7 @@ class Talk:
 
     def busy(self, live):
         """Asks for a long answer and waits for the first piece of it: the session is busy then."""
-        answer = self.accepted(self.mesh.call(self.mesh.gateway.SendMessage, self.send(LONG)))
+        answer = self.accepted(self.mesh.call(self.mesh.gateway.SendMessage, self.send(self.long_question)))
         began = live.wait_for(lambda event: event.run_id == answer.run_id and body(event) == "text_delta", PATIENCE)
         self.report.check(began is not None, "a run answers", answer.run_id)
         return answer
@@ -183,12 +188,12 @@ class Talk:
             check_refused(self.report, refused, "SESSION_BUSY", "REJECT", run_id=active.run_id)
             check_refused(self.report, self.mesh.refused(self.mesh.gateway.SendMessage, self.send("Nor so?", REJECT)), "SESSION_BUSY", "REJECT")
         steers = [self.accepted(chat.ask(steer=chat_pb2.ChatSteer(session_id=self.session_id, message=message(f"Look at this, too: {part}")))) for part in "ab"]
-        waiting = [chat.say(send=self.frame(f"And then? {part}")) for part in "ab"]
+        waiting = [chat.say(send=self.frame(f"And then? {priority}", priority=priority)) for priority in (2, 1, 3)]
         collect = [chat.say(send=self.frame(f"Gather this: {part}", COLLECT)) for part in "abc"]
         answers = [self.accepted(chat.answer(request_id)) for request_id in waiting + collect]
         seqs = [answer.seq for answer in steers + answers]
         self.report.check(seqs == sorted(seqs), "what one stream sends is accepted in order", seqs)
-        gathered = {answer.run_id for answer in answers[2:]}
+        gathered = {answer.run_id for answer in answers[len(waiting) :]}
         if not self.mesh_is_done(active.run_id):
             self.report.check(len(gathered) == 1, "collected messages have one run", gathered)
             self.report.check(all(steer.run_id == active.run_id for steer in steers), "a steer names the active run")
@@ -217,9 +222,9 @@ class Talk:
         none = chat.refused(cancel=chat_pb2.ChatCancel(run_id="run_00000000000000000000000000"))
         check_refused(self.report, none, "RUN_NOT_FOUND", "a cancel of no run", run_id="run_00000000000000000000000000")
 
-    def tools(self, chat):
-        """A message that makes the built-in model call tools, if there is a file; one with a tool that fails."""
-        for text in ("what does notes.md say?", "what does no/such/file.md say?"):
+    def speak(self, chat):
+        """What makes the model call tools, and whatever else the caller wants said."""
+        for text in self.say:
             self.accepted(chat.ask(send=self.frame(text)))
 
     def reuse(self, chat):

@@ -84,8 +84,8 @@ class Calls:
         if known:
             reason = error_reason_pb2.ErrorReason.Name(part.reason)
             answered = part.outcome in (SUCCEEDED, FAILED)
-            # One that was cancelled needs no other reason.
-            says = part.reason == 0 if answered else part.reason > 0 or part.outcome == CANCELLED
+            unreadable = part.outcome == FAILED and reason == "ERROR_REASON_TOOL_ANSWER_UNREADABLE"
+            says = part.reason == 0 or unreadable if answered or part.outcome == CANCELLED else part.reason > 0
             self._check(says, "a call without an answer says why", f"outcome {part.outcome}, {reason}")
             self._check(answered or bool(part.message), "a call without an answer says what happened", f"outcome {part.outcome}")
         if part.structured_json:

@@ -44,14 +44,15 @@ class Reading:
         """GetSession."""
         return self.mesh.call(self.mesh.sessions.GetSession, sessions.GetSessionRequest(session_id=self.session_id)).session
 
-    def check_all(self, cursors=None, some=40):
-        """All checks. `cursors`: places where a reader really was, default the ends of events; `some` of them are taken, 0 for all."""
+    def check_all(self, cursors=None, some=24, pages=(1, 13)):
+        """All checks. `cursors`: places where a reader really was, default the ends of events; `some` of them are taken, 0 for all.
+        `pages`: of how many events the pages of lists are."""
         self.check_log()
         self.check_runs()
         places = sorted(set(cursors or [event.seq for event in self.events]))
         if some and len(places) > some:
             places = sorted(self.random.sample(places, some))
-        self.check_lists(places)
+        self.check_lists(places, pages)
         self.check_streams(places)
         self.check_filters()
         self.check_until()
@@ -99,13 +100,16 @@ class Reading:
             pairs = [(run.status, seen.status), (run.finished_seq, seen.finished), (run.queued_seq, seen.queued), (run.attempt, seen.attempt)]
             same = all(listed == logged for listed, logged in pairs) and run.epoch >= seen.epoch
             self.report.check(same, promise, f"{run_id}: listed and logged {pairs}")
+            answers = set(run.message_ids) == self.judge.messages_of(run_id) or self.judge.lossy
+            self.report.check(answers, promise, f"{run_id}: answers {list(run.message_ids)}, logged {self.judge.messages_of(run_id)}")
 
-    def check_lists(self, places):
+    def check_lists(self, places, pages):
         """ListEvents with pages of many sizes and from cursors, GetSnapshot with pages of many sizes."""
-        for page_size in (1, 2, 7, 5000) if len(self.events) < 400 else (37, 5000):
+        few = len(self.events) < 400
+        for page_size in (*pages, 5000) if few else (97, 5000):
             events, _ = list_events(self.mesh, self.report, self.session_id, 0, page_size)
             self._same(events, f"ListEvents({page_size})")
-        for page_bytes in (0, 1 if len(self.log) < 400 else 4096, 2000):
+        for page_bytes in (0, 1 if 1 in pages and few else 20000, 5000):
             events = snapshot(self.mesh, self.report, self.session_id, page_bytes)
             self._same(events, f"GetSnapshot({page_bytes})")
         for cursor in self.random.sample(places, min(8, len(places))):
@@ -134,8 +138,8 @@ class Reading:
             shown = shows(include, exclude)
             events = read_to(self.mesh, self.report, way, self.session_id, self.head, cursor, include=include, exclude=exclude)
             check_same(self.report, self.log, events, cursor, f"{way} from {cursor} with {include} without {exclude}", shown)
-            events, _ = list_events(self.mesh, self.report, self.session_id, 0, 3, include, exclude)
-            check_same(self.report, self.log, events, 0, f"ListEvents(3) with {include} without {exclude}", shown)
+            events, _ = list_events(self.mesh, self.report, self.session_id, 0, 23, include, exclude)
+            check_same(self.report, self.log, events, 0, f"ListEvents(23) with {include} without {exclude}", shown)
 
     def check_until(self):
         """A stream that is opened until the end of a run ends there, whatever a filter hides, and at once behind it."""
