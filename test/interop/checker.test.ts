@@ -73,7 +73,7 @@ describe.each(topologies)("a mesh, %s", (topology) => {
       'call filesystem.read_text_file {"path":"no.md"}',
     ];
     const words = [...say, "refuse me"].flatMap((each) => ["--say", each]);
-    const held = await check(["--long", "tokens=150 delay=8", ...words], env());
+    const held = await check(["--long", "tokens=100 delay=8", ...words], env());
     expect(held).toMatchObject({ violations: [], code: 0, errors: "" });
     expect(held.report).toContain("a void step is made again: held");
 

@@ -183,10 +183,8 @@ class Talk:
     def queue(self, chat, live):
         """Every queue mode at a session that is busy."""
         active = self.busy(live)
-        refused = chat.refused(send=self.frame("Not now?", REJECT))
-        if refused is not None:
-            check_refused(self.report, refused, "SESSION_BUSY", "REJECT", run_id=active.run_id)
-            check_refused(self.report, self.mesh.refused(self.mesh.gateway.SendMessage, self.send("Nor so?", REJECT)), "SESSION_BUSY", "REJECT")
+        self.reject(lambda: chat.ask(send=self.frame("Not now?", REJECT)), active)
+        self.reject(lambda: self.mesh.call(self.mesh.gateway.SendMessage, self.send("Nor so?", REJECT)), active)
         steers = [self.accepted(chat.ask(steer=chat_pb2.ChatSteer(session_id=self.session_id, message=message(f"Look at this, too: {part}")))) for part in "ab"]
         waiting = [chat.say(send=self.frame(f"And then? {priority}", priority=priority)) for priority in (2, 1, 3)]
         collect = [chat.say(send=self.frame(f"Gather this: {part}", COLLECT)) for part in "abc"]
@@ -199,6 +197,14 @@ class Talk:
             self.report.check(all(steer.run_id == active.run_id for steer in steers), "a steer names the active run")
         cancelled = self.accepted(chat.ask(send=self.frame("Never mind this.")))
         self.mesh.call(self.mesh.gateway.CancelRun, gateway.CancelRunRequest(request_id=new_id(), run_id=cancelled.run_id))
+
+    def reject(self, ask, active):
+        """A message that is only taken when the active run has ended meanwhile."""
+        try:
+            self.accepted(ask())
+            self.report.check(self.mesh_is_done(active.run_id), "what must be refused is refused", "REJECT at a busy session was taken")
+        except AtollError as error:
+            check_refused(self.report, error, "SESSION_BUSY", "REJECT", run_id=active.run_id)
 
     def mesh_is_done(self, run_id):
         """Whether a run has ended by now."""

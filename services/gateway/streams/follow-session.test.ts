@@ -142,8 +142,8 @@ describe("a reader that wants a fork until the end of a run that it copied", () 
     await takeUp(session, runId);
     const call = { case: "toolCallProposed", value: { callId: "c1", tool: "files.read" } } as const;
     const events = [encodeEvent({ runId, step: 1, attempt: 1, body: call })];
-    const { tenant } = person;
-    await session.store.appendBatch({ tenant, sessionId, runId, epoch: 1, batchNo: 1, events, actedCommandId: 0 });
+    const batch = { sessionId, runId, epoch: 1, batchNo: 1, events, actedCommandId: 0, readMessageIds: [] };
+    await session.store.appendBatch({ tenant: person.tenant, ...batch, finish: undefined });
     const { forkId, headSeq } = await fork(session, sessionId);
     const head = Number(headSeq);
     const ends = [
