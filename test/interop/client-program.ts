@@ -26,6 +26,8 @@ export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Default: this process's own. */
   readonly cwd?: string;
+  /** When it is killed. Default 60 000. */
+  readonly timeoutMs?: number;
 }
 
 const programTimeoutMs = 60_000;
@@ -34,7 +36,7 @@ export function startProgram(command: string, args: readonly string[], options: 
   const child = spawn(command, args, {
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, ...options.env },
-    timeout: programTimeoutMs,
+    timeout: options.timeoutMs ?? programTimeoutMs,
     killSignal: "SIGKILL",
     ...(options.cwd !== undefined && { cwd: options.cwd }),
   });

@@ -12,7 +12,8 @@ import { readEventBody } from "../../kernel/event/wire/read-event-body.ts";
 import { readEventRange } from "../../kernel/event/wire/read-event-range.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
 
-/** Field number of atoll.event.v1.Event.run_finished. */
+/** Field numbers of atoll.event.v1.Event. */
+const toolCallFinishedField = 27;
 const runFinishedField = 37;
 /** The most that a page of ListEvents has. */
 const pageEvents = 5_000;
@@ -58,21 +59,48 @@ async function runOf(session: GatewayDeps["session"], runId: string, call: CallO
   }
 }
 
-/** Every run of the copied part has its end in it or right behind it: no more of the log is read. */
+/** Every run of the copied part has its end in it or right behind it, there behind the outcomes of its calls: no more is read. */
 async function endInFork(
   session: GatewayDeps["session"],
-  fork: { readonly sessionId: string; readonly runId: string; readonly forkedAtSeq: number },
+  {
+    sessionId,
+    runId,
+    forkedAtSeq,
+  }: { readonly sessionId: string; readonly runId: string; readonly forkedAtSeq: number },
   call: CallOptions,
 ): Promise<number | undefined> {
-  const request = { sessionId: fork.sessionId, pageSize: pageEvents, filter: { include: ["run_finished"] } };
+  let behindSeq = forkedAtSeq;
+  for await (const { bytes, seq, oldestSeq } of eventsOf(session, { sessionId, include: ["run_finished"] }, call)) {
+    if (endsRun(bytes, runId)) return seq;
+    behindSeq = Math.max(behindSeq, oldestSeq - 1);
+    if (seq > forkedAtSeq) break;
+  }
+  const endings = { sessionId, include: ["run_finished", "tool_call_finished"], afterSeq: behindSeq };
+  for await (const { bytes, seq } of eventsOf(session, endings, call)) {
+    if (endsRun(bytes, runId)) return seq;
+    const body = readEventBody(bytes);
+    if (body !== runFinishedField && body !== toolCallFinishedField) return undefined;
+  }
+  return undefined;
+}
+
+/** The events of a log that pass a filter, and the ranges between them, behind a seq. */
+async function* eventsOf(
+  session: GatewayDeps["session"],
+  {
+    sessionId,
+    include,
+    afterSeq = 0,
+  }: { readonly sessionId: string; readonly include: string[]; readonly afterSeq?: number },
+  call: CallOptions,
+) {
+  const request = { sessionId, pageSize: pageEvents, filter: { include }, cursor: { afterSeq: BigInt(afterSeq) } };
   for (let pageToken = ""; ; ) {
     const page = await session.listEvents({ ...request, pageToken }, call);
     for (const bytes of page.events) {
-      const { seq } = readEventRange(bytes);
-      if (endsRun(bytes, fork.runId)) return seq;
-      if (seq > fork.forkedAtSeq && readEventBody(bytes) !== runFinishedField) return undefined;
+      yield { bytes, seq: readEventRange(bytes).seq, oldestSeq: Number(page.oldestSeq) };
     }
     pageToken = page.nextPageToken;
-    if (pageToken === "") return undefined;
+    if (pageToken === "") return;
   }
 }

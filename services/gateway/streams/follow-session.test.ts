@@ -7,6 +7,7 @@ import {
   type RunningSession,
   sendWords,
   startSessionService,
+  takeUp,
 } from "../../../test/support/session-service.ts";
 import { ErrorReason, failure, failureFacts, reasonName } from "../../kernel/errors.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
@@ -132,6 +133,29 @@ describe("a reader that wants a fork until the end of a run that it copied", () 
     await expectEnds();
     await session.client.deleteSession({ requestId: newId("req"), sessionId }, as(person));
     await expectEnds();
+  });
+
+  it("ends at the fork's own end of a run that had a call at work there, and of one that waited behind it", async () => {
+    const { session, readUntil } = await setUp();
+    const { sessionId, runId } = await sendWords(session, "hello");
+    const waiting = await sendWords(session, "next", { sessionId });
+    await takeUp(session, runId);
+    const call = { case: "toolCallProposed", value: { callId: "c1", tool: "files.read" } } as const;
+    const events = [encodeEvent({ runId, step: 1, attempt: 1, body: call })];
+    const batch = { sessionId, runId, epoch: 1, batchNo: 1, events, actedCommandId: 0, readMessageIds: [] };
+    await session.store.appendBatch({ tenant: person.tenant, ...batch, finish: undefined });
+    const { forkId, headSeq } = await fork(session, sessionId);
+    const head = Number(headSeq);
+    const ends = [
+      [head - 2, head - 2, "toolCallFinished"],
+      [head - 1, head - 1, "runFinished"],
+      [head, head, "runFinished"],
+    ];
+    await sendWords(session, "later", { sessionId: forkId });
+    expect((await readUntil(forkId, runId)).heard.slice(-2)).toEqual(ends.slice(0, 2));
+    expect((await readUntil(forkId, waiting.runId)).heard.slice(-3)).toEqual(ends);
+    expect(await readUntil(forkId, runId, headSeq)).toEqual(nothing);
+    expect(await readUntil(forkId, "run_missing")).toEqual(notFound);
   });
 
   it("is refused for a run of the original that came after the fork", async () => {

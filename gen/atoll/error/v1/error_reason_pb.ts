@@ -209,22 +209,24 @@ export const ErrorReason = {
   AGENT_NOT_FOUND: 22,
 
   /**
-   * NOT_FOUND: no such model. Metadata: {"model": "claude-…"}.
+   * NOT_FOUND: no such model. Metadata: {"model": "claude-…"}; when the model API said so also `status` and `problem`, as below.
    *
    * @generated from enum value: ERROR_REASON_MODEL_NOT_FOUND = 23;
    */
   MODEL_NOT_FOUND: 23,
 
   /**
-   * UNAVAILABLE: the model API failed and retries are used up. Metadata: {"model": "…", "status": "529"}; `retry` is
-   * "false" when the API said that trying again does not help.
+   * UNAVAILABLE: the model API failed and retries are used up. Metadata: {"model": "…"}; `status` is the HTTP status, for example "529",
+   * or "0" when there was none; `problem` is the API's type of error, or what broke, for example "cut"; `retry` is "false" when the
+   * API said that trying again does not help.
    *
    * @generated from enum value: ERROR_REASON_MODEL_UNAVAILABLE = 24;
    */
   MODEL_UNAVAILABLE: 24,
 
   /**
-   * FAILED_PRECONDITION: the model API refused the request. Metadata: {"model": "…", "status": "400"}.
+   * FAILED_PRECONDITION: the model API refused the request, or the model declined. Metadata: {"model": "…"}; `status` and `problem` as
+   * above when the API refused.
    *
    * @generated from enum value: ERROR_REASON_MODEL_REFUSED = 25;
    */

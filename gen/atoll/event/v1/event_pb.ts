@@ -1,8 +1,9 @@
 // The events of a session: one durable sequence.
 //
-// `seq` starts at 1 and is dense. An event covers the closed range `first_seq..seq`, usually one number. For two
-// consecutive events a, b of any stream of one session `b.first_seq == a.seq + 1`: one comparison proves that nothing
-// is missing. A worker encodes an event without the server's fields (1–3); the session service appends them.
+// `seq` starts at 1 and is dense. An event covers the closed range `first_seq..seq`: one number, but for merged deltas and for what
+// stands in the place of others (Omitted, LogTruncated, HistoryTrimmed). For two consecutive events a, b of any stream of one
+// session `b.first_seq == a.seq + 1`: one comparison proves that nothing is missing. A worker encodes an event without the server's
+// fields (1–3); the session service appends them.
 //
 // To follow a log: begin after seq 0 and keep, with what was made of the events, the cursor (`log_id`, `seq` of the last event). A
 // stream that broke is opened again with that cursor and goes on behind it, on any gateway and after any restart. Only the first
@@ -70,7 +71,7 @@ export type Event = Message<"atoll.event.v1.Event"> & {
   time?: Timestamp | undefined;
 
   /**
-   * The run that it belongs to; empty for events of the session itself.
+   * The run that it belongs to; empty for events of the session itself. A MessageReceived is one: the run is in its body.
    *
    * @generated from field: string run_id = 4;
    */

@@ -115,7 +115,7 @@ export type RunQueued = Message<"atoll.event.v1.RunQueued"> & {
   agentId: string;
 
   /**
-   * How many runs of the session are before it.
+   * How many runs of the session are before it, the active one included.
    *
    * @generated from field: uint32 position = 3;
    */
@@ -242,7 +242,7 @@ export const RunParkedSchema: GenMessage<RunParked> = /*@__PURE__*/
   messageDesc(file_atoll_event_v1_run_events, 4);
 
 /**
- * A step began: one model call with its tool calls.
+ * A step began: one model call with its tool calls. Only a PhaseChanged of the step can stand in front of it.
  *
  * @generated from message atoll.event.v1.StepStarted
  */
@@ -338,7 +338,8 @@ export const RunFailureSchema: GenMessage<RunFailure> = /*@__PURE__*/
  * A log can have it without a RunQueued or RunStarted of the run: one that was cancelled while it waited was never started; the
  * beginning may be in an Omitted or HistoryTrimmed range; and in a fork (ForkSession) each run that had not ended in the copied
  * part ends as CANCELLED right behind that, even one of which only the MessageReceived was copied. A reader makes the run here, as
- * ended. Such runs of a fork have the ids of the original's runs, which may have ended there in another way.
+ * ended. Such runs of a fork have the ids of the original's runs, which may have ended there in another way. In front of such an end
+ * each call of the run that has no outcome in the copied part gets one; messages that the run had not read are not answered there.
  *
  * @generated from message atoll.event.v1.RunFinished
  */
@@ -358,7 +359,7 @@ export type RunFinished = Message<"atoll.event.v1.RunFinished"> & {
   failure?: RunFailure | undefined;
 
   /**
-   * How many steps it took; 0 when it was ended without a look at them: by the session service in its worker's place, or
+   * How many steps it took, without one whose model call was cut short; 0 also when it was ended without a look at them: by the session service in its worker's place, or
    * by a worker that was still to read its log.
    *
    * @generated from field: uint32 steps = 3;
@@ -492,8 +493,8 @@ export const QueueMode = {
   FOLLOWUP: 1,
 
   /**
-   * Hand it to the active run, which reads it before its next model call. When that run ends without having read it, a
-   * run of its own is queued for it. Without an active run: FOLLOWUP.
+   * Hand it to the active run, which reads it before its next model call. When that run ends, however it does, one run is queued for
+   * all that it has not read, right behind its RunFinished; none when the session was closed. Without an active run: FOLLOWUP.
    *
    * @generated from enum value: QUEUE_MODE_STEER = 2;
    */
@@ -509,7 +510,7 @@ export const QueueMode = {
   COLLECT: 3,
 
   /**
-   * Cancel the active run, then start a run of its own.
+   * Cancel the active run, then start a run of its own, when its turn comes: runs that wait already go first, as for FOLLOWUP.
    *
    * @generated from enum value: QUEUE_MODE_INTERRUPT = 4;
    */

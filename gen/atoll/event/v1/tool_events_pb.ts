@@ -168,7 +168,7 @@ export type ToolCallFinished = Message<"atoll.event.v1.ToolCallFinished"> & {
   content: ContentBlock[];
 
   /**
-   * Why it has no answer; unspecified when it has one.
+   * Why it has no answer that can be read; unspecified when it has one, and when the call was cancelled.
    *
    * @generated from field: atoll.error.v1.ErrorReason reason = 5;
    */
@@ -189,7 +189,7 @@ export type ToolCallFinished = Message<"atoll.event.v1.ToolCallFinished"> & {
   truncated: boolean;
 
   /**
-   * What happened and what to do, for people and models, when it has no answer. At most 4 KiB.
+   * What happened and what to do, for people and models, when `content` does not say it. At most 4 KiB.
    *
    * @generated from field: string message = 8;
    */
@@ -443,7 +443,7 @@ export const ToolOutcome = {
   SUCCEEDED: 1,
 
   /**
-   * The tool answered that it failed.
+   * The tool answered that it failed, or with what can't be read (TOOL_ANSWER_UNREADABLE).
    *
    * @generated from enum value: TOOL_OUTCOME_FAILED = 2;
    */

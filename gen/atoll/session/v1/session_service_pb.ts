@@ -826,7 +826,7 @@ export type ListRunsRequest = Message<"atoll.session.v1.ListRunsRequest"> & {
   pageToken: string;
 
   /**
-   * Only runs of this session.
+   * Only runs of this session. Those that a fork copied are the original's.
    *
    * @generated from field: string session_id = 3;
    */
@@ -1776,8 +1776,8 @@ export const SessionService: GenService<{
   },
   /**
    * Makes a new session whose log begins as a copy of this one up to a seq: the same events under the same numbers, in a
-   * log of its own. Runs that have not ended there end as cancelled behind the copy; their ids name the original's runs. At most
-   * 16777216 bytes (16 MiB) of the log, as it is stored, are copied; beyond that it is LIMIT_EXCEEDED: fork at an earlier seq.
+   * log of its own. Runs that have not ended there end as cancelled behind the copy (RunFinished says what else stands there); their
+   * ids name the original's runs. At most 16777216 bytes (16 MiB) of the log, as it is stored, are copied; beyond that it is LIMIT_EXCEEDED: fork at an earlier seq.
    *
    * @generated from rpc atoll.session.v1.SessionService.ForkSession
    */
@@ -1925,7 +1925,7 @@ export const SessionService: GenService<{
   },
   /**
    * Returns a page of the session as a merged list of events from 1 to a fixed seq, with no gap: the same as reading the log, with
-   * fewer events.
+   * fewer deltas (TextDelta says which are merged).
    *
    * @generated from rpc atoll.session.v1.SessionService.GetSnapshot
    */

@@ -245,7 +245,7 @@ export const WatchCreatedSchema: GenMessage<WatchCreated> = /*@__PURE__*/
   messageDesc(file_atoll_session_v1_watch, 5);
 
 /**
- * A watcher has ended; the stream goes on.
+ * A watcher has ended; the stream goes on. Of a FIELD_INVALID the metadata name the first wrong field; a list of all is not sent.
  *
  * @generated from message atoll.session.v1.WatchCancelled
  */

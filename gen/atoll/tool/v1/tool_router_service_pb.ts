@@ -205,14 +205,14 @@ export type ToolResult = Message<"atoll.tool.v1.ToolResult"> & {
   content: ContentBlock[];
 
   /**
-   * Why it has no answer; unspecified when it has one.
+   * Why it has no answer that can be read; unspecified when it has one, and when the call was cancelled.
    *
    * @generated from field: atoll.error.v1.ErrorReason reason = 5;
    */
   reason: ErrorReason;
 
   /**
-   * What happened and what to do, for people and models, when it has no answer.
+   * What happened and what to do, for people and models, when `content` does not say it.
    *
    * @generated from field: string message = 6;
    */
