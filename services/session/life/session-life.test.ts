@@ -176,7 +176,7 @@ describe("the sweep of idle sessions", () => {
     await sendWords(session, "again", { sessionId });
     expect((await rowOf(session, sessionId)).state).toBe(SessionState.ACTIVE);
     expect((await updatesOf(session, sessionId)).at(-1)).toEqual(
-      told({ fields: ["state"], state: SessionState.ACTIVE }),
+      told({ fields: ["state"], state: SessionState.ACTIVE, changedBy: person.name }),
     );
   });
 });

@@ -168,8 +168,8 @@ export interface NewMessage {
   /** Whether the session starts over with this message (see SessionRow.contextFloorSeq). */
   readonly isResetDue: (session: SessionRow, nowMs: number) => boolean;
   /**
-   * MessageReceived first and RunQueued last, encoded without server fields; SessionUpdated between them when the
-   * session is titled, reset or woken by this message.
+   * MessageReceived first and RunQueued last, encoded without server fields; between them a SessionUpdated when the session is
+   * titled or woken by this message, and one when it is reset.
    */
   readonly events: (context: MessageContext) => readonly Uint8Array[];
 }
