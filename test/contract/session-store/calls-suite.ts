@@ -57,7 +57,7 @@ export function sessionCallsSuite(driver: SessionStoreDriver): void {
       expect(await told(test.store, run)).toHaveLength(4);
     });
 
-    it("are looked for in the last step alone, however long it is and whatever stands before it", async () => {
+    it("are those of the run alone, however long its last step is and whatever stands before it", async () => {
       const first = await startRun(test.store);
       const { sessionId } = first.run;
       await say(test.store, first.run, 1, [begin(1), propose("old"), finish("old")]);
@@ -89,6 +89,14 @@ export function sessionCallsSuite(driver: SessionStoreDriver): void {
       const other = await startRun(test.store);
       const finished = await end(test.store, other.run);
       expect(finished?.appended.events).toHaveLength(1);
+    });
+
+    it("have theirs when their step was discarded after they had started: they may have had their effect", async () => {
+      const { run } = await startRun(test.store);
+      await say(test.store, run, 1, [begin(1), propose("started"), start("started"), propose("void")]);
+      await say(test.store, run, 2, [discard(1, 1), begin(1), propose("next"), finish("next")]);
+      await end(test.store, run);
+      expect(await told(test.store, run)).toEqual([["next", SUCCEEDED], ["started", UNKNOWN], "ended"]);
     });
 
     it("have theirs also when the worker that took the run over ends it without knowing of them", async () => {
@@ -155,8 +163,8 @@ export function sessionCallsSuite(driver: SessionStoreDriver): void {
               bodies.push(propose(callId));
               if (state !== "proposed") bodies.push(start(callId));
               if (state === "finished") bodies.push(finish(callId));
-              if (isLast && !isDiscarded && state !== "finished")
-                open.set(callId, state === "started" ? UNKNOWN : CANCELLED);
+              if (state === "started") open.set(callId, UNKNOWN);
+              if (state === "proposed" && !isDiscarded) open.set(callId, CANCELLED);
             }
             for (let number = 0; number < deltas; number++) bodies.push({ case: "textDelta", value: { text: "x" } });
             if (isDiscarded) bodies.push(discard(index + 1, 1));

@@ -4,13 +4,15 @@
  * Keeps L4: the epoch is compared, and the last batch number with its answer is stored, in the transaction of the
  * events; a late worker is refused, a resent batch answered. Keeps R2: the batch that ends a run ends it once.
  */
+import { fromBinary } from "@bufbuild/protobuf";
+import { EventSchema } from "../../../../../gen/atoll/event/v1/event_pb.ts";
 import { judgeBatch } from "../../../rules/judge-batch.ts";
-import { withCallEndings } from "../../../rules/open-calls.ts";
+import { isOfCalls, withCallEndings } from "../../../rules/open-calls.ts";
 import type { AppendOutcome, WorkerBatch } from "../../changes.ts";
 import type { RunRow } from "../../rows.ts";
 import type { StoredSession } from "../life/session-columns.ts";
 import { endRun, joined } from "../runs/end-run.ts";
-import { readLastStep } from "../runs/read-last-step.ts";
+import { readOpenCalls } from "../runs/read-open-calls.ts";
 import type { StoredRun } from "../runs/run-columns.ts";
 import type { SessionTables } from "../session-tables.ts";
 
@@ -70,7 +72,9 @@ function eventsOf(
   { events, finish }: WorkerBatch,
 ): readonly Uint8Array[] {
   if (finish === undefined || run.row.attempt <= 1) return events;
-  return withCallEndings(run.row, readLastStep(tables, session, run), events);
+  const calls = readOpenCalls(tables, session, run);
+  for (const bytes of events) if (isOfCalls(bytes)) calls.apply(fromBinary(EventSchema, bytes));
+  return withCallEndings(run.row, calls, events);
 }
 
 /**
