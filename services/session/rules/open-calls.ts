@@ -1,22 +1,35 @@
 /**
- * The tool calls that a run leaves without an outcome, folded from its events, and the outcomes that they get when it is
- * ended by somebody else than the worker that made them.
+ * The tool calls that a run leaves without an outcome, folded from its events, and the outcomes that they get when it
+ * ends.
  *
  * Keeps F3: each call that the log shows has one outcome in front of RunFinished. One that had started is in doubt: its
  * tool may be at work. One that had not is not known to have reached it. Pure.
  */
 
-import type { Event } from "../../../gen/atoll/event/v1/event_pb.ts";
+import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { knownOfCall } from "../../kernel/call/known-of-call.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
 import { readEventBody } from "../../kernel/event/wire/read-event-body.ts";
 
-/** Field numbers of step_discarded, tool_call_proposed, tool_call_started and tool_call_finished. */
-const callBodies: ReadonlySet<number> = new Set([23, 24, 25, 27]);
+const callCases: ReadonlySet<string | undefined> = new Set<Event["body"]["case"]>([
+  "stepDiscarded",
+  "toolCallProposed",
+  "toolCallStarted",
+  "toolCallFinished",
+]);
+/** Their field numbers. */
+const callBodies: ReadonlySet<number> = new Set(
+  (EventSchema.oneofs[0]?.fields ?? []).filter(({ localName }) => callCases.has(localName)).map(({ number }) => number),
+);
 
 /** Whether an event has a say in which calls are open; the others need not be decoded. */
 export function isOfCalls(bytes: Uint8Array): boolean {
   return callBodies.has(readEventBody(bytes));
+}
+
+/** The same of an event that was decoded. */
+export function isCallEvent({ body }: Event): boolean {
+  return callCases.has(body.case);
 }
 
 export interface OpenCall {

@@ -1,5 +1,6 @@
 /** What a caller of the session store asks to be changed, and what it is answered. */
 
+import type { Event } from "../../../gen/atoll/event/v1/event_pb.ts";
 import type { Appended } from "../../kernel/event/appended.ts";
 import type { OpenRun } from "../rules/fold-prefix.ts";
 import type { RunsInReach } from "../rules/place-run.ts";
@@ -249,6 +250,8 @@ export interface WorkerBatch {
   readonly actedCommandId: number;
   /** Messages that steps of the batch read: the steers that brought them are closed with it, whatever was acted on. */
   readonly readMessageIds: readonly string[];
+  /** The events of the batch that tell which calls are open (rules/open-calls.ts), decoded. */
+  readonly callEvents: readonly Event[];
   /** Set when the batch ends the run; its last event is RunFinished. */
   readonly finish: RunEnding | undefined;
 }

@@ -19,8 +19,13 @@ import type { StoredRun } from "./run-columns.ts";
 /** Numbers that are read at a time. */
 const pageEvents = 256;
 
+/** From the log only when the store does not know it: after it was opened anew (known-calls.ts). */
+export function openCallsOf(tables: SessionTables, session: StoredSession, run: StoredRun): OpenCalls {
+  return tables.calls.find(run.row.runId) ?? readOpenCalls(tables, session, run);
+}
+
 /** Of a log that is damaged, what stands behind the damage: a run must end all the same (R2). */
-export function readOpenCalls({ events }: SessionTables, session: StoredSession, run: StoredRun): OpenCalls {
+function readOpenCalls({ events }: SessionTables, session: StoredSession, run: StoredRun): OpenCalls {
   const isOwn = ({ bytes }: StoredEvent): boolean => isOfCalls(bytes) && readEventRun(bytes) === run.row.runId;
   const pages: StoredEvent[][] = [];
   const floor = Math.max(run.row.queuedSeq, session.row.oldestSeq, 1) - 1;
