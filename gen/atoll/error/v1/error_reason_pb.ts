@@ -209,22 +209,26 @@ export const ErrorReason = {
   AGENT_NOT_FOUND: 22,
 
   /**
-   * NOT_FOUND: no such model. Metadata: {"model": "claude-…"}.
+   * NOT_FOUND: no such model. Metadata: {"model": "claude-…"}, or
+   * {"model": "claude-…", "status": "404", "problem": "not_found_error"} when it is the model API that says so.
    *
    * @generated from enum value: ERROR_REASON_MODEL_NOT_FOUND = 23;
    */
   MODEL_NOT_FOUND: 23,
 
   /**
-   * UNAVAILABLE: the model API failed and retries are used up. Metadata: {"model": "…", "status": "529"}; `retry` is
-   * "false" when the API said that trying again does not help.
+   * UNAVAILABLE: the model API failed and retries are used up. `retry` is beside it, "false", when the API said that trying again
+   * does not help. Metadata: {"model": "…", "status": "529", "problem": "overloaded_error"}, with status "0" when no answer came,
+   * or {"model": "…"} when an answer of the API ended too early.
    *
    * @generated from enum value: ERROR_REASON_MODEL_UNAVAILABLE = 24;
    */
   MODEL_UNAVAILABLE: 24,
 
   /**
-   * FAILED_PRECONDITION: the model API refused the request. Metadata: {"model": "…", "status": "400"}.
+   * FAILED_PRECONDITION: the model API refused the request.
+   * Metadata: {"model": "…", "status": "400", "problem": "invalid_request_error"}, or {"model": "…"} when the model itself declined
+   * to answer, or the conversation no longer fits it.
    *
    * @generated from enum value: ERROR_REASON_MODEL_REFUSED = 25;
    */
