@@ -351,8 +351,9 @@ export const ErrorReason = {
   LIMIT_EXCEEDED: 41,
 
   /**
-   * RESOURCE_EXHAUSTED: the reader took nothing for too long; resume from the cursor. A peer that reads nothing can't be
-   * given this either: it sees its stream reset (CANCEL) or its connection closed, and the mesh's log has the rest.
+   * RESOURCE_EXHAUSTED: the reader took nothing for too long, or more is unread than its caller may leave so; resume from the cursor.
+   * A peer that reads nothing can't be given this either: it sees its stream reset (CANCEL) or its connection closed, which it
+   * resumes from in the same way, and the mesh's log has the rest.
    * Metadata: {"after_seq": "42"}.
    *
    * @generated from enum value: ERROR_REASON_READER_STALLED = 42;
