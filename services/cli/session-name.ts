@@ -19,7 +19,10 @@ export function recipientNamed(name: string) {
 /** Throws what GetSession throws: NOT_FOUND when there is none. */
 export async function getSession(client: Client<typeof SessionService>, name: string): Promise<Session> {
   const { session } = await client.getSession({ by: sessionNamed(name) });
-  if (session === undefined) throw failure(ErrorReason.SESSION_NOT_FOUND, `there is no session ${name}`);
+  if (session === undefined) {
+    const metadata = isId(name) ? { session_id: name } : { key: name };
+    throw failure(ErrorReason.SESSION_NOT_FOUND, `there is no session ${name}`, { metadata });
+  }
   return session;
 }
 

@@ -46,7 +46,10 @@ describe("an error that leaves Atoll", () => {
   });
 
   it("keeps its cause to itself", () => {
-    const error = failure(ErrorReason.INTERNAL, "a fault of ours", { cause: new Error("password=hunter2") });
+    const error = failure(ErrorReason.INTERNAL, "a fault of ours", {
+      metadata: { trace_id: "" },
+      cause: new Error("password=hunter2"),
+    });
     expect(error.cause).toBeInstanceOf(Error);
     const sent = error.details.map((detail) => ("value" in detail ? detail.value : undefined));
     expect(JSON.stringify([error.message, error.rawMessage, sent])).not.toContain("hunter2");

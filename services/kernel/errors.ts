@@ -7,6 +7,7 @@ import { create, getOption } from "@bufbuild/protobuf";
 import { type Code, ConnectError } from "@connectrpc/connect";
 import { code, ErrorReason, ErrorReasonSchema } from "../../gen/atoll/error/v1/error_reason_pb.ts";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import type { MetadataOf } from "./error-metadata.ts";
 import { cutText } from "./visible-text.ts";
 
 export { ErrorReason };
@@ -39,8 +40,21 @@ const maxProblemBytes = 512;
 const maxMetadataBytes = 512;
 const maxMessageBytes = 2_048;
 
+/** What `failure` takes with a reason: the facts that it promises must be there, those of FIELD_INVALID as its fields. */
+type DetailOf<Reason extends ErrorReason> =
+  Readonly<Record<never, string>> extends MetadataOf<Reason>
+    ? [detail?: FailureDetail]
+    : Reason extends typeof ErrorReason.FIELD_INVALID
+      ? [detail: FailureDetail & Required<Pick<FailureDetail, "fields">>]
+      : [detail: Omit<FailureDetail, "metadata"> & { readonly metadata: MetadataOf<Reason> }];
+
 /** Makes the error for a reason. The message is for people: what happened and what to do. */
-export function failure(reason: ErrorReason, message: string, detail: FailureDetail = {}): ConnectError {
+export function failure<Reason extends ErrorReason>(
+  reason: Reason,
+  message: string,
+  ...[given]: DetailOf<Reason>
+): ConnectError {
+  const detail: FailureDetail = given ?? {};
   const cut = cutText(message, maxMessageBytes);
   const error = new ConnectError(cut, codeOf(reason), undefined, undefined, detail.cause);
   const metadata = Object.fromEntries(

@@ -16,6 +16,7 @@ import { ErrorReason, failureFacts } from "../kernel/errors.ts";
 import { readEventRange } from "../kernel/event/wire/read-event-range.ts";
 import { newId } from "../kernel/id.ts";
 import { FrameQueue } from "../kernel/stream/frame-queue.ts";
+import { told, updatesOf } from "./life/session-life.fixture.ts";
 
 const words = (text: string) => ({ content: [{ block: { case: "text" as const, value: { text } } }] });
 
@@ -157,6 +158,8 @@ describe("submitting a message", () => {
       as(person),
     );
     expect(row?.title).toMatch(/^Where is the harbour\? Tell me\. .{1,40}…$/);
+    const updates = await updatesOf(session, sessionId);
+    expect(updates).toEqual([told({ fields: ["title"], title: row?.title, changedBy: person.name })]);
   });
 });
 

@@ -95,7 +95,8 @@ export async function startRuns(store: SessionStore, sessionIds: readonly string
 
 export function batchOf(run: RunRow, batchNo: number, events: readonly Uint8Array[]): WorkerBatch {
   const { tenant, sessionId, runId, epoch } = run;
-  return { tenant, sessionId, runId, epoch, batchNo, events, actedCommandId: 0, readMessageIds: [], finish: undefined };
+  const nothing = { actedCommandId: 0, readMessageIds: [], callEvents: [], finish: undefined };
+  return { tenant, sessionId, runId, epoch, batchNo, events, ...nothing };
 }
 
 export function runFinished(runId: string): Uint8Array {

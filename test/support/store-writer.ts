@@ -70,6 +70,7 @@ async function workOnRuns(store: SessionStore): Promise<void> {
         events: [event, event, finish === undefined ? event : endedRun(runId)],
         actedCommandId: 0,
         readMessageIds: [],
+        callEvents: [],
         finish,
       };
       const outcome = await store.appendBatch(batch);

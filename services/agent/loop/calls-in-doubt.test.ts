@@ -53,8 +53,14 @@ describe(`a call that had started and that the router does not know any more ${v
   });
 
   it.each([
-    ["whose server is down", () => failure(ErrorReason.SERVER_UNAVAILABLE, "starting")],
-    ["whose tool is gone", () => failure(ErrorReason.TOOL_NOT_FOUND, "no such tool")],
+    [
+      "whose server is down",
+      () => failure(ErrorReason.SERVER_UNAVAILABLE, "starting", { metadata: { server: "files", problem: "starting" } }),
+    ],
+    [
+      "whose tool is gone",
+      () => failure(ErrorReason.TOOL_NOT_FOUND, "no such tool", { metadata: { tool: "files.read" } }),
+    ],
     ["which refuses the call", () => new ConnectError("too large", Code.ResourceExhausted)],
   ])("is unknown also with a router %s", async (_case, refusal) => {
     let tries = 0;
@@ -85,8 +91,13 @@ describe(`a call that was never let through is refused, not unknown ${verifies("
     ["a request that can't be decoded", new ConnectError("nested too deeply", Code.InvalidArgument)],
     ["a caller without a token", new ConnectError("a valid token is required", Code.Unauthenticated)],
     ["a method that is not there", new ConnectError("not found", Code.Unimplemented)],
-    ["a field out of its rule", failure(ErrorReason.FIELD_INVALID, "call.tool: too long")],
-    ["too many calls", failure(ErrorReason.LIMIT_EXCEEDED, "1000 calls are running")],
+    [
+      "a field out of its rule",
+      failure(ErrorReason.FIELD_INVALID, "call.tool: too long", {
+        fields: [{ path: "call.tool", problem: "too long" }],
+      }),
+    ],
+    ["too many calls", failure(ErrorReason.LIMIT_EXCEEDED, "1000 calls are running", { metadata: { limit: "1000" } })],
   ])("%s", async (_case, error) => {
     const router: RouterHandlers = {
       ...obligingRouter().handlers,

@@ -25,7 +25,11 @@ export function endOf(error: unknown, parts: RunParts): RunEnd {
     const message = `the run used up its ${error.message}`;
     return {
       status: RunStatus.BUDGET_EXCEEDED,
-      failure: create(RunFailureSchema, { reason: ErrorReason.LIMIT_EXCEEDED, message }),
+      failure: create(RunFailureSchema, {
+        reason: ErrorReason.LIMIT_EXCEEDED,
+        message,
+        metadata: { limit: error.message },
+      }),
     };
   }
   if (error instanceof ConnectError) {

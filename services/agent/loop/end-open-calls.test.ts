@@ -97,7 +97,7 @@ describe(`each call of a run that ends has one outcome ${verifies("FL4", "F3")}`
     const half: ModelScript = function* () {
       yield* toolUse("files.read", {}, 0);
       yield* toolUse("files.read", {}, 1, "no JSON");
-      throw failure(ErrorReason.MODEL_UNAVAILABLE, "broke");
+      throw failure(ErrorReason.MODEL_UNAVAILABLE, "broke", { metadata: { model: "test/scripted" } });
     };
     const loop = await runTheLoop({
       scripts: [half],

@@ -128,7 +128,11 @@ async function readCommands(
         const problem = `${frame.case} can't come after start`;
         throw failure(ErrorReason.FIELD_INVALID, `frame: ${problem}`, { fields: [{ path: "frame", problem }] });
       } else
-        throw failure(ErrorReason.METHOD_NOT_SERVED, `${frame.case}: this build of the mesh does not serve this frame`);
+        throw failure(
+          ErrorReason.METHOD_NOT_SERVED,
+          `${frame.case}: this build of the mesh does not serve this frame`,
+          { metadata: { method: "atoll.agent.v1.AgentService/Run" } },
+        );
     }
   } catch (error) {
     queue.end(error);

@@ -15,7 +15,10 @@ import {
   toolUse,
 } from "../agent.fixture.ts";
 
-const unavailable = () => failure(ErrorReason.MODEL_UNAVAILABLE, "overloaded", { metadata: { status: "529" } });
+const unavailable = () =>
+  failure(ErrorReason.MODEL_UNAVAILABLE, "overloaded", {
+    metadata: { model: "test/scripted", status: "529", problem: "overloaded_error" },
+  });
 
 describe("the loop", () => {
   it("goes model → tools → model and ends when the model asks for nothing", async () => {
@@ -153,7 +156,9 @@ describe("a model that fails", () => {
 
   it("for good is not asked again", async () => {
     const refuse = () => {
-      throw failure(ErrorReason.MODEL_REFUSED, "no credit", { metadata: { status: "400" } });
+      throw failure(ErrorReason.MODEL_REFUSED, "no credit", {
+        metadata: { model: "test/scripted", status: "400", problem: "billing_error" },
+      });
     };
     const { finished, requests } = await runTheLoop({ scripts: [refuse, say("never")] });
     expect(requests).toHaveLength(1);

@@ -23,6 +23,7 @@ describe("a tool call", () => {
       async *callTool() {
         yield* [];
         throw failure(ErrorReason.TOOL_ARGUMENTS_INVALID, "arguments break the schema", {
+          metadata: { tool: "files.read" },
           fields: [{ path: "path", problem: "required" }],
         });
       },
@@ -76,7 +77,9 @@ describe("a tool call", () => {
         tries += 1;
         yield* [];
         if (tries === 1) throw new ConnectError("cut", Code.Unavailable);
-        throw failure(ErrorReason.SERVER_UNAVAILABLE, "the server crashed");
+        throw failure(ErrorReason.SERVER_UNAVAILABLE, "the server crashed", {
+          metadata: { server: "files", problem: "crashed" },
+        });
       },
       async *reattachCall({ callId }) {
         yield { frame: { case: "result", value: { callId, outcome: ToolOutcome.UNKNOWN } } };
@@ -87,8 +90,8 @@ describe("a tool call", () => {
   });
 
   it.each([
-    ["a fault of the router", () => failure(ErrorReason.INTERNAL, "a fault of ours")],
-    ["a deadline", () => failure(ErrorReason.DEADLINE_EXCEEDED, "too long")],
+    ["a fault of the router", () => failure(ErrorReason.INTERNAL, "a fault of ours", { metadata: { trace_id: "" } })],
+    ["a deadline", () => failure(ErrorReason.DEADLINE_EXCEEDED, "too long", { metadata: { timeout_ms: "1" } })],
     ["an error without a reason", () => new ConnectError("what", Code.Internal)],
   ])(`that ends with %s may have had its effect, and the model is told so ${verifies("T1")}`, async (_case, error) => {
     const router: RouterHandlers = {

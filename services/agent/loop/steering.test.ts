@@ -81,7 +81,9 @@ describe("a message that steers a run", () => {
     const steering = new Steering();
     const breaking: ModelScript = async function* () {
       yield* text("half");
-      throw failure(ErrorReason.MODEL_UNAVAILABLE, "overloaded", { metadata: { status: "529" } });
+      throw failure(ErrorReason.MODEL_UNAVAILABLE, "overloaded", {
+        metadata: { model: "test/scripted", status: "529", problem: "overloaded_error" },
+      });
     };
     const scripts = [sayWhile("one", () => steering.hear(1, message("more"))), breaking, say("two")];
     const { of, requests, batches } = await hearing({ scripts }, steering);

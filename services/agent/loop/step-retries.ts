@@ -35,7 +35,11 @@ export function waitBeforeRetry(error: unknown, { retries, maxRetries, leftMs, r
 function outOfTime(error: ConnectError, waitMs: number, leftMs: number): ConnectError {
   const { metadata } = failureFacts(error);
   const message = `${error.rawMessage} It would be tried again in ${seconds(waitMs)}; the run has ${seconds(leftMs)} left.`;
-  return failure(ErrorReason.MODEL_UNAVAILABLE, message, { metadata, retryAfterMs: waitMs, cause: error });
+  return failure(ErrorReason.MODEL_UNAVAILABLE, message, {
+    metadata: { ...metadata, model: metadata["model"] ?? "" },
+    retryAfterMs: waitMs,
+    cause: error,
+  });
 }
 
 function seconds(ms: number): string {

@@ -77,7 +77,9 @@ describe("a run that was taken over", () => {
       ...handlers,
       async *callTool() {
         yield* [];
-        throw failure(ErrorReason.SERVER_UNAVAILABLE, "the server is down");
+        throw failure(ErrorReason.SERVER_UNAVAILABLE, "the server is down", {
+          metadata: { server: "files", problem: "down" },
+        });
       },
     };
     const log = [...half, proposal("c1"), usage("tool_use")];

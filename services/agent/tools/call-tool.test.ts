@@ -158,7 +158,11 @@ describe(`a call whose router goes away ${verifies("T2")}`, () => {
   });
 
   it("is asked for again when the router goes away while it is asked what became of the call", async () => {
-    const refusal = () => [failure(ErrorReason.SERVER_UNAVAILABLE, "the server crashed")];
+    const refusal = () => [
+      failure(ErrorReason.SERVER_UNAVAILABLE, "the server crashed", {
+        metadata: { server: "files", problem: "crashed" },
+      }),
+    ];
     const { finished, tries } = await callThrough({
       calls: [() => [cut()], refusal],
       reattaches: [awayForAWhile, () => [], awayForAWhile, () => [result]],

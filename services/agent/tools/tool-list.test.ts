@@ -75,11 +75,12 @@ describe("a list of tools that several runs share", () => {
     `comes to each run that goes on, however many of them have ended meanwhile (reason %s) ${verifies("R4")}`,
     async (reason) => {
       const live = new Set(["third", "fourth"]);
+      const metadata = { run_id: "run_1", epoch: "2", status: "COMPLETED" };
       const toolRouter = {
         async listTools(_request: object, { headers }: CallOptions) {
           await new Promise((resolve) => setTimeout(resolve, 5));
           if (live.has(new Headers(headers).get("run") ?? "")) return listed;
-          throw failure(reason, "another epoch has the run");
+          throw failure(reason, "another epoch has the run", { metadata });
         },
       } as unknown as AgentDeps["toolRouter"];
       const tools = new ToolList({ toolRouter, clock: systemClock, log });

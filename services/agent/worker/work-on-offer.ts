@@ -94,7 +94,11 @@ async function work({ deps, tools, memory, left }: WorkerParts, offer: RawRunOff
     return writer.durable();
   }
   const conversation = fold.workOn(runId, Number(session.contextFloorSeq));
-  if (conversation === undefined) throw failure(ErrorReason.INTERNAL, "the log does not show that the run was started");
+  if (conversation === undefined) {
+    throw failure(ErrorReason.INTERNAL, "the log does not show that the run was started", {
+      metadata: { trace_id: run.traceId },
+    });
+  }
   const { options, principal, agentId } = run;
   // The router shows a run the tools of its agent alone.
   const toolsKey = `${principal}\n${agentId}`;

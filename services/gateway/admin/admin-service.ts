@@ -51,7 +51,9 @@ export function createAdminService({
     proveIdentity({ nonce }, context) {
       const ends = context.values.get(connectionEndsKey)();
       if (ends === undefined) {
-        throw failure(ErrorReason.PEER_UNAVAILABLE, "the proof is about a connection, and this call came over none");
+        throw failure(ErrorReason.PEER_UNAVAILABLE, "the proof is about a connection, and this call came over none", {
+          metadata: { service: "gateway" },
+        });
       }
       return create(ProveIdentityResponseSchema, { proof: prove(nonce, ends) });
     },

@@ -5,11 +5,21 @@ import { type ChatError, ChatErrorSchema } from "../../../gen/atoll/gateway/v1/c
 import { ErrorReason, failure, failureFacts } from "../../kernel/errors.ts";
 import type { Log } from "../../kernel/log.ts";
 
+export interface Teller {
+  readonly log: Log;
+  /** Of the stream. */
+  readonly traceId: string;
+}
+
 /** @param sessionId The session whose flow broke; empty when a frame was refused. */
-export function chatErrorOf(error: unknown, sessionId: string, log: Log): ChatError {
-  if (!(error instanceof ConnectError)) log.error({ error: String(error) }, "a frame of a stream failed");
+export function chatErrorOf(error: unknown, sessionId: string, { log, traceId }: Teller): ChatError {
+  if (!(error instanceof ConnectError)) log.error({ traceId, error: String(error) }, "a frame of a stream failed");
   const known =
-    error instanceof ConnectError ? error : failure(ErrorReason.INTERNAL, "a fault of ours; the log has it");
+    error instanceof ConnectError
+      ? error
+      : failure(ErrorReason.INTERNAL, `a fault of ours; the log has it under trace ${traceId}`, {
+          metadata: { trace_id: traceId },
+        });
   const { reason, metadata, fields, retryAfterMs } = failureFacts(known);
   return create(ChatErrorSchema, {
     code: known.code,

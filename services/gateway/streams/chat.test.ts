@@ -163,12 +163,13 @@ describe("a chat", () => {
   it("says of which session the flow broke, and goes on", async () => {
     const { tokens } = await startSessionService();
     let reads = 0;
+    const metadata = { log_id: "log_2", oldest_seq: "1", head_seq: "1" };
     const remote = createRouterTransport((router) =>
       router.service(RawSessionService, {
         listEvents() {
           reads += 1;
           if (reads === 1) return { logId: "log_1" };
-          throw failure(ErrorReason.LOG_REPLACED, "history was replaced", { metadata: { log_id: "log_2" } });
+          throw failure(ErrorReason.LOG_REPLACED, "history was replaced", { metadata });
         },
       }),
     );
@@ -177,7 +178,7 @@ describe("a chat", () => {
     expect(await chat.answerTo("o1")).toMatchObject({ case: "opened" });
     const broken = {
       case: "error",
-      value: { sessionId: "ses_1", reason: ErrorReason.LOG_REPLACED, metadata: { log_id: "log_2" } },
+      value: { sessionId: "ses_1", reason: ErrorReason.LOG_REPLACED, metadata },
     };
     expect(await chat.answerTo("")).toMatchObject(broken);
     chat.say("c1", close("ses_1"));

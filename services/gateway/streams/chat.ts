@@ -17,7 +17,7 @@ import {
 } from "../../../gen/atoll/gateway/v1/chat_pb.ts";
 import { ErrorReason, failure } from "../../kernel/errors.ts";
 import { createEventFilter, type FilterEvents } from "../../kernel/event/filter-events.ts";
-import { onward } from "../../kernel/rpc/call-context.ts";
+import { onward, traceIdOf } from "../../kernel/rpc/call-context.ts";
 import { noteWritten } from "../../kernel/rpc/readers/reader-place.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
@@ -261,6 +261,9 @@ class ChatStream {
   }
 
   #refusal(error: unknown, sessionId: string): Frame {
-    return { case: "error", value: chatErrorOf(error, sessionId, this.#deps.log) };
+    return {
+      case: "error",
+      value: chatErrorOf(error, sessionId, { log: this.#deps.log, traceId: traceIdOf(this.#context) }),
+    };
   }
 }

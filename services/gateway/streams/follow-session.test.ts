@@ -179,7 +179,9 @@ describe("a reader whose session's history is replaced", () => {
       router.service(RawSessionService, {
         listEvents() {
           if (reads++ === 0) return { logId: "log_1" };
-          throw failure(ErrorReason.LOG_REPLACED, "history was replaced");
+          throw failure(ErrorReason.LOG_REPLACED, "history was replaced", {
+            metadata: { log_id: "log_2", oldest_seq: "1", head_seq: "1" },
+          });
         },
         async *watch(requests) {
           for await (const { frame } of requests) {

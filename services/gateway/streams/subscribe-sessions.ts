@@ -14,7 +14,7 @@ import {
 } from "../../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { ErrorReason, failedWith } from "../../kernel/errors.ts";
 import { createEventFilter } from "../../kernel/event/filter-events.ts";
-import { principalOf } from "../../kernel/rpc/call-context.ts";
+import { principalOf, traceIdOf } from "../../kernel/rpc/call-context.ts";
 import { noteWritten } from "../../kernel/rpc/readers/reader-place.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";
 import type { GatewayDeps } from "../gateway-deps.ts";
@@ -95,7 +95,7 @@ async function flow(parts: Flow, request: SubscribeRequest, subscription: number
       waiting.end(error);
       return;
     }
-    end.error = chatErrorOf(error, sessionId, deps.log);
+    end.error = chatErrorOf(error, sessionId, { log: deps.log, traceId: traceIdOf(context) });
   }
   await waiting.push({ response: end, sessionId, lastSeq: 0 });
 }

@@ -105,7 +105,7 @@ export async function submitMessage(
           },
         },
       }),
-      ...sessionUpdates(sessionContext, title),
+      ...sessionUpdates(sessionContext, title, scope.principal),
       ...(entered === "queued"
         ? [encodeEvent({ runId, body: { case: "runQueued", value: { messageIds: [messageId], agentId, position } } })]
         : []),
@@ -177,19 +177,25 @@ async function agentQueueMode(
   return agents.get(agentId)?.queueMode ?? QueueMode.FOLLOWUP;
 }
 
-/** What a message changes of its session beside its log. */
+/**
+ * What a message changes of its session beside its log: what its sender caused, and behind it what the mesh decided. An event
+ * names one who changed something, so the two are two.
+ */
 function sessionUpdates(
   { isTitled, resetFloorSeq, wakes }: Pick<MessageContext, "isTitled" | "resetFloorSeq" | "wakes">,
   title: string,
+  sender: string,
 ): Uint8Array[] {
-  const changes = [
+  const caused = [
     ...(isTitled ? [{ fields: ["title"], title }] : []),
-    ...(resetFloorSeq > 0 ? [{ fields: ["context_floor_seq"], contextFloorSeq: BigInt(resetFloorSeq) }] : []),
     ...(wakes ? [{ fields: ["state"], state: SessionState.ACTIVE }] : []),
   ];
-  if (changes.length === 0) return [];
-  const value = { ...Object.assign({}, ...changes), fields: changes.flatMap(({ fields }) => fields) };
-  return [encodeEvent({ body: { case: "sessionUpdated", value } })];
+  const fields = caused.flatMap((change) => change.fields);
+  const reset = { fields: ["context_floor_seq"], contextFloorSeq: BigInt(resetFloorSeq), changedBy: "mesh" };
+  return [
+    ...(caused.length > 0 ? [{ ...Object.assign({}, ...caused), fields, changedBy: sender }] : []),
+    ...(resetFloorSeq > 0 ? [reset] : []),
+  ].map((value) => encodeEvent({ body: { case: "sessionUpdated", value } }));
 }
 
 function encodeAnswer({ session, messageId, run, seq }: Submitted): Uint8Array {

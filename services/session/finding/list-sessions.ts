@@ -13,7 +13,7 @@ import { boundSession } from "../../kernel/auth/principal.ts";
 import { principalOf, scopeOf } from "../../kernel/rpc/call-context.ts";
 import type { Scope } from "../../kernel/store/scope.ts";
 import { countFitting } from "../reading/fit-answer.ts";
-import { toListedSession, toSession } from "../reading/session-message.ts";
+import { toListedSession } from "../reading/session-message.ts";
 import type { SessionDeps } from "../session-deps.ts";
 import type { ListSessionsInput, SessionPage } from "../store/pages.ts";
 import type { SessionRow } from "../store/rows.ts";
@@ -43,7 +43,7 @@ export async function listSessions(
   if (sessionId !== undefined) {
     // The token opens one session: a list of others would tell what it may not know.
     const own = await deps.store.getSession(scopeOf(context), { sessionId });
-    return create(ListSessionsResponseSchema, { sessions: own === undefined ? [] : [toSession(own)] });
+    return create(ListSessionsResponseSchema, { sessions: own === undefined ? [] : [toListedSession(own)] });
   }
   const wanted: ListSessionsInput = {
     pageSize: request.pageSize || defaultPageSize,

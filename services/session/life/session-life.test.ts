@@ -76,11 +76,14 @@ describe("updating a session", () => {
 
   it("leaves what may be large out of lists", async () => {
     const session = await startSessionService();
-    const { sessionId } = await sendWords(session, "hello");
+    const { sessionId, runId } = await sendWords(session, "hello");
     await update(session, sessionId, all, profile);
-    const { sessions } = await session.client.listSessions({}, as(person));
-    expect(sessions).toMatchObject([{ sessionId, task: profile.task, resetPolicy: profile.resetPolicy }]);
-    expect([sessions[0]?.preferences, sessions[0]?.variables]).toEqual([undefined, undefined]);
+    const linked = { ...person, name: "link:1", sessionId };
+    for (const principal of [person, await takeUp(session, runId), linked]) {
+      const { sessions } = await session.client.listSessions({}, as(principal));
+      expect(sessions).toMatchObject([{ sessionId, task: profile.task, resetPolicy: profile.resetPolicy }]);
+      expect([sessions[0]?.preferences, sessions[0]?.variables]).toEqual([undefined, undefined]);
+    }
   });
 
   it(`is answered again for the same request, and refused with another body ${verifies("R1")}`, async () => {
@@ -176,7 +179,7 @@ describe("the sweep of idle sessions", () => {
     await sendWords(session, "again", { sessionId });
     expect((await rowOf(session, sessionId)).state).toBe(SessionState.ACTIVE);
     expect((await updatesOf(session, sessionId)).at(-1)).toEqual(
-      told({ fields: ["state"], state: SessionState.ACTIVE }),
+      told({ fields: ["state"], state: SessionState.ACTIVE, changedBy: person.name }),
     );
   });
 });

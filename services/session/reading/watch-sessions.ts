@@ -10,7 +10,7 @@ import { ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { type RawWatchResponse, RawWatchResponseSchema } from "../../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { WatchCreate, WatchRequest } from "../../../gen/atoll/session/v1/watch_pb.ts";
 import { ErrorReason, failure, failureFacts } from "../../kernel/errors.ts";
-import { scopeOf } from "../../kernel/rpc/call-context.ts";
+import { scopeOf, traceIdOf } from "../../kernel/rpc/call-context.ts";
 import { storeFailure } from "../../kernel/rpc/gate/store-failure.ts";
 import { LogDamaged, StoreUnavailable } from "../../kernel/store/store-errors.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";
@@ -125,9 +125,12 @@ class WatchStream {
 
   #explain(error: unknown): ConnectError {
     if (error instanceof ConnectError) return error;
-    this.#deps.log.error({ error: String(error) }, "a watcher failed");
+    const traceId = traceIdOf(this.#context);
+    this.#deps.log.error({ traceId, error: String(error) }, "a watcher failed");
     if (error instanceof StoreUnavailable || error instanceof LogDamaged) return storeFailure(error);
-    return failure(ErrorReason.INTERNAL, "a fault of ours; the log has it");
+    return failure(ErrorReason.INTERNAL, `a fault of ours; the log has it under trace ${traceId}`, {
+      metadata: { trace_id: traceId },
+    });
   }
 
   #endWhenOver(): void {

@@ -1,29 +1,35 @@
 /**
- * The tool calls that a run leaves without an outcome, folded from its events, and the outcomes that they get when it is
- * ended by somebody else than the worker that made them.
+ * The tool calls that a run leaves without an outcome, folded from its events, and the outcomes that they get when it
+ * ends.
  *
  * Keeps F3: each call that the log shows has one outcome in front of RunFinished. One that had started is in doubt: its
  * tool may be at work. One that had not is not known to have reached it. Pure.
  */
 
-import { fromBinary } from "@bufbuild/protobuf";
 import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { knownOfCall } from "../../kernel/call/known-of-call.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
 import { readEventBody } from "../../kernel/event/wire/read-event-body.ts";
 
-/** Field numbers of step_discarded, tool_call_proposed, tool_call_started and tool_call_finished. */
-const callBodies: ReadonlySet<number> = new Set([23, 24, 25, 27]);
-const stepStartedField = 21;
+const callCases: ReadonlySet<string | undefined> = new Set<Event["body"]["case"]>([
+  "stepDiscarded",
+  "toolCallProposed",
+  "toolCallStarted",
+  "toolCallFinished",
+]);
+/** Their field numbers. */
+const callBodies: ReadonlySet<number> = new Set(
+  (EventSchema.oneofs[0]?.fields ?? []).filter(({ localName }) => callCases.has(localName)).map(({ number }) => number),
+);
 
 /** Whether an event has a say in which calls are open; the others need not be decoded. */
 export function isOfCalls(bytes: Uint8Array): boolean {
   return callBodies.has(readEventBody(bytes));
 }
 
-/** Whether a step begins with the event: all calls of the steps before it have their outcomes. */
-export function beginsStep(bytes: Uint8Array): boolean {
-  return readEventBody(bytes) === stepStartedField;
+/** The same of an event that was decoded. */
+export function isCallEvent({ body }: Event): boolean {
+  return callCases.has(body.case);
 }
 
 export interface OpenCall {
@@ -47,7 +53,7 @@ export class OpenCalls {
   apply({ body, step, attempt }: Event): void {
     switch (body.case) {
       case "toolCallProposed":
-        this.#set({ callId: body.value.callId, step, attempt, hasStarted: false });
+        this.#propose({ callId: body.value.callId, step, attempt });
         return;
       case "toolCallStarted": {
         // Where retention has removed the proposal, this is the first that is heard of it.
@@ -59,12 +65,21 @@ export class OpenCalls {
         this.#open.delete(body.value.callId);
         return;
       case "stepDiscarded":
-        for (const call of this.#open.values()) {
-          if (call.step === body.value.step && call.attempt === body.value.attempt) this.#open.delete(call.callId);
-        }
+        this.#discard(body.value);
         return;
       default:
         return;
+    }
+  }
+
+  #propose(call: Omit<OpenCall, "hasStarted">): void {
+    this.#set({ ...call, hasStarted: this.#open.get(call.callId)?.hasStarted ?? false });
+  }
+
+  /** A call that had started may have had its effect: it stays, as the fold of every reader shows it. */
+  #discard({ step, attempt }: Pick<OpenCall, "step" | "attempt">): void {
+    for (const call of this.#open.values()) {
+      if (!call.hasStarted && call.step === step && call.attempt === attempt) this.#open.delete(call.callId);
     }
   }
 
@@ -73,16 +88,14 @@ export class OpenCalls {
   }
 }
 
-/** The run's last events with an outcome for each call that they leave open in front of the very last one, RunFinished. */
+/** The run's last events with an outcome for each call that is open in front of the very last one, RunFinished. */
 export function withCallEndings(
   run: { readonly runId: string; readonly attempt: number },
-  before: readonly Uint8Array[],
+  calls: OpenCalls,
   last: readonly Uint8Array[],
 ): readonly Uint8Array[] {
-  const calls = new OpenCalls();
-  for (const bytes of [...before, ...last]) if (isOfCalls(bytes)) calls.apply(fromBinary(EventSchema, bytes));
   const endings = calls.all.map((call) => callEnding(run, call));
-  return [...last.slice(0, -1), ...endings, ...last.slice(-1)];
+  return endings.length === 0 ? last : [...last.slice(0, -1), ...endings, ...last.slice(-1)];
 }
 
 /** ToolCallFinished, encoded without server fields. */

@@ -5,12 +5,14 @@
  * store has passed `check-worker-event`.
  */
 import { toBinary } from "@bufbuild/protobuf";
+import type { Event } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { RunFailureSchema } from "../../../gen/atoll/event/v1/run_events_pb.ts";
 import type { RawAppendBatch, RawAttachResponse } from "../../../gen/atoll/internal/v1/raw_events_pb.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import { ErrorReason } from "../../kernel/errors.ts";
 import { checkWorkerEvent } from "../../kernel/event/check-worker-event.ts";
 import { StoreUnavailable } from "../../kernel/store/store-errors.ts";
+import { isCallEvent } from "../rules/open-calls.ts";
 import type { SessionDeps } from "../session-deps.ts";
 import type { WorkerBatch } from "../store/changes.ts";
 import type { AttachedWorker } from "./attached-workers.ts";
@@ -60,6 +62,7 @@ async function append(
     events: batch.events,
     actedCommandId: Number(batch.actedCommandId),
     readMessageIds: checked.readMessageIds,
+    callEvents: checked.callEvents,
     finish: checked.finish,
   });
   switch (outcome.kind) {
@@ -110,23 +113,27 @@ function accepted(batch: RawAppendBatch, range: { readonly firstSeq: number; rea
 }
 
 type CheckedBatch =
-  | ({ readonly kind: "allowed" } & Pick<WorkerBatch, "finish" | "readMessageIds">)
+  | ({ readonly kind: "allowed" } & Pick<WorkerBatch, "finish" | "readMessageIds" | "callEvents">)
   | { readonly kind: "refused"; readonly problem: string };
 
 function checkBatch({ events, runId }: RawAppendBatch, clock: Clock): CheckedBatch {
   if (events.length === 0) return { kind: "refused", problem: "events: at least one is required" };
   const readMessageIds: string[] = [];
+  const callEvents: Event[] = [];
   for (const [index, event] of events.entries()) {
     const check = checkWorkerEvent(event, runId);
     if (check.kind === "refused") return { kind: "refused", problem: `events[${index}]: ${check.problem}` };
-    if (check.decoded?.body.case === "stepStarted") readMessageIds.push(...check.decoded.body.value.messageIds);
-    if (check.decoded?.body.case !== "runFinished") continue;
+    const { decoded } = check;
+    if (decoded === undefined) continue;
+    if (decoded.body.case === "stepStarted") readMessageIds.push(...decoded.body.value.messageIds);
+    if (isCallEvent(decoded)) callEvents.push(decoded);
+    if (decoded.body.case !== "runFinished") continue;
     if (index !== events.length - 1)
       return { kind: "refused", problem: `events[${index}]: run_finished must be the last` };
-    const { status, failure: reason } = check.decoded.body.value;
+    const { status, failure: reason } = decoded.body.value;
     if (status === 0) return { kind: "refused", problem: `events[${index}]: run_finished needs a status` };
     const failure = reason === undefined ? new Uint8Array() : toBinary(RunFailureSchema, reason);
-    return { kind: "allowed", readMessageIds, finish: { status, failure, followUp: followUpOf(clock) } };
+    return { kind: "allowed", readMessageIds, callEvents, finish: { status, failure, followUp: followUpOf(clock) } };
   }
-  return { kind: "allowed", readMessageIds, finish: undefined };
+  return { kind: "allowed", readMessageIds, callEvents, finish: undefined };
 }

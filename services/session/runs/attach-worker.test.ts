@@ -2,6 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { RunStatus } from "../../../gen/atoll/event/v1/run_events_pb.ts";
+import { ToolOutcome } from "../../../gen/atoll/event/v1/tool_events_pb.ts";
 import { RunState } from "../../../gen/atoll/session/v1/run_pb.ts";
 import { verifies } from "../../../test/requirements.ts";
 import {
@@ -47,6 +48,26 @@ describe("a worker", () => {
     expect(endsOf(events)).toEqual([{ runId, status: RunStatus.COMPLETED }]);
     const { run } = await session.client.getRun({ runId }, as(person));
     expect(run).toMatchObject({ state: RunState.FINISHED, finishedSeq: 7n });
+  });
+
+  it(`that ends its run with open calls leaves each with an outcome, its first and only worker too ${verifies("F3")}`, async () => {
+    const session = await startSessionService();
+    const worker = await attachByHand(session.inMemory, "w1");
+    const { sessionId } = await sendWords(session, "hello");
+    const offer = await worker.hear("offer");
+    const called = { callId: "a", tool: "files.read" };
+    worker.append(offer, 1, { case: "toolCallProposed", value: called }, { case: "toolCallStarted", value: called });
+    worker.append(offer, 2, { case: "toolCallProposed", value: { ...called, callId: "b" } }, finish);
+    await worker.hear("accepted");
+    // The proposal, what was missing of both calls, the end.
+    const { firstSeq, lastSeq } = await worker.hear("accepted");
+    expect(lastSeq - firstSeq + 1n).toBe(4n);
+    const ending = (await readLog(session, sessionId)).slice(-3);
+    expect(ending.map(({ body }) => body)).toMatchObject([
+      { case: "toolCallFinished", value: { callId: "a", outcome: ToolOutcome.UNKNOWN } },
+      { case: "toolCallFinished", value: { callId: "b", outcome: ToolOutcome.CANCELLED } },
+      { case: "runFinished", value: { status: RunStatus.COMPLETED } },
+    ]);
   });
 
   it(`is answered, not repeated, when it sends a batch again ${verifies("L4")}`, async () => {

@@ -56,11 +56,11 @@ export async function* attachWorker(
       // Whoever left holds nothing any more: what it had said before must not renew its leases.
       if (isOver) return;
       if (frame.case === "hello") {
-        if (worker !== undefined) throw failure(ErrorReason.FIELD_INVALID, "hello: only the first frame may be one");
+        if (worker !== undefined) throw outOfPlace("hello", "only the first frame may be one");
         worker = welcome(deps, dispatcher, frame.value, queue);
         continue;
       }
-      if (worker === undefined) throw failure(ErrorReason.FIELD_INVALID, "frame: the first one must be hello");
+      if (worker === undefined) throw outOfPlace("frame", "the first one must be hello");
       switch (frame.case) {
         case "credits":
           dispatcher.addCredits(worker, frame.value.credits);
@@ -78,9 +78,7 @@ export async function* attachWorker(
           void appendBatch(deps, dispatcher, worker, frame.value).then((answer) => queue.offer(answer), fail);
           break;
         case undefined:
-          throw failure(ErrorReason.FIELD_INVALID, "frame: required", {
-            fields: [{ path: "frame", problem: "required" }],
-          });
+          throw outOfPlace("frame", "required");
       }
     }
   };
@@ -98,6 +96,10 @@ export async function* attachWorker(
     context.signal.removeEventListener("abort", stop);
     if (worker !== undefined) dispatcher.detach(worker);
   }
+}
+
+function outOfPlace(path: string, problem: string): Error {
+  return failure(ErrorReason.FIELD_INVALID, `${path}: ${problem}`, { fields: [{ path, problem }] });
 }
 
 function welcome(

@@ -1,5 +1,6 @@
 /** What a caller of the session store asks to be changed, and what it is answered. */
 
+import type { Event } from "../../../gen/atoll/event/v1/event_pb.ts";
 import type { Appended } from "../../kernel/event/appended.ts";
 import type { OpenRun } from "../rules/fold-prefix.ts";
 import type { RunsInReach } from "../rules/place-run.ts";
@@ -168,8 +169,8 @@ export interface NewMessage {
   /** Whether the session starts over with this message (see SessionRow.contextFloorSeq). */
   readonly isResetDue: (session: SessionRow, nowMs: number) => boolean;
   /**
-   * MessageReceived first and RunQueued last, encoded without server fields; SessionUpdated between them when the
-   * session is titled, reset or woken by this message.
+   * MessageReceived first and RunQueued last, encoded without server fields; between them a SessionUpdated when the session is
+   * titled or woken by this message, and one when it is reset.
    */
   readonly events: (context: MessageContext) => readonly Uint8Array[];
 }
@@ -249,6 +250,8 @@ export interface WorkerBatch {
   readonly actedCommandId: number;
   /** Messages that steps of the batch read: the steers that brought them are closed with it, whatever was acted on. */
   readonly readMessageIds: readonly string[];
+  /** The events of the batch that tell which calls are open (rules/open-calls.ts), decoded. */
+  readonly callEvents: readonly Event[];
   /** Set when the batch ends the run; its last event is RunFinished. */
   readonly finish: RunEnding | undefined;
 }

@@ -162,8 +162,8 @@ export interface SessionStore {
   ): Promise<Claimed | undefined>;
   /**
    * Appends a worker's batch, all or nothing (L4), and closes the commands that it acted on. With the batch that ends the
-   * run, one run is queued for all steer messages that are still open, and they move to it; and when an earlier worker
-   * had the run, calls that it left without an outcome get one in front of the terminal event (rules/open-calls.ts).
+   * run, one run is queued for all steer messages that are still open, and they move to it; and calls of the
+   * run that the log leaves without an outcome get one in front of the terminal event (rules/open-calls.ts).
    */
   appendBatch(batch: WorkerBatch): Promise<AppendOutcome>;
   /**

@@ -182,6 +182,7 @@ describe("a tool call", () => {
     epoch = 1;
     const late = await refusal(invoke(router, { ...call, callId: "c2" }));
     expect(late).toMatchObject({ code: Code.FailedPrecondition, reason: ErrorReason.EPOCH_FENCED });
+    expect(late.metadata).toEqual({ run_id: holderOf({ epoch }).run?.runId, epoch: "2" });
   });
 });
 

@@ -144,7 +144,7 @@ export class CallGate {
         });
       case "stale-epoch":
         throw failure(ErrorReason.EPOCH_FENCED, `a newer epoch (${begun.epoch}) holds the run; this call is too late`, {
-          metadata: { epoch: String(begun.epoch) },
+          metadata: { run_id: scope.runId, epoch: String(begun.epoch) },
         });
       case "tombstoned":
         throw failure(

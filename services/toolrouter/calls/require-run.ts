@@ -5,10 +5,11 @@
  * Keeps L7: a yes is believed for a second, so that the calls of a step cost one question; of runs, a bounded number is
  * remembered. A no is asked again each time.
  */
-import type { CallOptions, Client, HandlerContext } from "@connectrpc/connect";
+import { type CallOptions, type Client, Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import type { SessionService } from "../../../gen/atoll/session/v1/session_service_pb.ts";
 import type { RunGrant } from "../../kernel/auth/principal.ts";
 import type { Clock } from "../../kernel/clock.ts";
+import { ErrorReason, failure } from "../../kernel/errors.ts";
 import { onward } from "../../kernel/rpc/call-context.ts";
 import type { RequireRun } from "../../kernel/rpc/gate/run-guard.ts";
 
@@ -41,9 +42,19 @@ export function createRequireRun(session: RunReader, clock: Clock): RequireRun {
   };
 }
 
-/** One question for all that wait for its answer: none of them ends it. Errors: what the session service says. */
+/**
+ * One question for all that wait for its answer: none of them ends it. Errors: what the session service says, PEER_UNAVAILABLE
+ * when it says nothing in time; the deadline is ours, and no caller's.
+ */
 async function ask(session: RunReader, { runId }: RunGrant, context: HandlerContext): Promise<void> {
   const { contextValues } = onward(context);
   const call: CallOptions = { timeoutMs: askTimeoutMs, ...(contextValues === undefined ? {} : { contextValues }) };
-  await session.getRun({ runId }, call);
+  try {
+    await session.getRun({ runId }, call);
+  } catch (error) {
+    if (!(error instanceof ConnectError) || error.code !== Code.DeadlineExceeded) throw error;
+    throw failure(ErrorReason.PEER_UNAVAILABLE, "the session service does not say whether the run is at work", {
+      ...{ metadata: { service: "session" }, retryAfterMs: 500, cause: error },
+    });
+  }
 }

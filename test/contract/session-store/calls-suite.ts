@@ -1,4 +1,4 @@
-// The contract of SessionStore, continued: a run that is ended over its worker's head leaves no call without an outcome.
+// The contract of SessionStore, continued: a run that has ended leaves no call without an outcome, whoever ended it.
 import { randomUUID } from "node:crypto";
 import { fromBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
@@ -31,7 +31,7 @@ import {
 const { SUCCEEDED, CANCELLED, UNKNOWN } = ToolOutcome;
 
 export function sessionCallsSuite(driver: SessionStoreDriver): void {
-  describe(`calls of runs that somebody else ends ${verifies("FL4", "F3")}`, () => {
+  describe(`calls of runs that end with some open ${verifies("FL4", "F3")}`, () => {
     const test = new StoreUnderTest(driver);
 
     it("have an outcome each in front of the terminal event: in doubt when they had started", async () => {
@@ -57,7 +57,7 @@ export function sessionCallsSuite(driver: SessionStoreDriver): void {
       expect(await told(test.store, run)).toHaveLength(4);
     });
 
-    it("are looked for in the last step alone, however long it is and whatever stands before it", async () => {
+    it("are those of the run alone, however long its last step is and whatever stands before it", async () => {
       const first = await startRun(test.store);
       const { sessionId } = first.run;
       await say(test.store, first.run, 1, [begin(1), propose("old"), finish("old")]);
@@ -76,6 +76,7 @@ export function sessionCallsSuite(driver: SessionStoreDriver): void {
       await append(test.store, batchOf(run, 2, { events: deltas }));
       await test.store.compactLogs({ maxWindows: 10 });
       await append(test.store, batchOf(run, 3, { events: deltas.slice(0, 100) }));
+      await test.reopen();
       await end(test.store, run);
       expect(await told(test.store, run)).toEqual([["done", SUCCEEDED], ["lost", UNKNOWN], "ended"]);
       expect(await told(test.store, first.run)).toEqual([["old", SUCCEEDED], "ended"]);
@@ -89,6 +90,58 @@ export function sessionCallsSuite(driver: SessionStoreDriver): void {
       const other = await startRun(test.store);
       const finished = await end(test.store, other.run);
       expect(finished?.appended.events).toHaveLength(1);
+    });
+
+    it("have theirs when their step was discarded after they had started: they may have had their effect", async () => {
+      const { run } = await startRun(test.store);
+      await say(test.store, run, 1, [begin(1), propose("started"), start("started"), propose("void")]);
+      await say(test.store, run, 2, [discard(1, 1), begin(1), propose("next"), finish("next")]);
+      await append(test.store, lastBatchOf(run, 3));
+      expect(await told(test.store, run)).toEqual([["next", SUCCEEDED], ["started", UNKNOWN], "ended"]);
+    });
+
+    it("have theirs also when their own worker, the first one, ends the run and leaves them open", async () => {
+      const { run } = await startRun(test.store);
+      await say(test.store, run, 1, [begin(1), propose("a"), start("a"), propose("b"), propose("c"), finish("c")]);
+      const last = lastBatchOf(run, 2, eventsOf(run, [begin(2), propose("d")]));
+      const appended = await append(test.store, last);
+      const open = [
+        ["a", UNKNOWN],
+        ["b", CANCELLED],
+        ["d", CANCELLED],
+      ] as const;
+      expect(await told(test.store, run)).toEqual([["c", SUCCEEDED], ...open, "ended"]);
+      // The answer's range has them, and is the same for the batch that is sent again.
+      const { firstSeq, lastSeq } = appended;
+      expect(lastSeq - firstSeq + 1).toBe(last.events.length + open.length);
+      expect(await test.store.appendBatch(last)).toEqual({ kind: "replayed", firstSeq, lastSeq });
+    });
+
+    it("have theirs when a store that was opened anew has to look for them in the log", async () => {
+      const { run } = await startRun(test.store);
+      await say(test.store, run, 1, [begin(1), propose("a"), start("a"), begin(2), propose("b")]);
+      await test.reopen();
+      await say(test.store, run, 2, [propose("c"), finish("b")]);
+      await append(test.store, lastBatchOf(run, 3));
+      expect(await told(test.store, run)).toEqual([["b", SUCCEEDED], ["a", UNKNOWN], ["c", CANCELLED], "ended"]);
+    });
+
+    it("have theirs when they are more than the store remembers, or have longer names", async () => {
+      const { run } = await startRun(test.store);
+      const names = Array.from({ length: 300 }, (_, index) => `call ${index}`);
+      await say(test.store, run, 1, [begin(1), propose("n".repeat(10_000)), finish("n".repeat(10_000))]);
+      await say(test.store, run, 2, names.map(propose));
+      await append(test.store, lastBatchOf(run, 3));
+      expect((await told(test.store, run)).slice(1)).toEqual([...names.map((name) => [name, CANCELLED]), "ended"]);
+    });
+
+    it("are not taken for told when the batch that told them was refused", async () => {
+      const { run } = await startRun(test.store);
+      await say(test.store, run, 1, [begin(1), propose("a"), start("a")]);
+      const refused = batchOf(run, 3, { events: eventsOf(run, [finish("a")]) });
+      expect((await test.store.appendBatch(refused)).kind).toBe("out-of-order");
+      await append(test.store, lastBatchOf(run, 2));
+      expect(await told(test.store, run)).toEqual([["a", UNKNOWN], "ended"]);
     });
 
     it("have theirs also when the worker that took the run over ends it without knowing of them", async () => {
@@ -109,9 +162,7 @@ export function sessionCallsSuite(driver: SessionStoreDriver): void {
       await say(test.store, run, 1, [begin(1), propose("a"), start("a"), propose("b")]);
       const taken = await test.store.takeOverRun(run, runStarted);
       if (taken === undefined) throw new Error("the run could not be taken over");
-      const last = lastBatchOf(taken.run, 1);
-      const said = eventsOf(taken.run, [finish("a"), finish("b")]);
-      await append(test.store, { ...last, events: [...said, ...last.events] });
+      await append(test.store, lastBatchOf(taken.run, 1, eventsOf(taken.run, [finish("a"), finish("b")])));
       expect(await told(test.store, run)).toEqual([["a", SUCCEEDED], ["b", SUCCEEDED], "ended"]);
     });
 
@@ -141,34 +192,39 @@ export function sessionCallsSuite(driver: SessionStoreDriver): void {
         deltas: fc.nat(80),
       });
       await fc.assert(
-        fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 3 }), fc.boolean(), async (steps, byWorker) => {
-          const { run } = await startRun(test.store);
-          const bodies: EventBody[] = [];
-          const open = new Map<string, ToolOutcome>();
-          for (const [index, { isDiscarded, calls, deltas }] of steps.entries()) {
-            bodies.push(begin(index + 1));
-            for (const [number, kind] of calls.entries()) {
-              const callId = `${index}.${number}`;
-              const isLast = index === steps.length - 1;
-              // A step begins when all calls of the one before have an outcome, or it was discarded.
-              const state = isLast || isDiscarded ? kind : "finished";
-              bodies.push(propose(callId));
-              if (state !== "proposed") bodies.push(start(callId));
-              if (state === "finished") bodies.push(finish(callId));
-              if (isLast && !isDiscarded && state !== "finished")
-                open.set(callId, state === "started" ? UNKNOWN : CANCELLED);
+        fc.asyncProperty(
+          fc.array(step, { minLength: 1, maxLength: 3 }),
+          fc.constantFrom("its worker", "the next worker", "the service"),
+          fc.boolean(),
+          async (steps, by, isReopened) => {
+            const { run } = await startRun(test.store);
+            const bodies: EventBody[] = [];
+            const open = new Map<string, ToolOutcome>();
+            for (const [index, { isDiscarded, calls, deltas }] of steps.entries()) {
+              bodies.push(begin(index + 1));
+              for (const [number, state] of calls.entries()) {
+                const callId = `${index}.${number}`;
+                bodies.push(propose(callId));
+                if (state !== "proposed") bodies.push(start(callId));
+                if (state === "finished") bodies.push(finish(callId));
+                if (state === "started") open.set(callId, UNKNOWN);
+                if (state === "proposed" && !isDiscarded) open.set(callId, CANCELLED);
+              }
+              for (let number = 0; number < deltas; number++) bodies.push({ case: "textDelta", value: { text: "x" } });
+              if (isDiscarded) bodies.push(discard(index + 1, 1));
             }
-            for (let number = 0; number < deltas; number++) bodies.push({ case: "textDelta", value: { text: "x" } });
-            if (isDiscarded) bodies.push(discard(index + 1, 1));
-          }
-          await append(test.store, batchOf(run, 1, { events: stepsOf(run, bodies) }));
-          const before = (await told(test.store, run)).length;
-          if (byWorker) {
-            const taken = await test.store.takeOverRun(run, runStarted);
-            if (taken !== undefined) await append(test.store, lastBatchOf(taken.run, 1));
-          } else await end(test.store, run);
-          expect((await told(test.store, run)).slice(before)).toEqual([...open, "ended"]);
-        }),
+            await append(test.store, batchOf(run, 1, { events: stepsOf(run, bodies) }));
+            const before = (await told(test.store, run)).length;
+            if (isReopened) await test.reopen();
+            if (by === "its worker") await append(test.store, lastBatchOf(run, 2));
+            if (by === "the service") await end(test.store, run);
+            if (by === "the next worker") {
+              const taken = await test.store.takeOverRun(run, runStarted);
+              if (taken !== undefined) await append(test.store, lastBatchOf(taken.run, 1));
+            }
+            expect((await told(test.store, run)).slice(before)).toEqual([...open, "ended"]);
+          },
+        ),
         { numRuns: 100 },
       );
     });

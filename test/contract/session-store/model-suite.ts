@@ -162,6 +162,7 @@ class Player {
           readMessageIds: known.commands
             .map(({ messageId }) => messageId)
             .filter((messageId, index) => messageId !== "" && index % 3 === size % 3),
+          callEvents: [],
           finish,
         };
         return [model.append(known, batch), store.appendBatch(batch)];

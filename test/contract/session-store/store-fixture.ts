@@ -11,6 +11,7 @@ import { RunStatus } from "../../../gen/atoll/event/v1/run_events_pb.ts";
 import { CancelCommandSchema } from "../../../gen/atoll/session/v1/attach_pb.ts";
 import type { StoredEvent } from "../../../services/kernel/event/stored-event.ts";
 import type { Scope } from "../../../services/kernel/store/scope.ts";
+import { isCallEvent } from "../../../services/session/rules/open-calls.ts";
 import type {
   AppendOutcome,
   CancelWish,
@@ -215,7 +216,8 @@ export async function startRun(store: SessionStore): Promise<Claimed> {
 /** A batch of one delta by the holder of `run`. */
 export function batchOf(run: RunRow, batchNo: number, changes: Partial<WorkerBatch> = {}): WorkerBatch {
   const { tenant, sessionId, runId, epoch } = run;
-  const events = [delta(runId, `batch ${batchNo}`)];
+  const { events = [delta(runId, `batch ${batchNo}`)] } = changes;
+  const callEvents = events.map((bytes) => fromBinary(EventSchema, bytes)).filter(isCallEvent);
   return {
     tenant,
     sessionId,
@@ -225,6 +227,7 @@ export function batchOf(run: RunRow, batchNo: number, changes: Partial<WorkerBat
     events,
     actedCommandId: 0,
     readMessageIds: [],
+    callEvents,
     finish: undefined,
     ...changes,
   };
@@ -245,10 +248,10 @@ export function wish(cancelledBy = "user:local", reason = "enough"): CancelWish 
   return { cancelledBy, reason, command, event: (run) => runFinished(run.runId, RunStatus.CANCELLED) };
 }
 
-/** The batch that ends `run`. */
-export function lastBatchOf(run: RunRow, batchNo: number): WorkerBatch {
+/** The batch that ends `run`; `before` stands in front of the terminal event. */
+export function lastBatchOf(run: RunRow, batchNo: number, before: readonly Uint8Array[] = []): WorkerBatch {
   const finish = { status: RunStatus.COMPLETED, failure: new Uint8Array(), followUp: followUp() };
-  return batchOf(run, batchNo, { events: [runFinished(run.runId)], finish });
+  return batchOf(run, batchNo, { events: [...before, runFinished(run.runId)], finish });
 }
 
 /** Appends a batch that has to be committed. */

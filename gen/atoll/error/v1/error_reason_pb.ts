@@ -209,24 +209,26 @@ export const ErrorReason = {
   AGENT_NOT_FOUND: 22,
 
   /**
-   * NOT_FOUND: no such model. Metadata: {"model": "claude-…"}; when the model API said so also `status` and `problem`, as below.
+   * NOT_FOUND: no such model. Metadata: {"model": "claude-…"}, or
+   * {"model": "claude-…", "status": "404", "problem": "not_found_error"} when it is the model API that says so.
    *
    * @generated from enum value: ERROR_REASON_MODEL_NOT_FOUND = 23;
    */
   MODEL_NOT_FOUND: 23,
 
   /**
-   * UNAVAILABLE: the model API failed and retries are used up. Metadata: {"model": "…"}; `status` is the HTTP status, for example "529",
-   * or "0" when there was none; `problem` is the API's type of error, or what broke, for example "cut"; `retry` is "false" when the
-   * API said that trying again does not help.
+   * UNAVAILABLE: the model API failed and retries are used up. `retry` is beside it, "false", when the API said that trying again
+   * does not help. Metadata: {"model": "…", "status": "529", "problem": "overloaded_error"}, with status "0" when no answer came,
+   * or {"model": "…"} when an answer of the API ended too early.
    *
    * @generated from enum value: ERROR_REASON_MODEL_UNAVAILABLE = 24;
    */
   MODEL_UNAVAILABLE: 24,
 
   /**
-   * FAILED_PRECONDITION: the model API refused the request, or the model declined. Metadata: {"model": "…"}; `status` and `problem` as
-   * above when the API refused.
+   * FAILED_PRECONDITION: the model API refused the request.
+   * Metadata: {"model": "…", "status": "400", "problem": "invalid_request_error"}, or {"model": "…"} when the model itself declined
+   * to answer, or the conversation no longer fits it.
    *
    * @generated from enum value: ERROR_REASON_MODEL_REFUSED = 25;
    */
@@ -349,8 +351,9 @@ export const ErrorReason = {
   LIMIT_EXCEEDED: 41,
 
   /**
-   * RESOURCE_EXHAUSTED: the reader took nothing for too long; resume from the cursor. A peer that reads nothing can't be
-   * given this either: it sees its stream reset (CANCEL) or its connection closed, and the mesh's log has the rest.
+   * RESOURCE_EXHAUSTED: the reader took nothing for too long, or more is unread than its caller may leave so; resume from the cursor.
+   * A peer that reads nothing can't be given this either: it sees its stream reset (CANCEL) or its connection closed, which it
+   * resumes from in the same way, and the mesh's log has the rest.
    * Metadata: {"after_seq": "42"}.
    *
    * @generated from enum value: ERROR_REASON_READER_STALLED = 42;

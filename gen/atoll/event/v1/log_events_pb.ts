@@ -44,8 +44,9 @@ export type SessionUpdated = Message<"atoll.event.v1.SessionUpdated"> & {
   state: SessionState;
 
   /**
-   * Who changed it; `mesh` for the mesh itself; empty for what came with the message in front of it (the first title, a reset by the
-   * session's policy, ACTIVE again).
+   * Who changed it: a principal, for what a message brought with it (the first title, ACTIVE again) the one who sent the message;
+   * `mesh` for what the mesh decided (a reset by the session's policy, IDLE). Empty in logs of earlier versions for what came with a
+   * message.
    *
    * @generated from field: string changed_by = 4;
    */

@@ -166,7 +166,8 @@ export const AddCreditsSchema: GenMessage<AddCredits> = /*@__PURE__*/
 
 /**
  * Events to append, all or none. The batch that ends a run has, in front of RunFinished, a ToolCallFinished for each call of it that
- * was proposed, is not void and has none yet.
+ * was proposed, is not void and has none yet. The session service adds those that are missing there: UNKNOWN for a call with a
+ * ToolCallStarted, CANCELLED for one without.
  *
  * @generated from message atoll.session.v1.AppendBatch
  */
@@ -586,7 +587,7 @@ export type BatchAccepted = Message<"atoll.session.v1.BatchAccepted"> & {
   firstSeq: bigint;
 
   /**
-   * The last seq that it was given.
+   * The last seq that it was given; with the outcomes that were added in front of RunFinished (AppendBatch).
    *
    * @generated from field: uint64 last_seq = 5;
    */

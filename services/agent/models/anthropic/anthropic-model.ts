@@ -67,7 +67,9 @@ export function createAnthropicModel(
   async function* stream(request: ModelRequest): AsyncGenerator<ModelPart, void, undefined> {
     request.signal.throwIfAborted();
     if (problem !== "") {
-      throw failure(ErrorReason.MODEL_REFUSED, problem, { metadata: { model: fullName(request), status: "401" } });
+      throw failure(ErrorReason.MODEL_REFUSED, problem, {
+        metadata: { model: fullName(request), status: "401", problem: "authentication_error" },
+      });
     }
     const deadline = new AbortController();
     const timer = clock.setTimer(settings.timeoutMs, () => deadline.abort(new Error("the call's time is up")));

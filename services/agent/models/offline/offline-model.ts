@@ -92,7 +92,7 @@ function stopReason(script: Script, cut: boolean): "max_tokens" | "tool_use" | "
 
 function askedFailure(how: "unavailable" | "refused") {
   const reason = how === "refused" ? ErrorReason.MODEL_REFUSED : ErrorReason.MODEL_UNAVAILABLE;
-  const metadata = { model: offlineModel, status: how === "refused" ? "400" : "503" };
+  const metadata = { model: offlineModel, status: how === "refused" ? "400" : "503", problem: "asked for" };
   return failure(reason, "The scripted model fails because the message asked it to (/fail).", { metadata });
 }
 

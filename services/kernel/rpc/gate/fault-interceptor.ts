@@ -9,6 +9,7 @@ import { ErrorReason, failure, failureFacts } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { InvalidPageToken, LogDamaged, StoreUnavailable } from "../../store/store-errors.ts";
 import { traceIdKey } from "../call-context.ts";
+import { statedTimeoutMs } from "../unary/bound-deadlines.ts";
 import { decodedKey, explainReadFailure } from "./request-gate.ts";
 import { storeFailure } from "./store-failure.ts";
 
@@ -67,9 +68,12 @@ function explainFault(error: unknown, request: UnaryRequest | StreamRequest, log
         metadata: { method },
       });
     }
-    if (error.code === Code.DeadlineExceeded && failureFacts(error).reason === undefined) {
+    const timeoutMs = statedTimeoutMs(request.header);
+    if (error.code === Code.DeadlineExceeded && failureFacts(error).reason === undefined && timeoutMs !== undefined) {
       // The library's own, of the deadline that the caller set.
-      return failure(ErrorReason.DEADLINE_EXCEEDED, "the deadline that the caller set has passed");
+      return failure(ErrorReason.DEADLINE_EXCEEDED, "the deadline that the caller set has passed", {
+        metadata: { timeout_ms: String(timeoutMs) },
+      });
     }
     if (error.code !== Code.Internal || failureFacts(error).reason !== undefined) {
       log.debug({ traceId, method, code: Code[error.code], reason: error.rawMessage }, "call refused");

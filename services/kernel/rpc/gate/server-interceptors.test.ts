@@ -70,6 +70,23 @@ describe.each(ways)("what a handler throws, %s", (way) => {
     }
   });
 
+  it(`is DEADLINE_EXCEEDED with the deadline when the caller's has passed ${verifies("R6")}`, async () => {
+    const mesh = await serveRpcs([
+      served(SessionService, {
+        getSession: (_request, { signal }) =>
+          new Promise((_, reject) => signal.addEventListener("abort", () => reject(ConnectError.from(signal.reason)))),
+      }),
+    ]);
+    // As headers alone: with a timeout of its own the client would not wait for the answer.
+    const headers = way.startsWith("gRPC") ? { "grpc-timeout": "40m" } : { "connect-timeout-ms": "40" };
+    const client = createClient(SessionService, transportOf(mesh, way));
+    expect(await failureOf(client.getSession(request, { ...onBehalfOf(administrator), headers }))).toMatchObject({
+      code: Code.DeadlineExceeded,
+      reason: "DEADLINE_EXCEEDED",
+      metadata: { timeout_ms: "40" },
+    });
+  });
+
   it("is UNAVAILABLE with a time to retry when the store is", async () => {
     const mesh = await serveThrowing(() => new StoreUnavailable("disk-full", new Error("SQLITE_FULL at /var/secret")));
     for (const seen of await bothFailures(mesh, way)) {

@@ -2,7 +2,7 @@
 // Keeps L7: every request body has a deadline unless the client may stream there, and no answer waits for a peer that
 // does not read it. Keeps F4: what a request costs is counted for its address until its caller is proven.
 // Keeps L9: a handler that throws, a peer that breaks the protocol, falls silent or does not read is reported.
-import { constants, type Http2ServerRequest, type ServerHttp2Session } from "node:http2";
+import type { Http2ServerRequest, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { AddressStanding } from "../admission/address-standing.ts";
 import { createAnonymousCalls } from "../admission/anonymous-calls.ts";
@@ -80,8 +80,7 @@ export function createConnectionServer(options: ConnectionServerOptions): Connec
       heldBytes: () => placeOf(request).heldBytes,
       giveUp(limit) {
         stalled(`${path}: over ${limit}${placed()}`);
-        // Clients read this code as RESOURCE_EXHAUSTED.
-        cutOff(request, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+        cutOff(request);
       },
     });
     endWithAnswer(request, response, () => draining || connection.exchanges.size > limits.maxConcurrentStreams / 2);

@@ -33,11 +33,11 @@ export function watchRequestBody(
 }
 
 /**
- * Ends a request that came too late: the stream on HTTP/2, with this code of RFC 9113 §7, the connection on HTTP/1.1, where
- * nothing else is possible.
+ * Ends a request that came too late: the stream on HTTP/2 (CANCEL, RFC 9113 §7), the connection on HTTP/1.1, where nothing else
+ * is possible.
  */
-export function cutOffRequest(request: EdgeRequest, code: number = constants.NGHTTP2_CANCEL): void {
-  if ("stream" in request) request.stream.close(code);
+export function cutOffRequest(request: EdgeRequest): void {
+  if ("stream" in request) request.stream.close(constants.NGHTTP2_CANCEL);
   else request.socket.destroy();
 }
 

@@ -12,6 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { verifies } from "../../../../test/requirements.ts";
 import { type Edge, kindsOf, openEdge, openRawPeer } from "../edge/edge.fixture.ts";
+import type { ListenerLimits } from "../listener/listener-limits.ts";
 import { placeOf } from "./reader-place.ts";
 
 const stallMs = 400;
@@ -31,7 +32,7 @@ interface Served {
  * `/endless` is more than anybody buffers, `/whole` is written in one piece, as the answer of a unary call is, `/trickle` a
  * few bytes now and then, `/idle` says one word and then nothing.
  */
-async function serve(): Promise<Served> {
+async function serve(limits: Partial<ListenerLimits> = {}): Promise<Served> {
   const released: string[] = [];
   const write = async (
     request: IncomingMessage | Http2ServerRequest,
@@ -58,7 +59,7 @@ async function serve(): Promise<Served> {
     }
   };
   const edge = await openEdge(
-    { readerStallTimeoutMs: stallMs },
+    { readerStallTimeoutMs: stallMs, ...limits },
     { onRequest: (request, response) => void write(request, response) },
   );
   return { edge, released };
@@ -106,6 +107,16 @@ describe(`a reader that takes nothing ${verifies("L7", "L9")}`, () => {
         ),
       },
     ]);
+  });
+
+  it("loses it in the same way when more is unread than one caller may leave so", async () => {
+    const served = await serve({ readerStallTimeoutMs: 60_000, maxUnreadBytesPerAddress: wholeBytes / 2 });
+    const open = openStreams(served);
+    const stalled = open("/whole");
+    await once(stalled, "close");
+    expect(stalled.rstCode).toBe(constants.NGHTTP2_CANCEL);
+    expect(kindsOf(served.edge.faults)).toEqual(["READER_STALLED"]);
+    expect(await readAll(open("/trickle"))).toBe(100);
   });
 
   it("loses its connection on HTTP/1.1", async () => {

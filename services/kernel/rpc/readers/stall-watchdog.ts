@@ -111,9 +111,13 @@ function sessionOf({ request }: WatchedAnswer): Http2Session | undefined {
   return "stream" in request ? request.stream.session : undefined;
 }
 
-/** Ends the answer and frees what was kept for it, whether or not its peer hears of it. */
-export function cutOff(request: EdgeRequest, code?: number): void {
-  cutOffRequest(request, code);
+/**
+ * Ends the answer and frees what was kept for it, whether or not its peer hears of it. CANCEL, also where many answers of a
+ * caller are unread: clients take it for a connection that broke and go on from their cursor, and RESOURCE_EXHAUSTED, which
+ * they make of ENHANCE_YOUR_CALM, for a refusal that comes again.
+ */
+export function cutOff(request: EdgeRequest): void {
+  cutOffRequest(request);
   // The reset may wait behind what the peer does not take, and the handler must not wait with it.
   if ("stream" in request) setImmediate(() => request.stream.destroy());
 }

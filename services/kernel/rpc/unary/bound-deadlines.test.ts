@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { verifies } from "../../../../test/requirements.ts";
-import { boundDeadlines } from "./bound-deadlines.ts";
+import { boundDeadlines, statedTimeoutMs } from "./bound-deadlines.ts";
 
 describe(`a caller's deadline ${verifies("FE1")}`, () => {
   it.each([
@@ -25,5 +25,15 @@ describe(`a caller's deadline ${verifies("FE1")}`, () => {
     const header = new Headers({ [name]: value });
     boundDeadlines(header);
     expect(header.get(name)).toBe(bounded);
+  });
+
+  it.each([
+    [{}, undefined],
+    [{ "connect-timeout-ms": "40" }, 40],
+    [{ "grpc-timeout": "40m" }, 40],
+    [{ "grpc-timeout": "2S" }, 2_000],
+    [{ "grpc-timeout": "1500u" }, 1],
+  ])("is told in whole milliseconds: %o", (headers, timeoutMs) => {
+    expect(statedTimeoutMs(new Headers(headers as Record<string, string>))).toBe(timeoutMs);
   });
 });

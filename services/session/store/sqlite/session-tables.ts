@@ -7,6 +7,7 @@ import { SessionRows } from "./life/session-rows.ts";
 import { TenantRows } from "./life/tenant-rows.ts";
 import { EventRows } from "./log/event-rows.ts";
 import { RequestRows } from "./request-rows.ts";
+import { KnownCalls } from "./runs/known-calls.ts";
 import { RunCommandRows } from "./runs/run-command-rows.ts";
 import { RunRows } from "./runs/run-rows.ts";
 
@@ -16,6 +17,7 @@ export interface SessionTables {
   readonly sessions: SessionRows;
   readonly runs: RunRows;
   readonly commands: RunCommandRows;
+  readonly calls: KnownCalls;
   readonly events: EventRows;
   readonly requests: RequestRows;
   readonly idle: IdleSessions;
@@ -30,6 +32,7 @@ export function prepareSessionTables(database: DatabaseSync): SessionTables {
     sessions: new SessionRows(database, index),
     runs: new RunRows(database),
     commands: new RunCommandRows(database),
+    calls: new KnownCalls(),
     events: new EventRows(database),
     requests: new RequestRows(database),
     idle: new IdleSessions(database),

@@ -74,6 +74,7 @@ class SqliteSessionStore implements SessionStore {
       tables.tenants.forget();
       tables.index.forget();
       tables.sessions.forget();
+      tables.calls.forget();
     };
     this.commits = new GroupCommit(database, nowMs, forget, options);
   }

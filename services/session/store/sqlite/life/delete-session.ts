@@ -27,6 +27,7 @@ export function deleteSession(
   if (session === undefined) return { kind: "session-not-found" };
   const { ended, commanded } = stopSessionWithChildren(tables, session, wish, nowMs);
   tables.commands.removeAllOf(session);
+  tables.calls.end(session.row.activeRunId);
   tables.runs.removeAllOf(session);
   tables.events.removeAllOf(session);
   tables.search.removeAllOf(session);

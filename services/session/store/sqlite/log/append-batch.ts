@@ -2,7 +2,8 @@
  * Appends a worker's batch, all or nothing.
  *
  * Keeps L4: the epoch is compared, and the last batch number with its answer is stored, in the transaction of the
- * events; a late worker is refused, a resent batch answered. Keeps R2: the batch that ends a run ends it once.
+ * events; a late worker is refused, a resent batch answered. Keeps R2: the batch that ends a run ends it once. Keeps F3: behind it no
+ * call of the run is without an outcome.
  */
 import { judgeBatch } from "../../../rules/judge-batch.ts";
 import { withCallEndings } from "../../../rules/open-calls.ts";
@@ -10,7 +11,7 @@ import type { AppendOutcome, WorkerBatch } from "../../changes.ts";
 import type { RunRow } from "../../rows.ts";
 import type { StoredSession } from "../life/session-columns.ts";
 import { endRun, joined } from "../runs/end-run.ts";
-import { readLastStep } from "../runs/read-last-step.ts";
+import { openCallsOf } from "../runs/read-open-calls.ts";
 import type { StoredRun } from "../runs/run-columns.ts";
 import type { SessionTables } from "../session-tables.ts";
 
@@ -60,17 +61,22 @@ function append(tables: SessionTables, run: StoredRun, batch: WorkerBatch, nowMs
 }
 
 /**
- * What is appended. A worker that took the run over and ends it, perhaps before it has read the log, may not know of calls
- * that an earlier one made: they get their outcomes here.
+ * What is appended: in front of the end of a run, an outcome for each call that its worker left without one. A worker that
+ * took the run over may not know of calls of an earlier one, and one that is not ours may leave its own open.
  */
 function eventsOf(
   tables: SessionTables,
   session: StoredSession,
   run: StoredRun,
-  { events, finish }: WorkerBatch,
+  { events, callEvents, finish }: WorkerBatch,
 ): readonly Uint8Array[] {
-  if (finish === undefined || run.row.attempt <= 1) return events;
-  return withCallEndings(run.row, readLastStep(tables, session, run), events);
+  if (finish === undefined) {
+    tables.calls.apply(run.row.runId, callEvents);
+    return events;
+  }
+  const calls = openCallsOf(tables, session, run);
+  for (const event of callEvents) calls.apply(event);
+  return withCallEndings(run.row, calls, events);
 }
 
 /**

@@ -72,6 +72,7 @@ function take(
   nowMs: number,
 ): Claimed {
   const row: RunRow = takenRun(run.row, nowMs);
+  if (row.attempt === 1) tables.calls.begin(row.runId);
   const [grown, appended] = tables.events.append(session, events(row), nowMs);
   const saved = tables.sessions.save(grown);
   tables.runs.save({ ...run, batchFirstSeq: 0, batchLastSeq: 0, row });

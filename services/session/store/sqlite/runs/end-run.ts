@@ -15,7 +15,7 @@ import type { FollowUp, RunEnding } from "../../changes.ts";
 import type { RunRow, SessionRow } from "../../rows.ts";
 import type { StoredSession } from "../life/session-columns.ts";
 import type { SessionTables } from "../session-tables.ts";
-import { readLastStep } from "./read-last-step.ts";
+import { openCallsOf } from "./read-open-calls.ts";
 import type { StoredRun } from "./run-columns.ts";
 import { waitingRun } from "./run-rows.ts";
 
@@ -50,6 +50,7 @@ export function endRun(
     : { ...session.row, activeRunId: "" };
   const closed: StoredRun = { ...run, row, actedCommandId: run.lastCommandId };
   tables.runs.save(closed);
+  tables.calls.end(row.runId);
   if (unread !== undefined) tables.runs.saveMessages(closed);
   let next: StoredSession = { ...session, row: sessionRow };
   let followUp: Appended | undefined;
@@ -97,7 +98,7 @@ export function finishRun(
   }
   const seized: StoredRun = { ...held, batchFirstSeq: 0, batchLastSeq: 0, row: seizedRun(held.row) };
   const session = tables.sessions.get(held.sessionNo);
-  const events = withCallEndings(seized.row, readLastStep(tables, session, held), [finish.event(seized.row)]);
+  const events = withCallEndings(seized.row, openCallsOf(tables, session, held), [finish.event(seized.row)]);
   const [grown, appended] = tables.events.append(session, events, nowMs);
   const ended = endRun(tables, seized, grown, finish, nowMs);
   return { run: ended.run, appended: joined(appended, ended.followUp) };
