@@ -3,6 +3,7 @@
 import random
 
 from atoll.session.v1 import session_service_pb2 as sessions
+from client import AtollError
 from errors import check_refused
 from readers import list_events
 from sequence import body, canonical
@@ -26,16 +27,22 @@ def check_forks(mesh, report, reading, seed):
 
 
 def _fork(mesh, reading, place, request_id=""):
+    """Forks at a place, or at the end of the event that it was merged into since it was read; gives the fork and where that is."""
     request = sessions.ForkSessionRequest(request_id=request_id or new_id(), session_id=reading.session_id, at_seq=place)
-    return mesh.call(mesh.sessions.ForkSession, request).session
+    while True:
+        try:
+            return mesh.call(mesh.sessions.ForkSession, request).session, request.at_seq or reading.head
+        except AtollError as error:
+            if int(error.metadata.get("after_seq", 0)) <= request.at_seq:
+                raise
+            request.at_seq = int(error.metadata["after_seq"])
 
 
 def _check_fork(mesh, report, reading, place):
     """One fork: its log begins as a copy, and all that is promised of logs holds for it."""
     request_id = new_id()
-    session = _fork(mesh, reading, place, request_id)
-    again = _fork(mesh, reading, place, request_id)
-    end = place or reading.head
+    session, end = _fork(mesh, reading, place, request_id)
+    again, _ = _fork(mesh, reading, end if place else 0, request_id)
     report.check(again.session_id == session.session_id, "a repeated request has the first answer", "ForkSession")
     says = (session.forked_from_session_id, session.forked_at_seq) == (reading.session_id, end)
     report.check(says, "a fork says what it is a copy of", f"{session.forked_from_session_id} at {session.forked_at_seq} for {end}")
@@ -66,6 +73,10 @@ def _check_inside(mesh, report, reading):
     else:
         request = sessions.ForkSessionRequest(request_id=new_id(), session_id=reading.session_id, at_seq=wide.first_seq)
         error = mesh.refused(mesh.sessions.ForkSession, request)
+        # It may have been merged with more meanwhile.
+        since = next(event for event in list_events(mesh, report, reading.session_id)[0] if event.first_seq <= wide.first_seq <= event.seq)
+        if error is not None and error.metadata.get("after_seq") == str(since.seq):
+            wide = since
         facts = {"field": "at_seq", "before_seq": wide.first_seq - 1, "after_seq": wide.seq}
         check_refused(report, error, "FIELD_INVALID", f"a fork inside of {wide.first_seq}..{wide.seq}", **facts)
     request = sessions.ForkSessionRequest(request_id=new_id(), session_id=reading.session_id, at_seq=reading.head + 1)
@@ -90,7 +101,7 @@ def _check_changes(mesh, report, session_id):
 
 def _check_closing(mesh, report, reading):
     """A fork is written to as any session; closed it is read and forked, and not written; a fork of it is open again."""
-    session = _fork(mesh, reading, 0)
+    session, _ = _fork(mesh, reading, 0)
     submit = sessions.SubmitMessageRequest(request_id=new_id(), session_id=session.session_id, message=message("Go on here."))
     answer = mesh.call(mesh.sessions.SubmitMessage, submit)
     wait = sessions.WaitRunRequest(run_id=answer.run_id, timeout_ms=60000)

@@ -38,4 +38,4 @@ class IdleSession:
         # Nothing is to happen while it is read.
         self.set_timeout(0)
         reading = Reading(self.mesh, self.report, self.session_id)
-        reading.check_all(some=6, pages=(3,))
+        reading.check_all(some=6, pages=(1,))

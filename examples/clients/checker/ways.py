@@ -44,7 +44,7 @@ class Reading:
         """GetSession."""
         return self.mesh.call(self.mesh.sessions.GetSession, sessions.GetSessionRequest(session_id=self.session_id)).session
 
-    def check_all(self, cursors=None, some=24, pages=(1, 13)):
+    def check_all(self, cursors=None, some=24, pages=(3, 29)):
         """All checks. `cursors`: places where a reader really was, default the ends of events; `some` of them are taken, 0 for all.
         `pages`: of how many events the pages of lists are."""
         self.check_log()
@@ -109,12 +109,12 @@ class Reading:
         for page_size in (*pages, 5000) if few else (97, 5000):
             events, _ = list_events(self.mesh, self.report, self.session_id, 0, page_size)
             self._same(events, f"ListEvents({page_size})")
-        for page_bytes in (0, 1 if 1 in pages and few else 20000, 5000):
+        for page_bytes in (0, 1 if 3 in pages and few else 20000, 5000):
             events = snapshot(self.mesh, self.report, self.session_id, page_bytes)
             self._same(events, f"GetSnapshot({page_bytes})")
         for cursor in self.random.sample(places, min(8, len(places))):
-            events, _ = list_events(self.mesh, self.report, self.session_id, cursor, 5)
-            check_same(self.report, self.log, events, cursor, f"ListEvents(5) from {cursor}")
+            events, _ = list_events(self.mesh, self.report, self.session_id, cursor, 19)
+            check_same(self.report, self.log, events, cursor, f"ListEvents(19) from {cursor}")
 
     def _same(self, events, where):
         check_same(self.report, self.log, events, 0, where)
