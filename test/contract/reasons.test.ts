@@ -23,7 +23,8 @@ const methods: readonly DescMethod[] = services.flatMap((service) => service.met
 const nameOf = (method: DescMethod): string => `${method.parent.name}/${method.name}`;
 const reasonsOf = (method: DescMethod): readonly ErrorReason[] => getOption(method, rule).reasons;
 const reasons = ErrorReasonSchema.values.filter(({ number }) => number !== ErrorReason.UNSPECIFIED);
-const numbersOf = (values: readonly DescEnumValue[]): readonly ErrorReason[] => values.map(({ number }) => number as ErrorReason);
+const numbersOf = (values: readonly DescEnumValue[]): readonly ErrorReason[] =>
+  values.map(({ number }) => number as ErrorReason);
 const ofAnyRpc = new Set(numbersOf(reasons.filter((value) => getOption(value, any_rpc))));
 const ofOutcomes = new Set(numbersOf(reasons.filter((value) => getOption(value, outcome_only))));
 const namesOf = (found: Iterable<ErrorReason>): readonly string[] => [...found].map(reasonName);
