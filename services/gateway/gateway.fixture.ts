@@ -8,6 +8,7 @@ import { AdminService, GetStatusResponseSchema } from "../../gen/atoll/admin/v1/
 import { MeshConfigSchema } from "../../gen/atoll/config/v1/mesh_config_pb.ts";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
+import { checkReasons } from "../../test/support/check-reasons.ts";
 import { localToken, type RunningSession } from "../../test/support/session-service.ts";
 import { createAuthenticate } from "../kernel/auth/authenticate.ts";
 import { createMeshProver } from "../kernel/auth/mesh-proof.ts";
@@ -79,18 +80,20 @@ export async function startTestGateway(
   });
   ({ url } = listener);
   const connect: RunningGateway["connect"] = ({ token = localToken, headers = {}, json = false }) =>
-    createConnectTransport({
-      baseUrl: url,
-      httpVersion: "2",
-      useBinaryFormat: !json,
-      interceptors: [
-        (next) => (request) => {
-          if (token !== "") request.header.set("authorization", `Bearer ${token}`);
-          for (const [name, value] of Object.entries(headers)) request.header.set(name, value);
-          return next(request);
-        },
-      ],
-    });
+    checkReasons(
+      createConnectTransport({
+        baseUrl: url,
+        httpVersion: "2",
+        useBinaryFormat: !json,
+        interceptors: [
+          (next) => (request) => {
+            if (token !== "") request.header.set("authorization", `Bearer ${token}`);
+            for (const [name, value] of Object.entries(headers)) request.header.set(name, value);
+            return next(request);
+          },
+        ],
+      }),
+    );
   const transport = connect({});
   return {
     url,

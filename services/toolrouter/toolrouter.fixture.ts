@@ -10,6 +10,7 @@ import { onTestFinished } from "vitest";
 import { GetRunResponseSchema } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { ServerState } from "../../gen/atoll/tool/v1/tool_pb.ts";
 import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
+import { checkReasons } from "../../test/support/check-reasons.ts";
 import type { Script, SloppyRequest } from "../../test/support/sloppy-mcp/script.ts";
 import { sloppyProgram } from "../../test/support/sloppy-mcp/sloppy-program.ts";
 import type { RunGrant } from "../kernel/auth/principal.ts";
@@ -75,7 +76,7 @@ export async function startRouter(
     callerOf: () => caller(),
     session,
   });
-  const client = createClient(ToolRouterService, createRouterTransport(part.routes));
+  const client = createClient(ToolRouterService, checkReasons(createRouterTransport(part.routes)));
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
     closing ??= part.close().then(() => ledger.close());

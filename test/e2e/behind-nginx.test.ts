@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Event } from "../../gen/atoll/event/v1/event_pb.ts";
 import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { verifies } from "../requirements.ts";
+import { checkReasons } from "../support/check-reasons.ts";
 import { type MeshProcess, runCommand, startMeshProcess } from "../support/mesh-process.ts";
 import { clientOver, expectDense, inSession, say } from "./mesh-client.fixture.ts";
 
@@ -94,9 +95,9 @@ function transports(): Readonly<Record<string, Transport>> {
   };
   const options = { baseUrl: publicUrl, interceptors: [authorize], httpVersion: "1.1" as const };
   return {
-    Connect: createConnectTransport({ ...options, useBinaryFormat: true }),
-    "Connect with JSON": createConnectTransport(options),
-    "gRPC-Web": createGrpcWebTransport(options),
+    Connect: checkReasons(createConnectTransport({ ...options, useBinaryFormat: true })),
+    "Connect with JSON": checkReasons(createConnectTransport(options)),
+    "gRPC-Web": checkReasons(createGrpcWebTransport(options)),
   };
 }
 

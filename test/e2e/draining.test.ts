@@ -12,6 +12,7 @@ import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts
 import { failureFacts, reasonName } from "../../services/kernel/errors.ts";
 import { guardSessions } from "../../services/kernel/rpc/hops/hop-sessions.ts";
 import { verifies } from "../requirements.ts";
+import { checkReasons } from "../support/check-reasons.ts";
 import { type MeshProcess, startMeshProcess } from "../support/mesh-process.ts";
 import { clientOver, say } from "./mesh-client.fixture.ts";
 
@@ -38,11 +39,11 @@ function transports(url: string, token: string): Readonly<Record<string, Transpo
   const options = { baseUrl: url, interceptors: [authorize] };
   const sessions = () => ({ sessionManager: guardSessions(new Http2SessionManager(url)) });
   return {
-    Connect: createConnectTransport({ ...options, ...sessions(), httpVersion: "2" }),
-    "Connect, HTTP/1.1": createConnectTransport({ ...options, httpVersion: "1.1" }),
-    gRPC: createGrpcTransport({ ...options, ...sessions() }),
-    "gRPC-Web": createGrpcWebTransport({ ...options, ...sessions(), httpVersion: "2" }),
-    "gRPC-Web, HTTP/1.1": createGrpcWebTransport({ ...options, httpVersion: "1.1" }),
+    Connect: checkReasons(createConnectTransport({ ...options, ...sessions(), httpVersion: "2" })),
+    "Connect, HTTP/1.1": checkReasons(createConnectTransport({ ...options, httpVersion: "1.1" })),
+    gRPC: checkReasons(createGrpcTransport({ ...options, ...sessions() })),
+    "gRPC-Web": checkReasons(createGrpcWebTransport({ ...options, ...sessions(), httpVersion: "2" })),
+    "gRPC-Web, HTTP/1.1": checkReasons(createGrpcWebTransport({ ...options, httpVersion: "1.1" })),
   };
 }
 

@@ -14,6 +14,7 @@ import { clientMessageBytes, maxEventBytes } from "../../services/kernel/event/e
 import { pythonClient } from "../interop/python-client.ts";
 import { generatePythonStubs } from "../interop/python-stubs.ts";
 import { verifies } from "../requirements.ts";
+import { checkReasons } from "../support/check-reasons.ts";
 import { type MeshProcess, startMeshProcess, transportTo } from "../support/mesh-process.ts";
 import { clientOver, expectDense, inSession, type MeshClient, refusalOf, say } from "./mesh-client.fixture.ts";
 
@@ -84,11 +85,13 @@ const authorize: Interceptor = (next) => (call) => {
 function readers(): Readonly<Record<string, Transport>> {
   const options = { baseUrl: mesh.url, interceptors: [authorize], readMaxBytes: clientMessageBytes };
   return {
-    gRPC: createGrpcTransport(options),
-    "gRPC-Web": createGrpcWebTransport({ ...options, httpVersion: "2" }),
-    Connect: createConnectTransport({ ...options, httpVersion: "2", useBinaryFormat: true }),
+    gRPC: checkReasons(createGrpcTransport(options)),
+    "gRPC-Web": checkReasons(createGrpcWebTransport({ ...options, httpVersion: "2" })),
+    Connect: checkReasons(createConnectTransport({ ...options, httpVersion: "2", useBinaryFormat: true })),
     // No client of JSON has a bound by default.
-    "Connect with JSON": createConnectTransport({ baseUrl: mesh.url, interceptors: [authorize], httpVersion: "1.1" }),
+    "Connect with JSON": checkReasons(
+      createConnectTransport({ baseUrl: mesh.url, interceptors: [authorize], httpVersion: "1.1" }),
+    ),
   };
 }
 

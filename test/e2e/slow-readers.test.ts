@@ -30,6 +30,7 @@ import {
   makeSession,
 } from "../contract/session-store/store-fixture.ts";
 import { verifies } from "../requirements.ts";
+import { checkReasons } from "../support/check-reasons.ts";
 import { type MeshProcess, startMeshProcess } from "../support/mesh-process.ts";
 import { clientOver, expectDense, readLog, readUntilEnd } from "./mesh-client.fixture.ts";
 
@@ -59,7 +60,7 @@ function connect({ url, token }: MeshProcess) {
     useBinaryFormat: true,
     interceptors: [authorize],
   });
-  return createClient(GatewayService, transport);
+  return createClient(GatewayService, checkReasons(transport));
 }
 
 /** Subscribes over HTTP/1.1 and reads nothing behind the headers; resolves when it has them. */

@@ -6,6 +6,7 @@ import { GatewayService } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { callRaw, protocols, refusalOfRaw } from "../e2e/raw-calls.fixture.ts";
 import { verifies } from "../requirements.ts";
+import { checkReasons } from "../support/check-reasons.ts";
 import type { MeshProcess } from "../support/mesh-process.ts";
 import { startMeshProcess } from "../support/mesh-process.ts";
 import { openHttp2, openSocket } from "./attack.fixture.ts";
@@ -237,5 +238,7 @@ function transportOf(protocol: "connect" | "grpc"): Transport {
     return next(call);
   };
   const options = { baseUrl: mesh.url, interceptors: [authorize] };
-  return protocol === "grpc" ? createGrpcTransport(options) : createConnectTransport({ ...options, httpVersion: "2" });
+  return checkReasons(
+    protocol === "grpc" ? createGrpcTransport(options) : createConnectTransport({ ...options, httpVersion: "2" }),
+  );
 }

@@ -11,6 +11,7 @@ import {
   SubscribeResponseSchema,
 } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import { BadRequestSchema, ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { checkReasons } from "../support/check-reasons.ts";
 import { type CreateClient, RefusedError } from "./interop-client.ts";
 import { createJsonQueue } from "./json-queue.ts";
 
@@ -83,11 +84,11 @@ export function openTransport({ protocol, codec, http }: NodeClientOptions, base
   const shared = { baseUrl, useBinaryFormat: codec === "binary", interceptors: [authorize], idleConnectionTimeoutMs };
   switch (protocol) {
     case "connect":
-      return createConnectTransport({ ...shared, httpVersion: http });
+      return checkReasons(createConnectTransport({ ...shared, httpVersion: http }));
     case "grpc":
-      return createGrpcTransport(shared);
+      return checkReasons(createGrpcTransport(shared));
     case "grpcweb":
-      return createGrpcWebTransport({ ...shared, httpVersion: http });
+      return checkReasons(createGrpcWebTransport({ ...shared, httpVersion: http }));
   }
 }
 

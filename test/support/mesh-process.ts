@@ -8,6 +8,7 @@ import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { freshProgramIn } from "../../bin/program.js";
 import { guardSessions } from "../../services/kernel/rpc/hops/hop-sessions.ts";
+import { checkReasons } from "./check-reasons.ts";
 import { repository } from "./source-files.ts";
 
 export type Topology = "embedded" | "split";
@@ -140,7 +141,7 @@ function only(processes: readonly ServiceProcess[]): ServiceProcess {
 }
 
 /**
- * Connect over HTTP/2, binary, with a bearer token or none; `windowBytes` is how much a stream takes unread, `origin` the web origin
+ * Connect over HTTP/2, binary, with a bearer token or none, held to the contracts (check-reasons.ts); `windowBytes` is how much a stream takes unread, `origin` the web origin
  * that it calls from.
  */
 export function transportTo(url: string, token: string | undefined, windowBytes?: number, origin?: string): Transport {
@@ -150,11 +151,13 @@ export function transportTo(url: string, token: string | undefined, windowBytes?
     return next(request);
   };
   const nodeOptions = windowBytes === undefined ? {} : { settings: { initialWindowSize: windowBytes } };
-  return createConnectTransport({
-    ...{ baseUrl: url, httpVersion: "2", useBinaryFormat: true },
-    interceptors: [authorize],
-    sessionManager: guardSessions(new Http2SessionManager(url, undefined, nodeOptions)),
-  });
+  return checkReasons(
+    createConnectTransport({
+      ...{ baseUrl: url, httpVersion: "2", useBinaryFormat: true },
+      interceptors: [authorize],
+      sessionManager: guardSessions(new Http2SessionManager(url, undefined, nodeOptions)),
+    }),
+  );
 }
 
 function withPort(args: readonly string[], url: string): readonly string[] {

@@ -29,6 +29,7 @@ import { startSession } from "../../services/session/register.ts";
 import type { SessionSettings } from "../../services/session/session-deps.ts";
 import { openSessionStore } from "../../services/session/store/open-session-store.ts";
 import type { SessionStore } from "../../services/session/store/session-store.ts";
+import { checkReasons } from "./check-reasons.ts";
 
 const signingKey = new Uint8Array(32).fill(5);
 export const localToken = `atl_${"s".repeat(43)}`;
@@ -156,11 +157,11 @@ export async function startSessionService(options: SessionOptions = {}): Promise
   };
   onTestFinished(stop);
   const hop = createHopInterceptor("session", tokens, systemClock);
-  const inMemory = connectPeer({ kind: "local", routes: part.routes }, hop, server);
+  const inMemory = checkReasons(connectPeer({ kind: "local", routes: part.routes }, hop, server));
   return {
     port: listener.port,
     tokens,
-    remote: connectPeer({ kind: "remote", url: listener.url }, hop, server),
+    remote: checkReasons(connectPeer({ kind: "remote", url: listener.url }, hop, server)),
     inMemory,
     client: createClient(RawSessionService, inMemory),
     store,

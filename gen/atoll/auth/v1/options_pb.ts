@@ -87,7 +87,9 @@ export type Rule = Message<"atoll.auth.v1.Rule"> & {
   notServed: boolean;
 
   /**
-   * The reasons that it fails with, beside those that any RPC may (`any_rpc` of atoll.error.v1.ErrorReason).
+   * The reasons that it fails with, by number, beside those that any RPC may fail with (`any_rpc` of atoll.error.v1.ErrorReason): as
+   * the error of the call or, where a stream goes on, in a frame (ChatError, WatchCancelled, BatchRefused). With `not_served` those
+   * that it will fail with. A client may meet a reason that stands in neither list, of a newer mesh: it treats it by its code.
    *
    * @generated from field: repeated atoll.error.v1.ErrorReason reasons = 6;
    */

@@ -629,8 +629,8 @@ export type BatchRefused = Message<"atoll.session.v1.BatchRefused"> & {
   batchNo: bigint;
 
   /**
-   * Why: EPOCH_FENCED, RUN_FINISHED, BATCH_OUT_OF_ORDER, EVENT_NOT_ALLOWED, or STORE_UNAVAILABLE (only this one is worth
-   * sending again).
+   * Why: EPOCH_FENCED, RUN_FINISHED, RUN_NOT_FOUND, BATCH_OUT_OF_ORDER, EVENT_NOT_ALLOWED, or STORE_UNAVAILABLE (only this one is
+   * worth sending again).
    *
    * @generated from field: atoll.error.v1.ErrorReason reason = 4;
    */
