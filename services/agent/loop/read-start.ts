@@ -14,7 +14,7 @@ import type { Event } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { ErrorReason, failure } from "../../kernel/errors.ts";
 
 export const maxHistoryEvents = 100_000;
-export const maxHistoryBytes = 64 * 1024 * 1024;
+const maxHistoryBytes = 64 * 1024 * 1024;
 
 export interface Start {
   readonly start: RunStart;

@@ -1,5 +1,7 @@
+import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
+import { EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { verifies } from "../../../test/requirements.ts";
 import {
   as,
@@ -142,7 +144,8 @@ describe("a reader that wants a fork until the end of a run that it copied", () 
     await takeUp(session, runId);
     const call = { case: "toolCallProposed", value: { callId: "c1", tool: "files.read" } } as const;
     const events = [encodeEvent({ runId, step: 1, attempt: 1, body: call })];
-    const batch = { sessionId, runId, epoch: 1, batchNo: 1, events, actedCommandId: 0, readMessageIds: [] };
+    const callEvents = events.map((bytes) => fromBinary(EventSchema, bytes));
+    const batch = { sessionId, runId, epoch: 1, batchNo: 1, events, callEvents, actedCommandId: 0, readMessageIds: [] };
     await session.store.appendBatch({ tenant: person.tenant, ...batch, finish: undefined });
     const { forkId, headSeq } = await fork(session, sessionId);
     const head = Number(headSeq);
