@@ -9,9 +9,9 @@ import { compactLogs } from "./retention/compact-logs.ts";
 import { sweepDeleted } from "./retention/sweep-deleted.ts";
 import { sweepRequests } from "./retention/sweep-requests.ts";
 import { trimLogs } from "./retention/trim-logs.ts";
-import { RunDispatcher } from "./runs/run-dispatcher.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import { createSessionService } from "./session-service.ts";
+import { RunDispatcher } from "./workers/run-dispatcher.ts";
 
 export interface SessionPart {
   readonly routes: (router: ConnectRouter) => void;

@@ -19,12 +19,12 @@ import { getSnapshot, listEvents } from "./reading/read-log.ts";
 import { getRun, getSession } from "./reading/read-session.ts";
 import { toRun, toSession } from "./reading/session-message.ts";
 import { watchSessions } from "./reading/watch-sessions.ts";
-import { attachWorker } from "./runs/attach-worker.ts";
 import { cancelRun } from "./runs/cancel-run.ts";
 import { createRequireRun } from "./runs/require-run.ts";
-import type { RunDispatcher } from "./runs/run-dispatcher.ts";
 import { waitRun } from "./runs/wait-run.ts";
 import type { SessionDeps } from "./session-deps.ts";
+import { attachWorker } from "./workers/attach-worker.ts";
+import type { RunDispatcher } from "./workers/run-dispatcher.ts";
 
 export function createSessionService(
   deps: SessionDeps,

@@ -23,15 +23,15 @@
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { endAfter } from "./end-in-time.ts";
-import { type Flow, measureFlow } from "./log-flow.ts";
-import { batchEvents } from "./log-load.ts";
-import { measurePort, measureSingleCommits, type PortRates } from "./log-port.ts";
-import { startOpener } from "./log-resume.ts";
-import { measureRemoteSubmits } from "./log-rpc.ts";
-import { type LogSizes, measureLog } from "./log-size.ts";
+import { type Flow, measureFlow } from "./log/log-flow.ts";
+import { batchEvents } from "./log/log-load.ts";
+import { measurePort, measureSingleCommits, type PortRates } from "./log/log-port.ts";
+import { startOpener } from "./log/log-resume.ts";
+import { measureRemoteSubmits } from "./log/log-rpc.ts";
+import { type LogSizes, measureLog } from "./log/log-size.ts";
+import { startRemoteSession } from "./log/remote-session.ts";
 import { pinning, pinProcess } from "./pin-cores.ts";
 import { printReport } from "./print-report.ts";
-import { startRemoteSession } from "./remote-session.ts";
 
 const longestMs = 600_000;
 const sessionCounts = [10, 100, 1_000, 10_000];

@@ -22,15 +22,15 @@
  */
 import { parseArgs } from "node:util";
 import { topologies } from "../support/mesh-process.ts";
-import { captureRequest, openDirectWay } from "./direct-way.ts";
 import { endAfter } from "./end-in-time.ts";
-import { measureLatency, measureThroughput, type Throughput } from "./measure-turns.ts";
-import { openMeshWay } from "./mesh-way.ts";
-import { startModelProcess } from "./model-process.ts";
 import { pinning, pinProcess } from "./pin-cores.ts";
 import { printReport, type Table } from "./print-report.ts";
 import { median, quantile } from "./quantiles.ts";
-import type { TurnTimes, Way } from "./turn-times.ts";
+import { captureRequest, openDirectWay } from "./turn/direct-way.ts";
+import { measureLatency, measureThroughput, type Throughput } from "./turn/measure-turns.ts";
+import { openMeshWay } from "./turn/mesh-way.ts";
+import { startModelProcess } from "./turn/model-process.ts";
+import type { TurnTimes, Way } from "./turn/turn-times.ts";
 
 const longestMs = 600_000;
 /** After so many turns Node has compiled what it will compile; before, a turn takes about twice as long. */

@@ -18,11 +18,11 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { judge } from "./checking/judge.ts";
+import { carryOut, type Pace, planFaults } from "./faults/nemesis.ts";
+import { System } from "./faults/system.ts";
 import { type FaultRecord, openHistory } from "./history.ts";
-import { judge } from "./judge.ts";
-import { carryOut, type Pace, planFaults } from "./nemesis.ts";
 import { createRandom } from "./random.ts";
-import { System } from "./system.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -115,7 +115,7 @@ function startWorkload() {
     runs,
     modes: flags.modes.split(","),
   };
-  const child = spawn(process.execPath, [resolve(import.meta.dirname, "workload.ts"), JSON.stringify(options)], {
+  const child = spawn(process.execPath, [resolve(import.meta.dirname, "load/workload.ts"), JSON.stringify(options)], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const written = Promise.withResolvers<void>();

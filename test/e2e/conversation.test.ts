@@ -8,7 +8,7 @@ import { RunStatus } from "../../gen/atoll/event/v1/run_events_pb.ts";
 import { ToolOutcome } from "../../gen/atoll/event/v1/tool_events_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus } from "../../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
-import { applyEvents, createFold, resumeFold } from "../../web/client/fold-events.ts";
+import { applyEvents, createFold, resumeFold } from "../../web/client/fold/fold-events.ts";
 import { verifies } from "../requirements.ts";
 import type { FakeAnthropic } from "../support/fake-anthropic/start-fake-anthropic.ts";
 import { type MeshProcess, topologies } from "../support/mesh-process.ts";

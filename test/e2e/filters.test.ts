@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { Event } from "../../gen/atoll/event/v1/event_pb.ts";
 import { type EventFilter, EventFilterSchema, type WatchRequest } from "../../gen/atoll/session/v1/watch_pb.ts";
 import { FrameQueue } from "../../services/kernel/stream/frame-queue.ts";
-import { applyEvents, createFold } from "../../web/client/fold-events.ts";
+import { applyEvents, createFold } from "../../web/client/fold/fold-events.ts";
 import { verifies } from "../requirements.ts";
 import { type MeshProcess, topologies } from "../support/mesh-process.ts";
 import { openChat } from "./chat.fixture.ts";

@@ -15,8 +15,8 @@ import {
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
 import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import { failureFacts, reasonName } from "../../services/kernel/errors.ts";
-import type { Conversation, RunTurn } from "../../web/client/conversation.ts";
-import { applyEvents, createFold } from "../../web/client/fold-events.ts";
+import type { Conversation, RunTurn } from "../../web/client/fold/conversation.ts";
+import { applyEvents, createFold } from "../../web/client/fold/fold-events.ts";
 
 export interface MeshClient {
   readonly gateway: Client<typeof GatewayService>;

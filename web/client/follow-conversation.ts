@@ -1,7 +1,7 @@
 /** A session's conversation as it grows: the subscription and the fold together. */
-import type { Conversation } from "./conversation.ts";
-import { FoldError } from "./fold-error.ts";
-import { applyEvents, createFold, resumeFold } from "./fold-events.ts";
+import type { Conversation } from "./fold/conversation.ts";
+import { FoldError } from "./fold/fold-error.ts";
+import { applyEvents, createFold, resumeFold } from "./fold/fold-events.ts";
 import { type SubscribeOptions, subscribeEvents } from "./subscribe.ts";
 
 /**

@@ -4,7 +4,7 @@
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
-import { FoldError } from "./fold-error.ts";
+import { FoldError } from "./fold/fold-error.ts";
 
 export type Breakage =
   /** Go on from the cursor, not before `afterMs` milliseconds from now; 0 when the mesh named no time. */

@@ -9,8 +9,8 @@ import type { Event } from "../../gen/atoll/event/v1/event_pb.ts";
 import type { GatewayService, SubscribeResponse } from "../../gen/atoll/gateway/v1/gateway_service_pb.ts";
 import type { EventFilter } from "../../gen/atoll/session/v1/watch_pb.ts";
 import { backoffMs, waitFor } from "./backoff.ts";
+import { placeRange, rangeOf } from "./fold/seq-range.ts";
 import { type Breakage, judgeBreakage, type StartOverReason } from "./judge-breakage.ts";
-import { placeRange, rangeOf } from "./seq-range.ts";
 import { openWatchdog, type Watchdog } from "./silence-watchdog.ts";
 
 /** A place in a log. */

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
 import { verifies } from "../../../test/requirements.ts";
-import { applyEvents, createFold } from "../../../web/client/fold-events.ts";
+import { applyEvents, createFold } from "../../../web/client/fold/fold-events.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
 import { mergeDeltas } from "../../kernel/event/merge-deltas.ts";
 import type { StoredEvent } from "../../kernel/event/stored-event.ts";

@@ -1,7 +1,7 @@
 /** What a merged delta adds to a block whose beginning is known (S2, S3). */
 import { clone } from "@bufbuild/protobuf";
 import { type Event, EventSchema } from "../../../gen/atoll/event/v1/event_pb.ts";
-import { indexAtByte, utf8Length } from "../../../web/client/utf8.ts";
+import { indexAtByte, utf8Length } from "../../../web/client/fold/utf8.ts";
 
 /** How far a block is known. */
 export interface KnownPart {

@@ -19,9 +19,9 @@ import type {
   ToolCall,
   Turn,
   UserMessage,
-} from "../../../web/client/conversation.ts";
-import { applyEvents, createFold } from "../../../web/client/fold-events.ts";
-import { indentJson } from "../../../web/client/show-json.ts";
+} from "../../../web/client/fold/conversation.ts";
+import { applyEvents, createFold } from "../../../web/client/fold/fold-events.ts";
+import { indentJson } from "../../../web/client/fold/show-json.ts";
 import { codeSpan, cutAt, fenced, literal } from "./safe-markdown.ts";
 
 const maxArgumentCharacters = 2_000;

@@ -8,7 +8,7 @@ import { verifies } from "../../../test/requirements.ts";
 import { as, person, sendWords, startSessionService } from "../../../test/support/session-service.ts";
 import { ErrorReason } from "../../kernel/errors.ts";
 import { newId } from "../../kernel/id.ts";
-import { attachByHand } from "../runs/hand-worker.fixture.ts";
+import { attachByHand } from "../workers/hand-worker.fixture.ts";
 import { readLog, refusal, reset, rowOf, told, updatesOf } from "./session-life.fixture.ts";
 
 describe("resetting a session", () => {

@@ -17,7 +17,7 @@ import {
 import { ErrorReason, failedWith, failureFacts } from "../../kernel/errors.ts";
 import { newId } from "../../kernel/id.ts";
 import { FrameQueue } from "../../kernel/stream/frame-queue.ts";
-import { attachByHand } from "../runs/hand-worker.fixture.ts";
+import { attachByHand } from "../workers/hand-worker.fixture.ts";
 
 const finishedAs = (status: RunStatus) => ({ case: "runFinished", value: { status } }) as const;
 const textDelta = { case: "textDelta", value: { blockId: "1.1.0", offset: 0n, text: "hm" } } as const;

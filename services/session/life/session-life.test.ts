@@ -16,7 +16,7 @@ import {
 } from "../../../test/support/session-service.ts";
 import { ErrorReason } from "../../kernel/errors.ts";
 import { newId } from "../../kernel/id.ts";
-import { attachByHand } from "../runs/hand-worker.fixture.ts";
+import { attachByHand } from "../workers/hand-worker.fixture.ts";
 import { refusal, reset, rowOf, told, updatesOf } from "./session-life.fixture.ts";
 
 const finish = { case: "runFinished", value: { status: RunStatus.COMPLETED } } as const;

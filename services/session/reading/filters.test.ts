@@ -13,7 +13,7 @@ import {
 } from "../../../test/support/session-service.ts";
 import { ErrorReason, failureFacts } from "../../kernel/errors.ts";
 import { readEventRange } from "../../kernel/event/wire/read-event-range.ts";
-import { attachByHand } from "../runs/hand-worker.fixture.ts";
+import { attachByHand } from "../workers/hand-worker.fixture.ts";
 import { openWatch } from "./watch-stream.fixture.ts";
 
 const messages = { include: ["message_received"] };

@@ -10,7 +10,7 @@ import {
   sendWords,
   startSessionService,
 } from "../../../test/support/session-service.ts";
-import { attachByHand } from "../runs/hand-worker.fixture.ts";
+import { attachByHand } from "../workers/hand-worker.fixture.ts";
 
 /** A session in which a run says numbers, each in a delta of its own. */
 async function startCounting(session: RunningSession) {

@@ -13,7 +13,7 @@ import { MemoryBus } from "../../kernel/bus/memory/memory-bus.ts";
 import { ErrorReason } from "../../kernel/errors.ts";
 import type { StoredEvent } from "../../kernel/event/stored-event.ts";
 import { newId } from "../../kernel/id.ts";
-import { attachByHand } from "../runs/hand-worker.fixture.ts";
+import { attachByHand } from "../workers/hand-worker.fixture.ts";
 import { openWatch } from "./watch-stream.fixture.ts";
 
 /** Events of the log that `sendWords` begins: message, title, run. */

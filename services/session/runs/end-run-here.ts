@@ -9,8 +9,8 @@ import { RunFailureSchema, RunStatus } from "../../../gen/atoll/event/v1/run_eve
 import { ErrorReason } from "../../kernel/errors.ts";
 import { encodeEvent } from "../../kernel/event/encode-event.ts";
 import type { SessionDeps } from "../session-deps.ts";
+import type { RunLease } from "../workers/run-lease.ts";
 import { followUpOf } from "./follow-up.ts";
-import type { RunLease } from "./run-lease.ts";
 
 export async function endRunHere(deps: SessionDeps, lease: RunLease): Promise<void> {
   const { cancel, attempt } = lease;

@@ -13,7 +13,7 @@ import {
 } from "../../../test/support/session-service.ts";
 import { ErrorReason, failedWith } from "../../kernel/errors.ts";
 import { newId } from "../../kernel/id.ts";
-import { attachByHand, heldOf } from "./hand-worker.fixture.ts";
+import { attachByHand, heldOf } from "../workers/hand-worker.fixture.ts";
 
 const finish = { case: "runFinished", value: { status: RunStatus.COMPLETED } } as const;
 const stepStarted = (messageIds: string[] = []) => ({ case: "stepStarted", value: { messageIds } }) as const;

@@ -1,7 +1,7 @@
 /** How a tool call stands, in a word or two. */
 
 import { ApprovalDecision, ToolOutcome } from "../../../gen/atoll/event/v1/tool_events_pb.ts";
-import type { ToolCall } from "../../client/conversation.ts";
+import type { ToolCall } from "../../client/fold/conversation.ts";
 
 export interface CallStatus {
   readonly tone: "busy" | "good" | "warn" | "bad";

@@ -2,7 +2,7 @@
 
 import { useCallback, useEffect, useState } from "react";
 import { SessionState } from "../../../gen/atoll/event/v1/log_events_pb.ts";
-import type { Conversation, RunTurn, Turn } from "../../client/conversation.ts";
+import type { Conversation, RunTurn, Turn } from "../../client/fold/conversation.ts";
 import { newRequestId } from "../../client/new-request-id.ts";
 import { Composer } from "../composing/composer.tsx";
 import type { Outgoing } from "../composing/use-send.ts";

@@ -1,5 +1,5 @@
 /** Events that nobody can have any more (L9: a loss is shown). */
-import type { LostRange } from "../../client/conversation.ts";
+import type { LostRange } from "../../client/fold/conversation.ts";
 
 export function LostRangeView({ range }: { readonly range: LostRange }) {
   const count = range.lastSeq - range.firstSeq + 1;

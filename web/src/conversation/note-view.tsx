@@ -1,5 +1,5 @@
 /** What happened to a run besides its output, in a line. */
-import type { Note } from "../../client/conversation.ts";
+import type { Note } from "../../client/fold/conversation.ts";
 
 export function NoteView({ note }: { readonly note: Note["note"] }) {
   return <p className="note">{describe(note)}</p>;

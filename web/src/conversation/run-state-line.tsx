@@ -1,6 +1,6 @@
 /** How a run stands: one quiet line below it. */
 import { ParkReason, Phase, RunStatus } from "../../../gen/atoll/event/v1/run_events_pb.ts";
-import type { RunTurn } from "../../client/conversation.ts";
+import type { RunTurn } from "../../client/fold/conversation.ts";
 import { durationText } from "../relative-time.ts";
 
 export function RunStateLine({ run }: { readonly run: RunTurn }) {

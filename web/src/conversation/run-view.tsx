@@ -1,6 +1,6 @@
 /** A run: the agent's thoughts, tool calls and answer, and how it stands. */
 import { memo } from "react";
-import type { OutputBlock, RunItem, RunTurn } from "../../client/conversation.ts";
+import type { OutputBlock, RunItem, RunTurn } from "../../client/fold/conversation.ts";
 import { Markdown } from "../markdown/markdown.tsx";
 import { NoteView } from "./note-view.tsx";
 import { RunStateLine } from "./run-state-line.tsx";

@@ -1,5 +1,5 @@
 /** The model's reasoning, folded away until somebody wants it. */
-import type { OutputBlock } from "../../client/conversation.ts";
+import type { OutputBlock } from "../../client/fold/conversation.ts";
 import { ChevronIcon, ThoughtIcon } from "../icons.tsx";
 
 export function ThinkingBlock({ block, isStreaming }: { readonly block: OutputBlock; readonly isStreaming: boolean }) {

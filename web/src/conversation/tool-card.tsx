@@ -1,5 +1,5 @@
-import type { CallState, ToolCall } from "../../client/conversation.ts";
-import { indentJson, previewJson } from "../../client/show-json.ts";
+import type { CallState, ToolCall } from "../../client/fold/conversation.ts";
+import { indentJson, previewJson } from "../../client/fold/show-json.ts";
 import { ChevronIcon, ToolIcon } from "../icons.tsx";
 import { durationText } from "../relative-time.ts";
 import { describeCall } from "./call-status.ts";

@@ -1,6 +1,6 @@
 /** Follows one session for as long as it is shown; draws at most once a frame, however fast events arrive. */
 import { useCallback, useEffect, useState } from "react";
-import type { Conversation } from "../../client/conversation.ts";
+import type { Conversation } from "../../client/fold/conversation.ts";
 import { followConversation } from "../../client/follow-conversation.ts";
 import type { ConnectionState } from "../../client/subscribe.ts";
 import { explainError } from "../explain-error.ts";

@@ -1,6 +1,6 @@
 /** What the person said. */
 import { memo } from "react";
-import type { UserMessage } from "../../client/conversation.ts";
+import type { UserMessage } from "../../client/fold/conversation.ts";
 import { ContentBlocks } from "./content-blocks.tsx";
 
 export const UserMessageView = memo(function UserMessageView({ message }: { readonly message: UserMessage }) {
