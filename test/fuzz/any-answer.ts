@@ -1,6 +1,6 @@
 /** What a tool's server may answer a call with: good, odd, broken, large, or no answer of MCP at all. */
 import fc from "fast-check";
-import { makeGif, makeJpeg, makePng } from "../support/fake-anthropic/pictures.ts";
+import { makeGif, makeJpeg, makePng } from "../support/fake-anthropic/requests/pictures.ts";
 import type { Answer } from "../support/sloppy-mcp/script.ts";
 
 const pictures = [makePng(2, 2), makeJpeg(3, 2), makeGif(2, 3), makePng(9_000, 1), new Uint8Array(), Buffer.from("no")];

@@ -21,7 +21,7 @@ import { createLog } from "../../services/kernel/log.ts";
 import { judgeTools } from "../../services/toolrouter/listing/judge-tools.ts";
 import { http, type RunningRouter, startRouter } from "../../services/toolrouter/toolrouter.fixture.ts";
 import { verifies } from "../requirements.ts";
-import { anyChanges, changedPieces, soundLines } from "../support/fake-anthropic/changed-wire.ts";
+import { anyChanges, changedPieces, soundLines } from "../support/fake-anthropic/answers/changed-wire.ts";
 import { text } from "../support/fake-anthropic/script.ts";
 import { startFakeAnthropic } from "../support/fake-anthropic/start-fake-anthropic.ts";
 import type { Answer } from "../support/sloppy-mcp/script.ts";

@@ -2,7 +2,7 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { RunStatus } from "../../../gen/atoll/event/v1/run_events_pb.ts";
 import { verifies } from "../../../test/requirements.ts";
-import { makePng } from "../../../test/support/fake-anthropic/pictures.ts";
+import { makePng } from "../../../test/support/fake-anthropic/requests/pictures.ts";
 import { apiError, text } from "../../../test/support/fake-anthropic/script.ts";
 import { ErrorReason } from "../../kernel/errors.ts";
 import { bodiesOf } from "../real-model.fixture.ts";

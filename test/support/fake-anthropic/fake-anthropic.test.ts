@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, expect, it } from "vitest";
-import { makeGif, makeJpeg, makePng } from "./pictures.ts";
+import { signThinking } from "./answers/signature.ts";
+import { makeGif, makeJpeg, makePng } from "./requests/pictures.ts";
 import { apiError, type FakeReply } from "./script.ts";
-import { signThinking } from "./signature.ts";
 import { type FakeAnthropic, type FakeAnthropicOptions, startFakeAnthropic } from "./start-fake-anthropic.ts";
 
 let fake: FakeAnthropic | undefined;

@@ -1,7 +1,7 @@
 /** What was asked and how it ended, in memory and, when asked for, in a file that survives the process. */
 import { appendFileSync } from "node:fs";
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
-import type { Outcome } from "./send-answer.ts";
+import type { Outcome } from "./answers/send-answer.ts";
 
 export interface RecordedRequest {
   /** From 0. */

@@ -1,6 +1,6 @@
 /** What the fake API is told to answer. */
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { AnswerEvent, ApiEvent } from "./api-event.ts";
+import type { AnswerEvent, ApiEvent } from "./answers/api-event.ts";
 
 export type FakeBlock =
   | { readonly type: "text"; readonly text: string }

@@ -8,16 +8,16 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { parseExact } from "../../../services/kernel/json/exact-json.ts";
-import { answerEvents, answerMessage, frame, startEvent } from "./answer-events.ts";
+import { answerEvents, answerMessage, frame, startEvent } from "./answers/answer-events.ts";
+import { createPacer } from "./answers/pacer.ts";
+import { type Outcome, type Sending, sendEvents, sendRaw, sendTokens } from "./answers/send-answer.ts";
+import { tokenFrames, tokenText } from "./answers/token-frames.ts";
 import { type ApiProblem, errorBody, problemOf } from "./error-body.ts";
-import { fakeModel, fakeModels, modelBody } from "./fake-models.ts";
-import { isObject } from "./is-object.ts";
-import { createPacer } from "./pacer.ts";
 import { createRequestHistory, type RecordedRequest } from "./request-history.ts";
+import { fakeModel, fakeModels, modelBody } from "./requests/fake-models.ts";
+import { isObject } from "./requests/is-object.ts";
+import { validateRequest } from "./requests/validate-request.ts";
 import { type FakeReply, type FakeScript, type FakeUsage, replyOf } from "./script.ts";
-import { type Outcome, type Sending, sendEvents, sendRaw, sendTokens } from "./send-answer.ts";
-import { tokenFrames, tokenText } from "./token-frames.ts";
-import { validateRequest } from "./validate-request.ts";
 
 export interface FakeAnthropicOptions {
   /** Default: text of `tokens` tokens. */

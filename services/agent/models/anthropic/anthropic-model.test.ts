@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { makePng } from "../../../../test/support/fake-anthropic/pictures.ts";
+import { makePng } from "../../../../test/support/fake-anthropic/requests/pictures.ts";
 import { apiError, type FakeBlock, type FakeReply, text } from "../../../../test/support/fake-anthropic/script.ts";
 import { assistant, call, gather, requestOf, result, tool, user } from "../collect-parts.fixture.ts";
 import type { ModelBlock } from "../model.ts";

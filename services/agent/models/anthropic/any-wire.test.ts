@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Event } from "../../../../gen/atoll/event/v1/event_pb.ts";
 import { RunStatus } from "../../../../gen/atoll/event/v1/run_events_pb.ts";
 import { verifies } from "../../../../test/requirements.ts";
-import { anyChanges, changedPieces, soundLines } from "../../../../test/support/fake-anthropic/changed-wire.ts";
+import { anyChanges, changedPieces, soundLines } from "../../../../test/support/fake-anthropic/answers/changed-wire.ts";
 import { text } from "../../../../test/support/fake-anthropic/script.ts";
 import {
   type FakeAnthropic,

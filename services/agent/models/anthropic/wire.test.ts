@@ -1,7 +1,7 @@
 import { ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { verifies } from "../../../../test/requirements.ts";
-import type { ApiEvent } from "../../../../test/support/fake-anthropic/api-event.ts";
+import type { ApiEvent } from "../../../../test/support/fake-anthropic/answers/api-event.ts";
 import type { FakeBlock, FakeReply } from "../../../../test/support/fake-anthropic/script.ts";
 import {
   type FakeAnthropic,

@@ -2,7 +2,7 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { verifies } from "../../../../../test/requirements.ts";
-import { validateTools } from "../../../../../test/support/fake-anthropic/validate-tools.ts";
+import { validateTools } from "../../../../../test/support/fake-anthropic/requests/validate-tools.ts";
 import { legalPropertyNames } from "./property-names.ts";
 
 const object = (properties: JsonObject, more: JsonObject = {}): JsonObject => ({ type: "object", properties, ...more });

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { verifies } from "../../../../../test/requirements.ts";
-import { makePng } from "../../../../../test/support/fake-anthropic/pictures.ts";
-import { validateRequest } from "../../../../../test/support/fake-anthropic/validate-request.ts";
+import { makePng } from "../../../../../test/support/fake-anthropic/requests/pictures.ts";
+import { validateRequest } from "../../../../../test/support/fake-anthropic/requests/validate-request.ts";
 import { assistant, call, requestOf, result, tool, user } from "../../collect-parts.fixture.ts";
 import type { ModelBlock, ModelMessage } from "../../model.ts";
 import { missingResultText, repairHistory } from "./repair-history.ts";

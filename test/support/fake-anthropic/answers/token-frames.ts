@@ -1,6 +1,7 @@
 /** Chunks of a text answer of N tokens, built once per N: the bench's answers cost a write a token and no more. */
+
+import type { FakeUsage } from "../script.ts";
 import { blockDelta, blockStart, blockStop, endEvents, frame, pingEvent } from "./answer-events.ts";
-import type { FakeUsage } from "./script.ts";
 
 export interface TokenFrames {
   /** What follows message_start at once. */

@@ -1,9 +1,9 @@
 /** Writes an answer's events to the client: at once or paced, whole or broken off. */
 import type { ServerResponse } from "node:http";
+import type { FakeBreak, FakeReply } from "../script.ts";
 import { frame as apiFrame } from "./answer-events.ts";
 import type { AnswerEvent } from "./api-event.ts";
 import type { Pacer } from "./pacer.ts";
-import type { FakeBreak, FakeReply } from "./script.ts";
 import type { TokenFrames } from "./token-frames.ts";
 
 /** How a call ended. */

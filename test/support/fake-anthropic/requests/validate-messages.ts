@@ -1,8 +1,8 @@
 /** The API's rules for a conversation: turns, blocks, and that each call is answered in the very next message. */
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
-import { type ApiProblem, invalid } from "./error-body.ts";
+import { isSigned } from "../answers/signature.ts";
+import { type ApiProblem, invalid } from "../error-body.ts";
 import { isObject } from "./is-object.ts";
-import { isSigned } from "./signature.ts";
 import { validateImage } from "./validate-image.ts";
 
 const callId = /^[a-zA-Z0-9_-]+$/;

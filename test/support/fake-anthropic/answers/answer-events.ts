@@ -5,8 +5,8 @@
  * with the cumulative usage and the stop reason, then message_stop; one ping after the first block starts.
  */
 import type { JsonObject } from "@bufbuild/protobuf";
+import type { FakeBlock, FakeUsage } from "../script.ts";
 import type { AnswerEvent, ApiEvent } from "./api-event.ts";
-import type { FakeBlock, FakeUsage } from "./script.ts";
 import { signThinking } from "./signature.ts";
 
 export interface Answer {

@@ -1,6 +1,6 @@
 /** The API's rules for a picture: its type, its bytes and its size. */
 import type { JsonObject } from "@bufbuild/protobuf";
-import { type ApiProblem, invalid } from "./error-body.ts";
+import { type ApiProblem, invalid } from "../error-body.ts";
 import { readPictureHeader } from "./picture-header.ts";
 
 const imageTypes = ["image/jpeg", "image/png", "image/gif", "image/webp"];

@@ -4,8 +4,8 @@
  * Stricter than the API in one place: neighbours of one role are refused, not merged, so that tests see them.
  */
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { type ApiProblem, invalid, problemOf } from "../error-body.ts";
 import { countTokens } from "./count-tokens.ts";
-import { type ApiProblem, invalid, problemOf } from "./error-body.ts";
 import { fakeModel } from "./fake-models.ts";
 import { isObject } from "./is-object.ts";
 import { validateMessages } from "./validate-messages.ts";

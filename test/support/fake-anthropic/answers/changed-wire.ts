@@ -1,8 +1,8 @@
 /** What a wire, a proxy or another maker of the API may do to a sound answer, for property tests. */
 import fc from "fast-check";
+import type { FakeBlock } from "../script.ts";
 import { answerEvents } from "./answer-events.ts";
 import type { ApiEvent } from "./api-event.ts";
-import type { FakeBlock } from "./script.ts";
 
 /** The lines of a sound answer, one event each. */
 export function soundLines(blocks: readonly FakeBlock[]): string[] {

@@ -1,7 +1,7 @@
 /** The API's rules for tools: names, property keys anywhere in a schema, and that a schema is one of JSON Schema 2020-12. */
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import { type ApiProblem, invalid } from "./error-body.ts";
+import { type ApiProblem, invalid } from "../error-body.ts";
 import { isObject } from "./is-object.ts";
 
 const toolName = /^[a-zA-Z0-9_-]{1,128}$/;
