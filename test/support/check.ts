@@ -67,7 +67,12 @@ function checkBreaking(): Outcome {
   if (gitFolder === undefined) return { kind: "skipped", why: "this is no git checkout" };
   const main = ["main", "origin/main"].find((ref) => askGit("cat-file", "-t", `${ref}:buf.yaml`) !== undefined);
   if (main === undefined) return { kind: "skipped", why: "git main holds no contracts yet" };
-  return runTool("buf", "breaking", "--against", `${gitFolder}#format=git,ref=${main}`);
+  return runTool("buf", "breaking", "proto", "--against", `${gitFolder}#format=git,ref=${main}`);
+}
+
+/** With the contracts as they were when v1 was frozen: an image of all files, without comments (`buf build`). */
+function checkFrozen(): Outcome {
+  return runTool("buf", "breaking", "proto", "--against", "proto/frozen-v1.binpb", "--exclude-imports");
 }
 
 function checkSizes(): Outcome {
@@ -79,6 +84,7 @@ const steps: readonly Step[] = [
   { name: "generated code is fresh", run: checkGenerated },
   { name: "buf lint", run: () => runTool("buf", "lint") },
   { name: "buf breaking against main", run: checkBreaking },
+  { name: "buf breaking against the frozen v1", run: checkFrozen },
   { name: "biome", run: () => runTool("biome", "check", "--diagnostic-level=warn", "--error-on-warnings") },
   { name: "sizes and cycles", run: checkSizes },
   { name: "tsc", run: () => runTool("tsc", "-p", "tsconfig.json") },
