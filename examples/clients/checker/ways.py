@@ -203,7 +203,7 @@ class Reading:
         first, seen, before = True, [], 0
         for response in self.mesh.responses(stream):
             if first:
-                self.report.check(not response.entries and bool(response.log_id), "the index feed begins with what it is")
+                self.report.check(not response.entries and bool(response.cursor.log_id), "the index feed begins with what it is")
             for entry in response.entries:
                 self.report.check(entry.seq > before, "the seqs of the index feed rise", f"{entry.seq} after {before}")
                 before = entry.seq

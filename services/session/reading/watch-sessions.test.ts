@@ -10,7 +10,7 @@ import {
   takeUp,
 } from "../../../test/support/session-service.ts";
 import { MemoryBus } from "../../kernel/bus/memory/memory-bus.ts";
-import { ErrorReason } from "../../kernel/errors.ts";
+import { ErrorReason, failureFacts } from "../../kernel/errors.ts";
 import type { StoredEvent } from "../../kernel/event/stored-event.ts";
 import { newId } from "../../kernel/id.ts";
 import { attachByHand } from "../workers/hand-worker.fixture.ts";
@@ -110,16 +110,18 @@ describe("a watcher", () => {
     expectDense(watch.events(1));
   });
 
-  it("must name what it watches", async () => {
+  it("of a session without a name is told so, and of nothing at all is none: the stream breaks", async () => {
     const watch = openWatch(await startSessionService());
-    watch.send({ watchId: 1n });
     watch.create(2, "");
-    for (const watchId of [1, 2]) {
-      expect(await watch.endOf(watchId)).toMatchObject({
-        code: Code.InvalidArgument,
-        reason: ErrorReason.FIELD_INVALID,
-      });
-    }
+    expect(await watch.endOf(2)).toMatchObject({ code: Code.InvalidArgument, reason: ErrorReason.FIELD_INVALID });
+    expect(watch.isOver()).toBe(false);
+    watch.send({ watchId: 1n });
+    await watch.until(watch.isOver);
+    const broke = watch.error() ?? expect.fail("it ended well");
+    expect(failureFacts(broke)).toMatchObject({
+      reason: ErrorReason.FIELD_INVALID,
+      fields: [{ path: "create.target" }],
+    });
   });
 
   it("of a run's token sees the run's session and no other", async () => {

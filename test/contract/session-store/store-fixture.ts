@@ -217,7 +217,6 @@ export async function startRun(store: SessionStore): Promise<Claimed> {
 export function batchOf(run: RunRow, batchNo: number, changes: Partial<WorkerBatch> = {}): WorkerBatch {
   const { tenant, sessionId, runId, epoch } = run;
   const { events = [delta(runId, `batch ${batchNo}`)] } = changes;
-  const callEvents = events.map((bytes) => fromBinary(EventSchema, bytes)).filter(isCallEvent);
   return {
     tenant,
     sessionId,
@@ -227,7 +226,7 @@ export function batchOf(run: RunRow, batchNo: number, changes: Partial<WorkerBat
     events,
     actedCommandId: 0,
     readMessageIds: [],
-    callEvents,
+    callEvents: changes.callEvents ?? events.map((bytes) => fromBinary(EventSchema, bytes)).filter(isCallEvent),
     finish: undefined,
     ...changes,
   };

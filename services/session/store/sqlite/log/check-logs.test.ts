@@ -89,7 +89,7 @@ describe(`checking stored logs ${verifies("S1", "L9")}`, () => {
       import { openSqliteSessionStore } from ${JSON.stringify(join(import.meta.dirname, "../sqlite-session-store.ts"))};
       const { sessionId, tenant, runId } = ${JSON.stringify({ ...run, failure: "", options: "" })};
       const store = openSqliteSessionStore(${JSON.stringify(folder)}, Date.now);
-      await store.appendBatch({ tenant, sessionId, runId, epoch: 1, batchNo: 4, events: [Uint8Array.of(0x82, 2, 0)], actedCommandId: 0 });
+      await store.appendBatch({ tenant, sessionId, runId, epoch: 1, batchNo: 4, events: [Uint8Array.of(0x82, 2, 0)], actedCommandId: 0, callEvents: [] });
       process.kill(process.pid, "SIGKILL");`;
     const { signal } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
     expect(signal).toBe("SIGKILL");

@@ -64,7 +64,7 @@ async function writeRuns({
     if (sessionId === "damaged" && body !== undefined) {
       deltas[0] = Uint8Array.of(...encodeEvent({ runId: run.runId, step: 1, attempt: 1 }), ...body);
     }
-    await append(store, batchOf(run, 1, { events: deltas }));
+    await append(store, batchOf(run, 1, { events: deltas, callEvents: [] }));
     await append(store, lastBatchOf(run, 2));
   }
 }
@@ -135,7 +135,7 @@ describe(`a log with a broken page ${verifies("L9")}`, () => {
       const { run } = await claimOne(store);
       const text = (sessionId === "damaged" ? "Q" : "P").repeat(30_000);
       const body = { case: "textDelta", value: { blockId: "1.1.0", offset: 0n, text } } as const;
-      await append(store, batchOf(run, 1, { events: [encodeEvent({ runId: run.runId, body })] }));
+      await append(store, batchOf(run, 1, { events: [encodeEvent({ runId: run.runId, body })], callEvents: [] }));
       runs.push(run);
     }
     return runs;
