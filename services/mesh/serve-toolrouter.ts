@@ -1,4 +1,4 @@
-/** Starts the tool router with its ledger, its blobs and the folder that its servers work in. */
+/** The tool router with its ledger, its blobs and the folder that its servers work in. */
 import { createClient } from "@connectrpc/connect";
 import { Scope as AuthScope } from "../../gen/atoll/auth/v1/options_pb.ts";
 import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
@@ -8,11 +8,12 @@ import { makeWorkspaceDir } from "../kernel/config/folders/data-dir.ts";
 import { principalOf, scopeOf } from "../kernel/rpc/call-context.ts";
 import { openBlobStore } from "../kernel/store/open-blob-store.ts";
 import { openCallLedger } from "../toolrouter/ledger/open-call-ledger.ts";
-import { closeTimeoutMs, startToolRouter } from "../toolrouter/register.ts";
+import { closeTimeoutMs, startToolRouter, type ToolRouterPart } from "../toolrouter/register.ts";
 import { settingsOf } from "../toolrouter/servers/server-settings.ts";
 import type { Wiring } from "./wiring.ts";
 
-export async function serveToolRouter(wiring: Wiring): Promise<void> {
+/** Its servers are not started yet. */
+export async function serveToolRouter(wiring: Wiring): Promise<ToolRouterPart> {
   const { config, clock, lifecycle, served } = wiring;
   const nowMs = (): number => clock.nowMs();
   await makeWorkspaceDir(config.workspaceDir);
@@ -35,4 +36,5 @@ export async function serveToolRouter(wiring: Wiring): Promise<void> {
   });
   await lifecycle.register({ name: "toolrouter", close: () => toolRouter.close(), closeTimeoutMs });
   served.addPart("toolrouter", ToolRouterService, toolRouter.routes);
+  return toolRouter;
 }

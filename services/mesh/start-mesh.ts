@@ -118,7 +118,7 @@ async function start(options: StartOptions, lifecycle: Lifecycle): Promise<Mesh>
   let port: Port | undefined;
   const session =
     services.has("session") && signing !== undefined ? await serveSession(wiring, signing.signer) : undefined;
-  if (services.has("toolrouter")) await serveToolRouter(wiring);
+  const toolRouter = services.has("toolrouter") ? await serveToolRouter(wiring) : undefined;
   const agent = services.has("agent") ? await serveAgent(wiring) : undefined;
   const connections = (): number => port?.connections() ?? 0;
   const describe = () => describeInstance(wiring, { startedAtMs, connections, session, agent });
@@ -132,6 +132,8 @@ async function start(options: StartOptions, lifecycle: Lifecycle): Promise<Mesh>
     await Promise.race([agent.worker.attached(), clock.sleep(firstAttachMs)]);
   }
   port.announce();
+  // Last: what their start takes would be taken from ours, and a turn waits for those that it needs.
+  toolRouter?.startServers();
   const { url } = port;
   return { url, token: signing?.localToken ?? "", lifecycle, connections, createLink: () => createLink(links) };
 }

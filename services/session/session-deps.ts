@@ -38,8 +38,8 @@ export interface SessionSettings extends KeyRouting {
   readonly agents: ReadonlyMap<string, ConfiguredAgent>;
   /** Silence after which a session without runs is idle, when it has no timeout of its own. Default 1 800 000. */
   readonly idleTimeoutMs: number;
-  /** The IANA time zone of daily resets. Default: the machine's. */
-  readonly timeZone: string;
+  /** The IANA time zone of daily resets. Undefined, the default: the machine's. */
+  readonly timeZone: string | undefined;
   /** Days that events are kept; 0, the default, keeps all, and so it is with the other two. */
   readonly retentionDays: number;
   /** The newest events of a session that are kept. */

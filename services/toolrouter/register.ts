@@ -1,4 +1,4 @@
-/** Starts the tool router and keeps its MCP servers running until it is closed. */
+/** The tool router: its calls and its MCP servers, which it keeps running until it is closed. */
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { ToolRouterService } from "../../gen/atoll/tool/v1/tool_router_service_pb.ts";
 import type { Clock } from "../kernel/clock.ts";
@@ -37,6 +37,8 @@ export interface ToolRouterPart {
   readonly routes: (router: ConnectRouter) => void;
   /** MCP servers that answer, and calls that run. */
   readonly counts: () => { readonly readyServers: number; readonly calls: number };
+  /** Begins to connect to the servers and returns at once. Until then they are starting. */
+  readonly startServers: () => void;
   /** Ends the MCP servers; calls in flight end as unknown and are recorded. The stores stay open. */
   readonly close: () => Promise<void>;
 }
@@ -44,7 +46,7 @@ export interface ToolRouterPart {
 /** How long `close` may take: a server that heeds no signal takes 4 s (README, Bounds of a stop), the ledger the rest. */
 export const closeTimeoutMs = 6_000;
 
-/** Begins to connect to the servers and returns at once. */
+/** Nothing of its servers is started yet. */
 export function startToolRouter(deps: ToolRouterDeps): ToolRouterPart {
   const servers = new ToolServers(deps);
   const checks = new ArgumentChecks(deps);
@@ -54,13 +56,13 @@ export function startToolRouter(deps: ToolRouterDeps): ToolRouterPart {
     requireRun: createRequireRun(deps.session, deps.clock),
   });
   const sweeping = sweepCallsEvery(deps);
-  servers.start();
   return {
     routes: (router) => registerService(router, ToolRouterService, service),
     counts: () => ({
       readyServers: servers.all.filter(({ state }) => state.kind === "ready").length,
       calls: gate.runningCalls,
     }),
+    startServers: () => servers.start(),
     async close() {
       sweeping.stop();
       await servers.stop();

@@ -76,6 +76,7 @@ export async function startRouter(
     callerOf: () => caller(),
     session,
   });
+  part.startServers();
   const client = createClient(ToolRouterService, checkReasons(createRouterTransport(part.routes)));
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {

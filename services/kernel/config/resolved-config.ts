@@ -59,8 +59,8 @@ export interface ResolvedSessions {
   /** In the order in which they are tried; their agents are among `agents`. */
   readonly bindings: readonly ScopeBinding[];
   readonly cachedSessions: number;
-  /** An IANA name that this process knows. */
-  readonly timeZone: string;
+  /** An IANA name that this process knows; undefined is the machine's. */
+  readonly timeZone: string | undefined;
   /** 0 keeps all, as do the other two. */
   readonly retentionDays: number;
   readonly maxLogEvents: number;

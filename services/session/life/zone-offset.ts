@@ -3,18 +3,20 @@
 /**
  * By how many milliseconds the zone's wall clock is ahead of UTC at a time, daylight saving included.
  *
- * @param timeZone An IANA name that this process knows; another one throws a RangeError here.
+ * @param timeZone An IANA name that this process knows; with another one the function throws a RangeError. Undefined: the machine's.
  */
-export function zoneOffset(timeZone: string): (atMs: number) => number {
-  const known = offsets.get(timeZone) ?? createOffset(timeZone);
-  offsets.set(timeZone, known);
-  return known;
+export function zoneOffset(timeZone: string | undefined): (atMs: number) => number {
+  return (atMs) => {
+    const known = offsets.get(timeZone) ?? createOffset(timeZone);
+    offsets.set(timeZone, known);
+    return known(atMs);
+  };
 }
 
-/** A formatter is dear to make; a process has one zone. */
-const offsets = new Map<string, (atMs: number) => number>();
+/** A formatter is dear to make, the first one takes a tenth of a start; a process has one zone. */
+const offsets = new Map<string | undefined, (atMs: number) => number>();
 
-function createOffset(timeZone: string): (atMs: number) => number {
+function createOffset(timeZone: string | undefined): (atMs: number) => number {
   const format = new Intl.DateTimeFormat("en-US", {
     timeZone,
     calendar: "iso8601",

@@ -9,9 +9,8 @@ import type { Tool } from "../../../gen/atoll/tool/v1/tool_pb.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import type { Log } from "../../kernel/log.ts";
 import type { CatalogTool } from "../catalog/tool-catalog.ts";
-import { listServerTools, type ToolListing } from "../listing/list-server-tools.ts";
+import type { ToolListing } from "../listing/list-server-tools.ts";
 import { ListingQueue } from "../listing/listing-queue.ts";
-import { connectMcp } from "../mcp/connect-mcp.ts";
 import type { McpConnection } from "../mcp/mcp-connection.ts";
 import { visibleProblem } from "../problem-text.ts";
 import type { McpServerSettings } from "./server-settings.ts";
@@ -24,6 +23,7 @@ const stableAfterMs = 10_000;
 export type ServerState =
   /** Switched off, or the router is closing. */
   | { readonly kind: "stopped"; readonly problem: string }
+  /** Also one that is yet to be started: who needs it waits. */
   | { readonly kind: "starting"; readonly problem: string }
   | {
       readonly kind: "ready";
@@ -55,7 +55,7 @@ export class ServerSupervisor {
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #onChange: () => void;
-  #state: ServerState = { kind: "stopped", problem: "" };
+  #state: ServerState;
   #restarts = 0;
   #failures = 0;
   /** Ends the present life: its start, its backoff, its connection. */
@@ -68,7 +68,8 @@ export class ServerSupervisor {
   constructor(options: SupervisorOptions) {
     this.name = options.name;
     this.settings = options.settings;
-    this.#state = { kind: "stopped", problem: visibleProblem(options.settings.problem) };
+    const { disabled, problem } = options.settings;
+    this.#state = { kind: disabled ? "stopped" : "starting", problem: visibleProblem(problem) };
     this.#log = options.log.child({ mcpServer: options.name });
     this.#clock = options.clock;
     this.#onChange = options.onChange;
@@ -158,6 +159,8 @@ export class ServerSupervisor {
       const { target, startTimeoutMs } = this.settings;
       const [log, clock] = [this.#log, this.#clock];
       const onToolsChanged = (): void => lists.request();
+      // Only now, as all that judges its tools: the mesh is ready before it, and one without servers needs none of it.
+      const { connectMcp } = await import("../mcp/connect-mcp.ts");
       connection = await connectMcp({ target, timeoutMs: startTimeoutMs, onToolsChanged, signal, log, clock });
       const listing = await this.#listTools(connection, signal);
       if (signal.aborted) throw new Error("it was stopped while it was starting");
@@ -219,6 +222,7 @@ export class ServerSupervisor {
 
   async #listTools(connection: McpConnection, signal: AbortSignal): Promise<ToolListing> {
     const parts = { clock: this.#clock, log: this.#log };
+    const { listServerTools } = await import("../listing/list-server-tools.ts");
     return await listServerTools(this.name, this.settings, connection, signal, parts);
   }
 

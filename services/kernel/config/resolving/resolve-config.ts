@@ -177,10 +177,9 @@ function resolveSessions(
   report: ReportProblem,
 ): ResolvedSessions {
   const { sessions } = reading.message;
-  const machineZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   return {
     ...withDefaults(SessionsConfigSchema, sessions, defaults.sessions),
-    timeZone: check("sessions.timeZone", sessions?.timeZone, parseTimeZone) ?? machineZone,
+    timeZone: check("sessions.timeZone", sessions?.timeZone, parseTimeZone),
     maxLogBytes: Number(sessions?.maxLogBytes ?? 0n) || defaults.sessionsMaxLogBytes,
     directScope: (sessions?.directScope || defaults.sessionsDirectScope) as DirectScope,
     bindings: resolveBindings(sessions?.bindings ?? {}, new Set(agents.keys()), reading, report),

@@ -14,6 +14,7 @@ import {
 } from "@bufbuild/protobuf";
 import { field as fieldRules } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { FieldProblem } from "../../errors.ts";
+import { contentOf } from "./rules/field-content.ts";
 
 /** Values of one google.protobuf.Struct in all, and how deep they stand: no decoder of Protobuf reads deeper ones. */
 const maxStructValues = 10_000;
@@ -78,13 +79,6 @@ function isEmpty(schema: DescMessage): boolean {
 
 function isStruct({ message }: DescField): boolean {
   return message?.typeName === "google.protobuf.Struct";
-}
-
-function contentOf(message: Message, field: DescField): unknown {
-  const fields = message as unknown as Readonly<Record<string, unknown>>;
-  if (field.oneof === undefined) return fields[field.localName];
-  const chosen = fields[field.oneof.localName] as { readonly case?: string; readonly value?: unknown } | undefined;
-  return chosen?.case === field.localName ? chosen.value : undefined;
 }
 
 function problemOf(field: DescField, value: unknown, max: number | undefined): string | undefined {

@@ -9,7 +9,7 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import type { Clock } from "../../../kernel/clock.ts";
 import type { Log } from "../../../kernel/log.ts";
 import { type CheckEnd, CheckWorker, checkTimeoutMs, compileTimeoutMs } from "./check-worker.ts";
-import { type ArgumentCheck, type CompiledSchema, compileSchema } from "./compile-schema.ts";
+import type { ArgumentCheck, CompiledSchema } from "./compile-schema.ts";
 import { isCheapToCheck } from "./estimate-check.ts";
 
 /** Subschemas: compiling so many takes some 20 ms. */
@@ -68,7 +68,8 @@ export class ArgumentChecks {
   async check(schema: CheckedSchema, args: JsonObject): Promise<CheckOutcome> {
     const { hash, parts } = schema;
     if (parts <= maxPartsAtOnce && isCheapToCheck(schema.schema, args, maxStepsAtOnce)) {
-      const compiled = this.#compile(schema);
+      const compiled = this.#compiled.get(hash) ?? (await compile(schema));
+      this.#keep(hash, compiled);
       return compiled.kind === "usable" ? compiled.check(args) : { kind: "broken-schema", problem: compiled.problem };
     }
     const triedAtMs = this.#tooCostly.get(hash);
@@ -89,13 +90,11 @@ export class ArgumentChecks {
     for (const worker of [...this.#idle, ...this.#busy.keys()]) worker.close();
   }
 
-  #compile({ hash, schema }: CheckedSchema): CompiledSchema {
-    const found = this.#compiled.get(hash) ?? compileSchema(schema);
+  #keep(hash: string, compiled: CompiledSchema): void {
     this.#compiled.delete(hash);
     const oldest = this.#compiled.keys().next();
     if (this.#compiled.size >= maxCompiled && !oldest.done) this.#compiled.delete(oldest.value);
-    this.#compiled.set(hash, found);
-    return found;
+    this.#compiled.set(hash, compiled);
   }
 
   #handOut(): void {
@@ -156,3 +155,9 @@ const slowSchema = {
   kind: "broken-schema",
   problem: `it can't be made ready within ${compileTimeoutMs} ms`,
 } as const;
+
+/** The compiler is loaded with the first schema. */
+async function compile({ schema }: CheckedSchema): Promise<CompiledSchema> {
+  const { compileSchema } = await import("./compile-schema.ts");
+  return compileSchema(schema);
+}
