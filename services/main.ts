@@ -6,6 +6,7 @@
  * V8 would take on a machine with much memory, and the process 100 MB smaller.
  */
 import { setFlagsFromString } from "node:v8";
+import { nameSources } from "./cli/starting/name-sources.ts";
 import { keepCompiledModules } from "./kernel/config/compile-cache.ts";
 
 const leastNodeMajor = 24;
@@ -15,6 +16,7 @@ if (Number(process.versions.node.split(".")[0]) < leastNodeMajor) {
   process.exit(2);
 }
 keepCompiledModules();
+if (import.meta.filename.endsWith(".js")) nameSources(import.meta.url);
 // What the start allocates is garbage by the time it is ready: a young generation that does not grow meanwhile keeps it
 // from staying in memory for good.
 setFlagsFromString("--semi-space-growth-factor=1");
