@@ -8,6 +8,7 @@ import http from "node:http";
 import { dirname, join, resolve } from "node:path";
 import { freshProgramIn, programIn } from "../../bin/program.js";
 import { repository } from "./source-files.ts";
+import { writeLicences } from "./write-licences.ts";
 
 /**
  * `import "node:http"` reads each export, also those (WebSocket, CloseEvent, MessageEvent) that load all of fetch when they are read:
@@ -42,6 +43,8 @@ export async function buildProgram(root = repository): Promise<void> {
       main: join(root, "services/main.ts"),
       // A thread, which is started by the path of its file.
       "check-thread": join(root, "services/toolrouter/schema/checking/check-thread.ts"),
+      // The tool server of the default configuration, a process of its own.
+      "server-filesystem": join(root, "node_modules/@modelcontextprotocol/server-filesystem/dist/index.js"),
     },
     platform: "node",
     plugins: [httpWithoutFetch],
@@ -49,7 +52,7 @@ export async function buildProgram(root = repository): Promise<void> {
   });
   const folder = dirname(programIn(root));
   const fresh = `${folder}.${randomUUID()}`;
-  await bundle.write({
+  const { output } = await bundle.write({
     dir: fresh,
     format: "esm",
     entryFileNames: "[name].js",
@@ -57,6 +60,10 @@ export async function buildProgram(root = repository): Promise<void> {
     sourcemap: true,
   });
   await bundle.close();
+  writeLicences(
+    fresh,
+    output.flatMap((chunk) => (chunk.type === "chunk" ? chunk.moduleIds : [])),
+  );
   for (const file of readdirSync(fresh).filter((each) => each.endsWith(".map"))) dropSources(join(fresh, file));
   // Nobody finds half of it.
   rmSync(folder, { recursive: true, force: true });

@@ -4,8 +4,10 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { repository } from "./source-files.ts";
+import { vendorPackages } from "./vendor-packages.ts";
 
 interface PackageFile {
+  readonly dependencies: Readonly<Record<string, string>>;
   readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
 }
 
@@ -16,15 +18,20 @@ function compile(): void {
   if (status !== 0) throw new Error("tsc failed; nothing usable was built");
 }
 
+function readPackage(): PackageFile {
+  return JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as PackageFile;
+}
+
 /** What the package promises to programs, patterns left out. */
 function readExports(): string[] {
-  const { exports } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as PackageFile;
+  const { exports } = readPackage();
   const paths = Object.values(exports).flatMap((entry) => (typeof entry === "string" ? [entry] : Object.values(entry)));
   return paths.filter((path) => !path.includes("*"));
 }
 
 rmSync(join(repository, "dist"), { recursive: true, force: true });
 compile();
+await vendorPackages(repository, join(repository, "dist"), Object.keys(readPackage().dependencies));
 for (const path of ["dist/services/main.js", ...readExports()]) {
   if (!existsSync(join(repository, path))) throw new Error(`the build holds no ${path}`);
 }

@@ -19,7 +19,7 @@ import { type ApiFault, brokenStream, failureOf, faultOf, type SdkErrors, tidy }
 import { readOffence } from "./refusals/refusal-words.ts";
 import { createRefusedTools } from "./refusals/refused-tools.ts";
 import { RequestMender } from "./refusals/request-mender.ts";
-import type { ModelAbilities } from "./request/choose-thinking.ts";
+import type { ModelAbilities } from "./request/known-abilities.ts";
 import { createAbilityBook } from "./request/model-abilities.ts";
 import { type PreparedRequest, prepareRequest } from "./request/request-body.ts";
 

@@ -5,18 +5,7 @@
  * Source: Anthropic's Models API, `capabilities.thinking.types`.
  */
 import type Anthropic from "@anthropic-ai/sdk";
-
-export type ThinkingKind = "adaptive" | "enabled" | "disabled" | "between_tools";
-
-/** What is known of a model. */
-export interface ModelAbilities {
-  /** The kinds of thinking that it accepts; empty for a model that can't think. */
-  readonly thinking: ReadonlySet<ThinkingKind>;
-  /** Tokens that fit in its context; 0 when unknown. */
-  readonly contextTokens: number;
-  /** The most that a request may ask for, reasoning included; Infinity when unknown. */
-  readonly maxTokens: number;
-}
+import type { ModelAbilities } from "./known-abilities.ts";
 
 export interface TokenBudget {
   readonly maxOutputTokens: number;

@@ -7,7 +7,7 @@
 import type Anthropic from "@anthropic-ai/sdk";
 import type { Clock } from "../../../../kernel/clock.ts";
 import type { Log } from "../../../../kernel/log.ts";
-import type { ModelAbilities, ThinkingKind } from "./choose-thinking.ts";
+import type { ModelAbilities, ThinkingKind } from "./known-abilities.ts";
 
 const lookupTimeoutMs = 5_000;
 const lookupRetryMs = 600_000;

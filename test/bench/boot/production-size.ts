@@ -1,4 +1,4 @@
-/** How large the installed production dependencies are: what `npm ci --omit=dev` puts on a disk. */
+/** How large the installed production dependencies are: what `npm ci --omit=dev`, or `npm install` of the package, puts on a disk. */
 import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -21,8 +21,8 @@ const runtimePackage = /^node_modules\/node-(bin-)?(linux|darwin|win)-/;
  * The installed packages that the lock file does not mark as development-only, largest first; each without the
  * packages nested in it, which are listed for themselves. Packages for other platforms are not there and count nothing.
  */
-export function measureProductionPackages(root: string): readonly PackageSize[] {
-  const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
+export function measureProductionPackages(root: string, lockFile = "package-lock.json"): readonly PackageSize[] {
+  const lock = JSON.parse(readFileSync(join(root, lockFile), "utf8")) as {
     readonly packages: Readonly<Record<string, LockedPackage>>;
   };
   return Object.entries(lock.packages)

@@ -1,12 +1,13 @@
 /** One start of an embedded mesh, timed from before its process exists to its first answer. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { SessionService } from "../../gen/atoll/session/v1/session_service_pb.ts";
-import { atollProgram, nodeFlags } from "../support/mesh-process.ts";
-import { endWithBench } from "./end-in-time.ts";
+import { SessionService } from "../../../gen/atoll/session/v1/session_service_pb.ts";
+import { nodeFlags } from "../../support/mesh-process.ts";
+import { endWithBench } from "../end-in-time.ts";
 
 export interface StartTimes {
   /** Milliseconds from the spawn to the line that says where the mesh is. */
@@ -31,14 +32,15 @@ const stopTimeoutMs = 10_000;
 const callTimeoutMs = 10_000;
 
 /**
+ * @param program The file that Node runs.
  * @param folder Where it lives: data and workspace.
  * @param compileCache The folder of Node's compile cache.
  */
-export async function startMeshTimed(folder: string, compileCache: string): Promise<StartedMesh> {
+export async function startMeshTimed(program: string, folder: string, compileCache: string): Promise<StartedMesh> {
   // Without a key it runs on the offline model, whatever the bench's own environment holds.
   const { ANTHROPIC_API_KEY: _key, ANTHROPIC_BASE_URL: _url, ...inherited } = process.env;
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [...nodeFlags, atollProgram, "up", "--listen", "127.0.0.1:0"], {
+  const child = spawn(process.execPath, [...nodeFlags, program, "up", "--listen", "127.0.0.1:0"], {
     cwd: folder,
     env: { ...inherited, NODE_COMPILE_CACHE: compileCache },
     stdio: ["ignore", "pipe", "pipe"],
@@ -90,6 +92,15 @@ async function readyLine(child: ChildProcess): Promise<{ url: string; log: () =>
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Milliseconds from the spawn to the end of a Node that has nothing to do. */
+export async function timeNode(): Promise<number> {
+  const startedMs = performance.now();
+  const child = spawn(process.execPath, ["-e", "0"], { stdio: "ignore" });
+  endWithBench(child);
+  await once(child, "exit");
+  return performance.now() - startedMs;
 }
 
 async function stop(child: ChildProcess): Promise<void> {
