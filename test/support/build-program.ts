@@ -3,10 +3,12 @@
  * nothing when it is newer than its sources. As a program: the folder of the tree, default this one.
  */
 import { randomUUID } from "node:crypto";
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
+import type { SourceMapPayload } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { freshProgramIn, programIn } from "../../bin/program.js";
+import { escapeWide } from "./escape-wide.ts";
 import { repository } from "./source-files.ts";
 import { writeLicences } from "./write-licences.ts";
 
@@ -58,22 +60,29 @@ export async function buildProgram(root = repository): Promise<void> {
     entryFileNames: "[name].js",
     chunkFileNames: "[name]-[hash].js",
     sourcemap: true,
+    // V8 keeps the text of all modules in memory. Names stay: stacks tell of them.
+    minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
+    comments: false,
   });
   await bundle.close();
   writeLicences(
     fresh,
     output.flatMap((chunk) => (chunk.type === "chunk" ? chunk.moduleIds : [])),
   );
-  for (const file of readdirSync(fresh).filter((each) => each.endsWith(".map"))) dropSources(join(fresh, file));
+  for (const file of readdirSync(fresh).filter((each) => each.endsWith(".js"))) {
+    if (existsSync(join(fresh, `${file}.map`))) shrink(join(fresh, file));
+  }
   // Nobody finds half of it.
   rmSync(folder, { recursive: true, force: true });
   renameSync(fresh, folder);
 }
 
-/** Stack traces need where a line comes from, not what it says: two thirds of a map. */
-function dropSources(path: string): void {
-  const { sourcesContent: _sources, ...map } = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
-  writeFileSync(path, JSON.stringify(map));
+/** Stack traces need where a line comes from, not what it says, which is two thirds of a map. */
+function shrink(program: string): void {
+  const { sourcesContent: _sources, ...map } = JSON.parse(readFileSync(`${program}.map`, "utf8")) as SourceMapPayload;
+  const { code, mappings } = escapeWide({ code: readFileSync(program, "utf8"), mappings: map.mappings });
+  writeFileSync(program, code);
+  writeFileSync(`${program}.map`, JSON.stringify({ ...map, mappings }));
 }
 
 /** Vitest calls it before the first test. */

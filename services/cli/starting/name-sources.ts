@@ -9,6 +9,11 @@ import { SourceMap, type SourceMapPayload } from "node:module";
 import { basename, dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
+/** A call as V8 writes it: `named (file:///…/main.js:1:2)`. */
+interface Frame {
+  toString(): string;
+}
+
 /** @param program The URL of a file of the built program, whose folder has all others and their maps. */
 export function nameSources(program: string): void {
   const folder = dirname(fileURLToPath(program));
@@ -32,8 +37,8 @@ export function nameSources(program: string): void {
     return frame.replace(whole, () => `${source}:${entry.originalLine + 1}:${entry.originalColumn + 1}`);
   }
 
-  Error.prepareStackTrace = (error, sites) => {
-    const frames = sites.map((site) => `\n    at ${String(site)}`);
+  Error.prepareStackTrace = (error: unknown, sites: readonly Frame[]) => {
+    const frames = sites.map((site) => `\n    at ${site.toString()}`);
     const title = titleOf(error);
     try {
       return title + frames.map(nameSource).join("");
