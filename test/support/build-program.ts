@@ -34,9 +34,11 @@ export async function buildProgram(root = repository): Promise<void> {
   // Only now: a program that is fresh does not wait for it.
   const bundler = await import("rolldown").catch(() => undefined);
   if (bundler === undefined) {
+    // Without it, what the program is made of is not here either.
     process.stderr.write(
-      "rolldown is not installed (a development package): the sources run as they are, and start later\n",
+      "The program is not built, and what builds it is not installed: run `npm ci`, without --omit=dev.\n",
     );
+    process.exitCode = 1;
     return;
   }
   const { rolldown } = bundler;

@@ -146,10 +146,12 @@ class Talk:
             with chat.news:
                 chat.news.wait_for(lambda: chat.failure or chat.events[self.session_id][-1].seq >= head, timeout=PATIENCE)
             chat.ask(close=chat_pb2.ChatClose(session_id=self.session_id))
+            # What comes after the next open begins at the beginning again.
+            with chat.news:
+                self.chat_events = chat.events.pop(self.session_id)
             self.report.check(chat.ask(open=chat_pb2.ChatOpen(session_id=self.session_id)).head_seq == head, "a closed session opens again")
         finally:
             chat.end()
-        self.chat_events = chat.events[self.session_id]
         return followers
 
     def begin(self):

@@ -3,10 +3,9 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, it } from "vitest";
-import { programIn } from "../../../bin/program.js";
 import { repository } from "../../../test/support/source-files.ts";
 
-const program = programIn(repository);
+const program = join(repository, "dist/program/main.js");
 
 /** Runs a script in a process of its own; gives what it wrote to both. */
 function run(script: string) {

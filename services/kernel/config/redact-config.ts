@@ -33,7 +33,7 @@ export function redactConfig(config: ResolvedConfig): MeshConfig {
     runs: config.runs,
     sessions: {
       ...config.sessions,
-      timeZone: config.sessions.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+      timeZone: config.sessions.timeZone ?? "",
       maxLogBytes: BigInt(config.sessions.maxLogBytes),
       bindings: Object.fromEntries(
         config.sessions.bindings.map(({ pattern, agentId }) => [pattern.join(":"), agentId]),
