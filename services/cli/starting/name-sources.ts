@@ -18,7 +18,8 @@ interface Frame {
 export function nameSources(program: string): void {
   const folder = dirname(fileURLToPath(program));
   const maps = new Map<string, WeakRef<SourceMap> | undefined>();
-  const place = /(?:file:\/\/)?([^\s()]+\.js):(\d+):(\d+)/;
+  // Of modules it is the URL, in which a space is no space.
+  const place = /(file:\/\/[^\s()]+\.js):(\d+):(\d+)/;
 
   function mapOf(file: string): SourceMap | undefined {
     const known = maps.get(file)?.deref();
@@ -29,8 +30,10 @@ export function nameSources(program: string): void {
   }
 
   function nameSource(frame: string): string {
-    const [whole, path = "", line, column] = place.exec(frame) ?? [];
-    if (whole === undefined || dirname(path) !== folder) return frame;
+    const [whole, url = "", line, column] = place.exec(frame) ?? [];
+    if (whole === undefined) return frame;
+    const path = fileURLToPath(url);
+    if (dirname(path) !== folder) return frame;
     const entry = mapOf(basename(path))?.findEntry(Number(line) - 1, Number(column) - 1);
     if (entry === undefined || !("originalSource" in entry)) return frame;
     const source = resolve(folder, entry.originalSource);

@@ -108,9 +108,11 @@ function stringCheck(rules: RulesOf<"string">): ValueCheck<string> {
       if (text.length > maxLen && charactersOf(text) > maxLen) tell(`must be at most ${maxLen} characters`);
     });
   if (isSet("minBytes"))
-    checks.push((text, tell) => void (bytesOf(text) < minBytes && tell(`must be at least ${minBytes} bytes`)));
+    checks.push(
+      (text, tell) => void (Buffer.byteLength(text) < minBytes && tell(`must be at least ${minBytes} bytes`)),
+    );
   if (isSet("maxBytes"))
-    checks.push((text, tell) => void (bytesOf(text) > maxBytes && tell(`must be at most ${maxBytes} bytes`)));
+    checks.push((text, tell) => void (Buffer.byteLength(text) > maxBytes && tell(`must be at most ${maxBytes} bytes`)));
   if (isSet("pattern"))
     checks.push((text, tell) => {
       if (!matchPattern(pattern, text)) tell(`does not match regex pattern \`${pattern}\``);
@@ -184,8 +186,4 @@ function charactersOf(text: string): number {
   let count = 0;
   for (const _ of text) count++;
   return count;
-}
-
-function bytesOf(text: string): number {
-  return Buffer.byteLength(text);
 }
