@@ -64,7 +64,11 @@ describe.each(topologies)("a conversation, %s", (topology) => {
   test(`a message uses a real tool through all four services, and its events come in order ${verifies("S1", "R2", "L5")}`, async () => {
     const { runId, events } = await converse();
     expectDense(events);
-    expect(kindsOf(events)).toEqual([
+    const kinds = kindsOf(events);
+    // The two calls of the step are made side by side: the second may begin before or after the first has ended.
+    const [from, through] = [kinds.indexOf("toolCallStarted"), kinds.lastIndexOf("toolCallFinished")];
+    expect(new Set(kinds.slice(from, through + 1))).toEqual(new Set(["toolCallStarted", "toolCallFinished"]));
+    expect([...kinds.slice(0, from), ...kinds.slice(through + 1)]).toEqual([
       "messageReceived",
       "sessionUpdated",
       "runQueued",
@@ -76,8 +80,6 @@ describe.each(topologies)("a conversation, %s", (topology) => {
       "toolCallProposed",
       "usage",
       "phaseChanged",
-      "toolCallStarted",
-      "toolCallFinished",
       "phaseChanged",
       "stepStarted",
       "textDelta",
