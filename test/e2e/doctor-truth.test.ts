@@ -231,10 +231,12 @@ test(`the link of an administrator goes to terminals alone ${verifies("E19")}`, 
     config: "mcpServers: { off: { command: x, disabled: true }, bad: {} }\n",
   });
   try {
-    await expect.poll(() => mesh.processes[0]?.output()).toContain("SendMessage");
-    expect(mesh.processes[0]?.output()).not.toContain("#code=");
-    expect(mesh.processes[0]?.output()).toMatch(/token --link/);
-    expect(mesh.processes[0]?.output()).toMatch(/configuration: 1 warning\n.*mcpServers\.bad: it has neither/);
+    const output = () => mesh.processes[0]?.output();
+    // What it says last.
+    await expect.poll(output).toMatch(/configuration: 1 warning\n.*mcpServers\.bad: it has neither/);
+    expect(output()).toContain("SendMessage");
+    expect(output()).not.toContain("#code=");
+    expect(output()).toMatch(/token --link/);
   } finally {
     await mesh.stop();
   }
