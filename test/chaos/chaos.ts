@@ -9,7 +9,7 @@
  * check-*.ts read the histories and one last read of every log. Exit code 0 when every promise held and the planned
  * faults landed.
  *
- * Bounded: by --seconds (default 120), or by --runs (accepted runs; some messages join one) with at most an hour; ends
+ * Bounded: by --seconds (default 120), or by --runs (accepted runs; some messages join one) with at most three hours; ends
  * only processes that it started.
  */
 import { spawn } from "node:child_process";
@@ -49,7 +49,7 @@ const { values: flags } = parseArgs({
 
 const seed = Number(flags.seed);
 const runs = flags.runs === undefined ? Number.MAX_SAFE_INTEGER : Number(flags.runs);
-const seconds = flags.runs === undefined ? Number(flags.seconds) : 3_600;
+const seconds = flags.runs === undefined ? Number(flags.seconds) : 10_800;
 const pace: Pace = {
   killEveryMs: Number(flags["kill-every-ms"]),
   killAllEveryMs: Number(flags["kill-all-every-ms"]),

@@ -45,14 +45,18 @@ export interface Targets {
 }
 
 /**
- * Where the wall clock may stand, about two hours either way: so far apart that a time of one can't be taken for a time of
- * another in a run of an hour (wall-times.ts).
+ * Where the wall clock may stand, an hour or more either way: so far apart that a time of one can't be taken for a time of another
+ * in a run of this length (wall-times.ts).
  */
-const clocksAheadMs = [-2, -1, 0, 1, 2].map((steps) => steps * 65 * 60_000);
+function clocksAheadMs(forMs: number): readonly number[] {
+  const stepMs = Math.max(60 * 60_000, forMs) + 5 * 60_000;
+  return [-2, -1, 0, 1, 2].map((steps) => steps * stepMs);
+}
 
 /** In order of time. The first seconds are left alone, so that there is something to break. */
 export function planFaults(random: Random, forMs: number, pace: Pace, targets: Targets): PlannedFault[] {
   const calmMs = 2_000;
+  const clocks = clocksAheadMs(forMs);
   const every = (intervalMs: number, fault: () => Fault): PlannedFault[] =>
     intervalMs <= 0
       ? []
@@ -69,7 +73,7 @@ export function planFaults(random: Random, forMs: number, pace: Pace, targets: T
       forMs: random.between(pace.leaseTtlMs / 2, pace.leaseTtlMs * 3),
     })),
     ...every(pace.drainEveryMs, () => ({ kind: "drain", service: random.pick(targets.services) })),
-    ...every(pace.clockEveryMs, () => ({ kind: "clock", aheadMs: random.pick(clocksAheadMs) })),
+    ...every(pace.clockEveryMs, () => ({ kind: "clock", aheadMs: random.pick(clocks) })),
     ...every(pace.cutEveryMs, () => {
       const proxy = random.pick(targets.proxies);
       if (random.chance(0.4)) return { kind: "cut", proxy };
