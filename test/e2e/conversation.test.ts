@@ -68,6 +68,12 @@ describe.each(topologies)("a conversation, %s", (topology) => {
     // The two calls of the step are made side by side: the second may begin before or after the first has ended.
     const [from, through] = [kinds.indexOf("toolCallStarted"), kinds.lastIndexOf("toolCallFinished")];
     expect(new Set(kinds.slice(from, through + 1))).toEqual(new Set(["toolCallStarted", "toolCallFinished"]));
+    for (const { body, seq } of events) {
+      if (body.case !== "toolCallFinished") continue;
+      const { callId } = body.value;
+      const began = events.find((event) => event.body.case === "toolCallStarted" && event.body.value.callId === callId);
+      expect(began?.seq, `the beginning of ${callId}`).toBeLessThan(seq);
+    }
     expect([...kinds.slice(0, from), ...kinds.slice(through + 1)]).toEqual([
       "messageReceived",
       "sessionUpdated",

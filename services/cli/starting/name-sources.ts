@@ -6,7 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import { SourceMap, type SourceMapPayload } from "node:module";
-import { basename, dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** A call as V8 writes it: `named (file:///…/main.js:1:2)`. */
@@ -16,7 +16,8 @@ interface Frame {
 
 /** @param program The URL of a file of the built program, whose folder has all others and their maps. */
 export function nameSources(program: string): void {
-  const folder = dirname(fileURLToPath(program));
+  const folderUrl = new URL(".", program).href;
+  const folder = fileURLToPath(folderUrl);
   const maps = new Map<string, WeakRef<SourceMap> | undefined>();
   // Of modules it is the URL, in which a space is no space.
   const place = /(file:\/\/[^\s()]+\.js):(\d+):(\d+)/;
@@ -32,9 +33,9 @@ export function nameSources(program: string): void {
   function nameSource(frame: string): string {
     const [whole, url = "", line, column] = place.exec(frame) ?? [];
     if (whole === undefined) return frame;
-    const path = fileURLToPath(url);
-    if (dirname(path) !== folder) return frame;
-    const entry = mapOf(basename(path))?.findEntry(Number(line) - 1, Number(column) - 1);
+    const file = url.slice(folderUrl.length);
+    if (!url.startsWith(folderUrl) || file.includes("/")) return frame;
+    const entry = mapOf(file)?.findEntry(Number(line) - 1, Number(column) - 1);
     if (entry === undefined || !("originalSource" in entry)) return frame;
     const source = resolve(folder, entry.originalSource);
     return frame.replace(whole, () => `${source}:${entry.originalLine + 1}:${entry.originalColumn + 1}`);
