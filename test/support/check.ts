@@ -67,7 +67,7 @@ function checkBreaking(): Outcome {
   if (gitFolder === undefined) return { kind: "skipped", why: "this is no git checkout" };
   const main = ["main", "origin/main"].find((ref) => askGit("cat-file", "-t", `${ref}:buf.yaml`) !== undefined);
   if (main === undefined) return { kind: "skipped", why: "git main holds no contracts yet" };
-  return runTool("buf", "breaking", "proto", "--against", `${gitFolder}#format=git,ref=${main}`);
+  return runTool("buf", "breaking", "proto", "--against", `${gitFolder}#format=git,ref=${main},subdir=proto`);
 }
 
 /** With the contracts as they were when v1 was frozen: an image of all files, without comments (`buf build`). */
